@@ -1,0 +1,127 @@
+"""Progress: bars on a terminal, one log line every 30 seconds elsewhere, nothing on stdout ever."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+LOG_EVERY_SECONDS = 30.0
+
+
+class Task(Protocol):
+    """One thing that advances."""
+
+    def advance(self, amount: float = 1.0) -> None:
+        """Count `amount` more units as done; safe from any thread."""
+
+
+class Progress(Protocol):
+    """Where work reports how far it is."""
+
+    def task(self, label: str, total: float | None) -> contextlib.AbstractContextManager[Task]:
+        """Open a task of `total` units (None when unknown); leaving the context ends it."""
+
+    def note(self, message: str) -> None:
+        """Tell the user one thing worth a line."""
+
+
+@dataclass(slots=True)
+class SilentProgress:
+    """Says nothing: tests, libraries, `-q`."""
+
+    @contextlib.contextmanager
+    def task(self, label: str, total: float | None) -> Iterator[Task]:
+        """Count nothing."""
+        yield _Silent()
+
+    def note(self, message: str) -> None:
+        """Drop the message."""
+
+
+class _Silent:
+    def advance(self, amount: float = 1.0) -> None:
+        return None
+
+
+@dataclass(slots=True)
+class LogProgress:
+    """A line on stderr when a task starts late or ends, and every 30 s while it runs."""
+
+    every_seconds: float = LOG_EVERY_SECONDS
+
+    @contextlib.contextmanager
+    def task(self, label: str, total: float | None) -> Iterator[Task]:
+        """Log the task's state at most every `every_seconds`."""
+        task = _Logged(label=label, total=total, every_seconds=self.every_seconds)
+        yield task
+        if time.monotonic() - task.started > 1.0:
+            task.say()
+
+    def note(self, message: str) -> None:
+        """Write one line to stderr."""
+        print(message, file=sys.stderr, flush=True)
+
+
+@dataclass(slots=True)
+class _Logged:
+    label: str
+    total: float | None
+    every_seconds: float
+    done: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+    said: float = field(default_factory=time.monotonic)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def advance(self, amount: float = 1.0) -> None:
+        with self.lock:
+            self.done += amount
+            if time.monotonic() - self.said >= self.every_seconds:
+                self.said = time.monotonic()
+                self.say()
+
+    def say(self) -> None:
+        of_total = f"/{self.total:,.0f}" if self.total else ""
+        seconds = time.monotonic() - self.started
+        print(f"{self.label}: {self.done:,.0f}{of_total} in {seconds:.0f} s", file=sys.stderr, flush=True)
+
+
+class BarProgress:
+    """Live bars on a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True)
+
+    @contextlib.contextmanager
+    def task(self, label: str, total: float | None) -> Iterator[Task]:
+        """Draw a bar while the context is open; nested tasks log nothing of their own."""
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as RichProgress
+
+        columns = (TextColumn("{task.description:<32}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+        with RichProgress(*columns, console=self._console, transient=False) as bars:
+            number = bars.add_task(label, total=total)
+
+            class Bar:
+                def advance(self, amount: float = 1.0) -> None:
+                    bars.advance(number, amount)
+
+            yield Bar()
+            bars.update(number, completed=total if total is not None else 1, total=total if total is not None else 1)
+
+    def note(self, message: str) -> None:
+        """Print one line above the bars."""
+        self._console.print(message, highlight=False, markup=False)
+
+
+def default_progress(*, quiet: bool) -> Progress:
+    """Return the progress that fits stderr: bars on a terminal, log lines elsewhere, silence when quiet."""
+    if quiet:
+        return SilentProgress()
+    return BarProgress() if sys.stderr.isatty() else LogProgress()

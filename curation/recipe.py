@@ -1,0 +1,244 @@
+"""Recipes: the YAML that says how a corpus is made, checked field by field.
+
+```yaml
+name: baseline
+version: 1
+pool: environment            # or a path, a glob, a list of them, or a mapping with columns
+panel: {version: 1}
+tokenizer: ladder-nano@1     # counts kept tokens; training uses the tier's own
+stages:                      # in this order; a stage is one mapping {kind: name, ...parameters}
+  - dedup: exact
+  - filter: quality_v3
+  - dedup: minhash
+  - decontaminate: ngram-13
+mix: {weights: natural}
+```
+A bare string where a mapping is expected means its main field: `pool: data/*.jsonl`, `filter: quality_v3`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from curation.bundled import bundled_names, bundled_path
+from curation.errors import RecipeError, nearest, raise_faults
+from curation.files import Json
+from curation.slices import SliceKind
+from curation.yamlio import apply_overrides, load_yaml
+
+STAGE_KINDS = ("filter", "dedup", "decontaminate")
+
+
+class Spec(BaseModel):
+    """A part of a recipe: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+
+
+class PoolSpec(Spec):
+    """Where documents come from and which columns hold what."""
+
+    path: Strings = ()
+    """Files, directories (searched recursively) or globs; relative to the working directory."""
+    source: Literal["files", "environment"] = "files"
+    include: Strings = ()
+    """Globs relative to a directory in `path`; empty means every readable file."""
+    exclude: Strings = ()
+    """Globs relative to a directory in `path`, applied after `include`."""
+    text: str = "text"
+    id: str | None = None
+    """Column with the record's own id; none means an id computed from the record's content."""
+    slice: str = "slice"
+    default_slice: str = "all"
+    """Slice of records without that column."""
+    family: str | None = None
+    """Column with the family (site, book, repository); none means the rules of `curation.families`."""
+    max_bytes: int | None = Field(default=None, gt=0)
+    """Cap on the UTF-8 bytes of all text together; each slice gives up the same share, whole documents."""
+    max_doc_bytes: int = Field(default=50_000_000, gt=0)
+    max_bad_fraction: float = Field(default=0.001, ge=0, le=1)
+    """Share of rejected records above which the build stops."""
+
+    @model_validator(mode="after")
+    def _files_need_a_path(self) -> PoolSpec:
+        if self.source == "files" and not self.path:
+            raise ValueError("no `path`; give files, directories or globs, or `source: environment`")
+        return self
+
+
+class PanelSpec(Spec):
+    """Validation documents, split off by family before anything is fitted (rule 1)."""
+
+    version: int = Field(default=1, ge=1)
+    bytes_per_slice: int = Field(default=2_000_000, gt=0)
+    """Target UTF-8 bytes of panel text a slice; families are taken whole until it is reached."""
+    max_fraction: float = Field(default=0.10, gt=0, lt=1)
+    """Upper bound on a slice's share that the panel may take."""
+    reference_fraction: float = Field(default=0.05, ge=0, lt=1)
+    """Share of each slice's families set apart for fitting classifiers; in neither panel nor training (rule 2)."""
+    max_doc_bytes: int = Field(default=32_768, gt=0)
+    """Bytes of a panel document that are scored, cut at a character boundary (rule 5)."""
+
+
+class StageSpec(Spec):
+    """One stage: its kind, the component's name and its parameters."""
+
+    kind: str
+    name: str
+    params: dict[str, Any] = {}
+
+
+class MixSpec(Spec):
+    """How slices are weighed when tokens are drawn."""
+
+    weights: Literal["natural", "uniform"] | dict[str, float] = "natural"
+    unit: Literal["bytes", "tokens"] = "bytes"
+    normalize: bool = False
+
+    @field_validator("weights")
+    @classmethod
+    def _positive(cls, weights: object) -> object:
+        if isinstance(weights, dict) and any(weight < 0 for weight in weights.values()):
+            raise ValueError(f"weights must be at least 0, got {weights}")
+        return weights
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> MixSpec:
+        if isinstance(self.weights, dict) and not self.normalize:
+            total = sum(self.weights.values())
+            if abs(total - 1.0) > 1e-6:
+                raise ValueError(f"weights sum to {total:.6g}, expected 1; fix them or set `normalize: true`")
+        return self
+
+
+def _stage(value: object) -> object:
+    """Turn `{filter: quality_v3, keep: 0.3}` into kind, name, params."""
+    if not isinstance(value, Mapping) or "kind" in value:
+        return value
+    kinds = [key for key in value if key in STAGE_KINDS]
+    if len(kinds) != 1:
+        first = next((str(key) for key in value), "")
+        hint = nearest(first, STAGE_KINDS)
+        raise ValueError(f"a stage is a mapping with one of {', '.join(STAGE_KINDS)}, got keys {list(value)}; {hint}")
+    params = {key: item for key, item in value.items() if key != kinds[0]}
+    return {"kind": kinds[0], "name": value[kinds[0]], "params": params}
+
+
+def _pool(value: object) -> object:
+    if value == "environment":
+        return {"source": "environment"}
+    return {"path": value} if isinstance(value, (str, list, tuple)) else value
+
+
+class Recipe(Spec):
+    """Everything that determines a corpus."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    version: int = Field(default=1, ge=1)
+    description: str = ""
+    pool: Annotated[PoolSpec, BeforeValidator(_pool)]
+    panel: PanelSpec = PanelSpec()
+    tokenizer: str = "ladder-nano@1"
+    slice_kinds: dict[str, SliceKind] = {}
+    stages: tuple[Annotated[StageSpec, BeforeValidator(_stage)], ...] = ()
+    mix: MixSpec = MixSpec()
+    shard_bytes: int = Field(default=64_000_000, gt=0)
+    """Target UTF-8 bytes of text in one published shard."""
+
+
+def validate(model: type[Spec], value: object, where: str) -> Any:
+    """Return `value` as `model`.
+
+    Raises: RecipeError that lists every fault with its place, value and what was expected.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise_faults(RecipeError, where, [_fault(model, item) for item in error.errors()])
+        raise
+
+
+def _fault(model: type[BaseModel], item: Any) -> str:
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in item["loc"]).lstrip(".")
+    if item["type"] == "extra_forbidden":
+        owner: type[BaseModel] = model
+        for part in item["loc"][:-1]:
+            annotation = owner.model_fields[part].annotation if part in owner.model_fields else None
+            owner = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else owner
+        return f"{place}: unknown key; {nearest(str(item['loc'][-1]), owner.model_fields)}"
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "missing":
+        return f"{place}: missing; it is required"
+    shown = "" if item["type"] == "value_error" else f", got {item['input']!r}"
+    return f"{place or 'top level'}: {message}{shown}"
+
+
+def read_mapping(path: Path, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the YAML mapping in `path` with `--set` overrides applied."""
+    value = load_yaml(path)
+    if not isinstance(value, dict):
+        raise RecipeError(f"{path}: holds {type(value).__name__}, expected a mapping of settings")
+    return apply_overrides(value, overrides)
+
+
+def load_recipe(
+    path: Path | None = None,
+    *,
+    base: str | None = None,
+    pool: str | None = None,
+    filter_name: str | None = None,
+    overrides: tuple[str, ...] = (),
+) -> Recipe:
+    """Return the recipe in `path`, or the shipped one called `base` (default `baseline`), with the given changes.
+
+    `pool` replaces where documents come from; `filter_name` replaces the recipe's filter or adds one (see
+    `with_filter`). Raises: RecipeError.
+    """
+    if path is None:
+        name = (base or "baseline").removesuffix(".yaml").partition("@")[0]
+        known = bundled_names("recipes")
+        if name not in known:
+            raise RecipeError(f"unknown base recipe `{name}`; {nearest(name, known)}")
+        path = bundled_path("recipes", f"{name}.yaml")
+    elif base is not None:
+        raise RecipeError(f"{path}: both a recipe file and --base {base} given; choose one")
+    value = read_mapping(path)
+    if pool is not None:
+        value["pool"] = replaced_pool(value.get("pool"), pool)
+    if filter_name is not None:
+        value["stages"] = with_filter(value.get("stages", []), {"filter": filter_name})
+        value["name"] = f"{value.get('name', 'recipe')}-{filter_name}".replace("_", "-").lower()
+    recipe: Recipe = validate(Recipe, apply_overrides(value, overrides), str(path))
+    return recipe
+
+
+def replaced_pool(current: object, path: str) -> object:
+    """Return the pool setting with another place for its documents, other keys (columns, globs) kept."""
+    if path == "environment" or not isinstance(current, dict) or current.get("source") == "environment":
+        return path
+    return {**current, "path": path}
+
+
+def with_filter(stages: list[Any], stage: dict[str, Any]) -> list[Any]:
+    """Return `stages` with its filter replaced by `stage`; without one it goes first (before dedup)."""
+    places = [i for i, item in enumerate(stages) if isinstance(item, Mapping) and "filter" in item]
+    if places:
+        return [stage if i == places[0] else item for i, item in enumerate(stages) if i not in places[1:]]
+    return [stage, *stages]
+
+
+def as_json(spec: BaseModel) -> dict[str, Json]:
+    """Return a spec as plain JSON with every default filled in."""
+    value: dict[str, Json] = spec.model_dump(mode="json")
+    return value

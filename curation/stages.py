@@ -1,0 +1,41 @@
+"""Corpus stages by kind: how a recipe's stage becomes a verdict node.
+
+A stage builder is registered by name in any package. It gets the stage's settings and the nodes before it and
+returns a node of kind `verdict` (see `curation.sidecars` for the format).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from curation.nodes import Node
+from curation.recipe import StageSpec
+from curation.registry import Registry
+from curation.slices import SliceKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageInputs:
+    """The nodes a stage may build on."""
+
+    pool: Node
+    panel: Node
+    token_counts: Node
+    previous: tuple[Node, ...]
+    """Verdicts of the stages before this one, in order; with the panel's roles they say which rows are alive."""
+    slice_kinds: Mapping[str, SliceKind]
+
+
+StageBuilder: TypeAlias = Callable[[StageSpec, StageInputs, str], Node]
+"""(spec, inputs, where) -> verdict node; `where` is the place in the recipe, for error messages."""
+
+STAGES: Registry[StageBuilder] = Registry(
+    "stage",
+    {
+        "filter": "filters.stage:filter_node",
+        "dedup": "curation.dedup.stage:dedup_node",
+        "decontaminate": "curation.decontaminate:decontaminate_node",
+    },
+)

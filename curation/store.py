@@ -1,0 +1,183 @@
+"""The store: artifacts on disk, each complete exactly when its manifest exists.
+
+An artifact is `<kind>-<first 8 hex digits of its fingerprint>/` with files and a `manifest.json` that is written
+last. A killed build leaves a directory without manifest; finished parts inside it are taken over by the next try
+because every file appears by rename only. The root is `CURATE_STORE`, default `./.curate`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from curation.errors import ShardError, StoreBusyError
+from curation.files import TEMPORARY_PREFIX, Json, read_json, sha256_file, write_json
+
+MANIFEST = "manifest.json"
+LOCK = "build.lock"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A complete artifact: a directory and its manifest."""
+
+    path: Path
+    manifest: Mapping[str, Json]
+
+    @property
+    def kind(self) -> str:
+        """What it is: `pool`, `panel`, `signals`, `verdict`, `corpus`, `tokens`, `run` ..."""
+        return str(self.manifest["kind"])
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of the settings, component versions and inputs it was made from; 64 hex digits."""
+        return str(self.manifest["fingerprint"])
+
+    @property
+    def summary(self) -> Mapping[str, Json]:
+        """What the builder counted and decided."""
+        return cast("Mapping[str, Json]", self.manifest["summary"])
+
+    @property
+    def num_parts(self) -> int:
+        """Number of row-aligned part files; 0 for artifacts without parts."""
+        return len(self.part_paths())
+
+    def part_paths(self) -> list[Path]:
+        """Paths of `part-00000.parquet` ... in canonical order, as the manifest lists them."""
+        files = cast("list[Mapping[str, Json]]", self.manifest["files"])
+        names = sorted(str(entry["path"]) for entry in files)
+        return [self.path / name for name in names if name.startswith("part-") and name.endswith(".parquet")]
+
+
+@dataclass(slots=True, kw_only=True)
+class ArtifactWriter:
+    """An artifact being built; `finish` makes it exist."""
+
+    path: Path
+    kind: str
+    fingerprint: str
+
+    def part_path(self, part: int) -> Path:
+        """Path of part number `part`; write it through `files.replacing`."""
+        return self.path / f"part-{part:05d}.parquet"
+
+    def has(self, name: str) -> bool:
+        """Whether an earlier, interrupted try already finished the file `name`."""
+        return (self.path / name).is_file()
+
+    def finish(self, fields: Mapping[str, Json]) -> Artifact:
+        """Write the manifest over all files present and return the artifact."""
+        for stray in self.path.rglob(f"{TEMPORARY_PREFIX}*"):
+            stray.unlink()
+        listed: list[Json] = [
+            {"path": str(file.relative_to(self.path)), "bytes": file.stat().st_size, "sha256": sha256_file(file)}
+            for file in sorted(self.path.rglob("*"))
+            if file.is_file() and file.name not in (LOCK, MANIFEST)
+        ]
+        manifest: dict[str, Json] = {
+            "format": FORMAT_VERSION,
+            "kind": self.kind,
+            "fingerprint": self.fingerprint,
+            **fields,
+            "files": listed,
+        }
+        write_json(self.path / MANIFEST, manifest)
+        return Artifact(path=self.path, manifest=manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """All artifacts under one root directory."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path | None = None) -> Store:
+        """Open the store at `root`, at `CURATE_STORE`, or at `./.curate`."""
+        chosen = root or Path(os.environ.get("CURATE_STORE", ".curate"))
+        chosen.mkdir(parents=True, exist_ok=True)
+        return cls(chosen)
+
+    def path_of(self, kind: str, fingerprint: str) -> Path:
+        """Directory of the artifact, existing or not."""
+        return self.root / f"{kind}-{fingerprint[:8]}"
+
+    def find(self, kind: str, fingerprint: str) -> Artifact | None:
+        """Return the complete artifact, or None.
+
+        Raises: ShardError if its files do not have the sizes that the manifest lists.
+        """
+        path = self.path_of(kind, fingerprint)
+        if not (path / MANIFEST).is_file():
+            return None
+        artifact = load_artifact(path)
+        if artifact.fingerprint != fingerprint:
+            raise ShardError(
+                f"{path}: holds fingerprint {artifact.fingerprint[:16]}, expected {fingerprint[:16]}; "
+                "two artifacts share a short name: remove this directory and rerun"
+            )
+        return artifact
+
+    def artifacts(self) -> list[Artifact]:
+        """Every complete artifact, by directory name."""
+        return [load_artifact(path.parent) for path in sorted(self.root.glob(f"*/{MANIFEST}"))]
+
+    @contextlib.contextmanager
+    def building(self, kind: str, fingerprint: str) -> Iterator[ArtifactWriter]:
+        """Hold the artifact's directory for writing.
+
+        Raises: StoreBusyError if a live process holds it. A dead process's lock is taken over.
+        """
+        path = self.path_of(kind, fingerprint)
+        path.mkdir(parents=True, exist_ok=True)
+        lock = _acquire(path / LOCK)
+        try:
+            for stray in path.rglob(f"{TEMPORARY_PREFIX}*"):
+                stray.unlink()
+            yield ArtifactWriter(path=path, kind=kind, fingerprint=fingerprint)
+        finally:
+            os.close(lock)
+
+
+def load_artifact(path: Path) -> Artifact:
+    """Load the artifact in directory `path`.
+
+    Raises: ShardError if it has no manifest or a listed file is missing or has another size.
+    """
+    if not (path / MANIFEST).is_file():
+        raise ShardError(f"{path}: no {MANIFEST}; expected a complete artifact; rerun the command that builds it")
+    manifest = cast("Mapping[str, Json]", read_json(path / MANIFEST))
+    for entry in cast("list[Mapping[str, Json]]", manifest["files"]):
+        file = path / str(entry["path"])
+        actual = file.stat().st_size if file.is_file() else None
+        if actual != entry["bytes"]:
+            found = "is missing" if actual is None else f"has {actual} bytes"
+            raise ShardError(
+                f"{file}: {found}, the manifest says {entry['bytes']}; remove {path} and rerun to rebuild it"
+            )
+    return Artifact(path=path, manifest=manifest)
+
+
+def _acquire(path: Path) -> int:
+    """Take an advisory lock that the kernel drops when its holder dies, however it dies."""
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(descriptor, 64).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise StoreBusyError(
+            f"{path.parent}: process {holder} is building this artifact; wait for it, or stop it and rerun"
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode("ascii"))
+    return descriptor
