@@ -1,0 +1,125 @@
+"""`curate build`: a recipe and a pool in, a corpus out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from curation.console import (
+    DEFAULT_WORKERS,
+    DryRunFlag,
+    JsonFlag,
+    QuietFlag,
+    SetOption,
+    StoreOption,
+    WorkersOption,
+    give,
+    printable,
+    progress_for,
+)
+from curation.files import Json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from curation.nodes import PlanStep
+    from curation.recipe import Recipe
+    from curation.store import Artifact
+
+
+def build(
+    recipe: Annotated[Path | None, typer.Argument(metavar="RECIPE.yaml", help="Recipe; default: the one --base names.")] = None,
+    base: Annotated[str | None, typer.Option(metavar="NAME", help="Shipped recipe to start from (default: baseline).")] = None,
+    pool: Annotated[str | None, typer.Option(metavar="PATH", help="Files, directory or glob to read instead; or `environment`.")] = None,
+    filter_name: Annotated[str | None, typer.Option("--filter", metavar="NAME", help="Use this filter (curate filters list).")] = None,
+    overrides: SetOption = [],  # noqa: B006 - typer copies the default
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Publish the corpus there, as a Hugging Face dataset.")] = None,
+    workers: WorkersOption = DEFAULT_WORKERS,
+    store: StoreOption = None,
+    dry_run: DryRunFlag = False,
+    json_output: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Build a corpus from a recipe: raw text in, sharded Parquet with manifest, card and funnel out.
+
+    Without arguments: the recipe `baseline` on the text of this Python environment. Finished steps are reused;
+    after Ctrl-C or a crash the same command continues.
+    """
+    from curation.ingest import ensure_pool, known_pool
+    from curation.nodes import Planner
+    from curation.pipeline import plan_corpus
+    from curation.publish import publish
+    from curation.recipe import load_recipe
+    from curation.store import Store
+
+    chosen = load_recipe(recipe, base=base, pool=pool, filter_name=filter_name, overrides=tuple(overrides))
+    progress = progress_for(quiet=quiet or json_output)
+    opened = Store.open(store)
+    planner = Planner(store=opened, workers=workers, progress=progress)
+    if dry_run:
+        known = known_pool(opened, chosen.pool)
+        steps = planner.plan(plan_corpus(chosen, known).corpus) if known else []
+        give(_plan_json(chosen, steps), lambda console: _draw_plan(console, chosen, steps), as_json=json_output)
+        return
+    source = ensure_pool(opened, chosen.pool, workers=workers, progress=progress)
+    corpus = planner.materialise(plan_corpus(chosen, source).corpus)
+    if out is not None:
+        publish(corpus, chosen, out)
+    value = _result_json(chosen, corpus, out)
+    give(value, lambda console: _draw_result(console, chosen, corpus, out), as_json=json_output)
+
+
+def _plan_json(recipe: Recipe, steps: list[PlanStep]) -> Json:
+    listed: list[Json] = [
+        {"step": s.node.name, "kind": s.node.kind, "action": s.action, "why": s.why, "fingerprint": s.node.fingerprint}
+        for s in steps
+    ]
+    return {"recipe": recipe.name, "pool": "known" if steps else "not yet read", "steps": listed}
+
+
+def _draw_plan(console: Console, recipe: Recipe, steps: list[PlanStep]) -> None:
+    from rich.table import Table
+
+    if not steps:
+        console.print(f"{recipe.name}: the pool has not been read yet, so every step would be built:")
+        console.print("  pool, panel split, token counts, " + ", ".join(f"{s.kind} {s.name}" for s in recipe.stages))
+        return
+    table = Table(title=f"Plan for {recipe.name}", title_justify="left")
+    for column in ("step", "action", "why", "fingerprint"):
+        table.add_column(column)
+    for step in steps:
+        table.add_row(step.node.name, step.action, step.why, step.node.fingerprint[:8])
+    console.print(table)
+
+
+def _result_json(recipe: Recipe, corpus: Artifact, out: Path | None) -> Json:
+    from curation.files import read_json
+
+    return {
+        "recipe": recipe.name,
+        "fingerprint": corpus.fingerprint,
+        "path": str(out or corpus.path),
+        "summary": corpus.summary,
+        "funnel": _without_samples(read_json(corpus.path / "funnel.json")),
+    }
+
+
+def _without_samples(funnel: Json) -> Json:
+    steps = cast("list[dict[str, Json]]", funnel)
+    return [{key: value for key, value in step.items() if key != "samples"} for step in steps]
+
+
+def _draw_result(console: Console, recipe: Recipe, corpus: Artifact, out: Path | None) -> None:
+    from curation.show_command import draw_funnel
+
+    draw_funnel(console, corpus)
+    summary = corpus.summary
+    console.print(
+        f"[bold]{printable(recipe.name)}[/bold]: {summary['num_docs']:,} documents, "
+        f"{cast('int', summary['num_bytes']) / 1e6:,.1f} MB, {summary['num_tokens']:,} tokens "
+        f"({summary['tokenizer']}) in {summary['num_shards']} shards"
+    )
+    console.print(f"corpus: {out or corpus.path}", soft_wrap=True)
+    console.print(f"look closer: curate show {out or corpus.path}", soft_wrap=True)

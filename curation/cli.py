@@ -1,0 +1,163 @@
+"""`curate`: the static table of commands and the way in.
+
+Only the command that runs is imported; the others are names with one line of help, so `curate --help` stays quick.
+A command is a typer function in some package; it returns normally, raises a `CurateError`, or `typer.Exit(code)`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from curation.errors import EXIT_INTERRUPTED, CurateError, PluginError
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One verb: its words, one line of help, and where its function lives."""
+
+    path: str
+    help: str
+    target: str
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("demo", "Run the whole path on this machine's own text: recipes, models, a page.", "leaderboard.commands:demo"),
+    Command("study plan", "Show what a study would build, reuse and train, without doing it.", "leaderboard.commands:study_plan"),
+    Command("study run", "Build, train, score and compare all arms of a study; resumable.", "leaderboard.commands:study_run"),
+    Command("build", "Build a corpus from a recipe: raw text in, sharded Parquet out.", "curation.build_command:build"),
+    Command("train", "Train one tier on one corpus with one seed.", "train.commands:train"),
+    Command("eval", "Score a trained model on a panel: bits per byte per slice.", "train.commands:evaluate"),
+    Command("compare", "Compare arms of a study, or two runs, slice by slice with intervals.", "leaderboard.commands:compare"),
+    Command("leaderboard show", "List study results with seeds, intervals and verdicts.", "leaderboard.commands:leaderboard_show"),
+    Command("show", "Show what an artifact holds and from what it was made.", "curation.show_command:show"),
+    Command("doctor", "Check this installation and say what to mend.", "curation.doctor:doctor"),
+    Command("filters list", "List filters and rule sets.", "filters.commands:filters_list"),
+    Command("filters show", "Show a filter's rules, bounds, reasons and sources.", "filters.commands:filters_show"),
+    Command("tiers", "List tiers, or show every number of one.", "train.commands:tiers"),
+)
+
+GROUPS = {
+    "study": "Studies: a base recipe, one named change, its controls.",
+    "leaderboard": "The memory of results.",
+    "filters": "Filters, rule sets and what they judge.",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run `curate` and exit with a documented code (docs/exit-codes.md)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    _refuse_intruders()
+    app = build_app(arguments)
+    try:
+        app(args=arguments, prog_name="curate")
+    except CurateError as error:
+        _report(error, as_json="--json" in arguments)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def build_app(arguments: Sequence[str]) -> Any:
+    """Return the typer app with the one command that `arguments` name loaded, the others as stubs."""
+    import typer
+
+    wanted = _wanted(arguments)
+    app = typer.Typer(
+        name="curate",
+        help="Find out cheaply whether a data recipe helps, and believe the answer.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None if "NO_COLOR" in os.environ else "rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    groups: dict[str, Any] = {}
+    for command in COMMANDS:
+        group, _, verb = command.path.rpartition(" ")
+        if group and group not in groups:
+            groups[group] = typer.Typer(help=GROUPS[group], no_args_is_help=True, rich_markup_mode="rich")
+            app.add_typer(groups[group], name=group)
+        target = groups[group] if group else app
+        function = _load(command.target) if command.path == wanted else _stub
+        target.command(name=verb, help=None if command.path == wanted else command.help)(function)
+    app.callback()(_version_callback())
+    return app
+
+
+def _wanted(arguments: Sequence[str]) -> str | None:
+    words = [word for word in arguments if not word.startswith("-")][:2]
+    by_path = {command.path for command in COMMANDS}
+    for length in (2, 1):
+        path = " ".join(words[:length])
+        if path in by_path:
+            return path
+    return None
+
+
+def _stub() -> None:
+    """Hold a place in the help; never run."""
+
+
+def _load(target: str) -> Callable[..., None]:
+    module, _, name = target.partition(":")
+    function = getattr(importlib.import_module(module), name)
+
+    @functools.wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        import typer
+
+        try:
+            function(*args, **kwargs)
+        except KeyboardInterrupt:
+            print("interrupted; the same command continues from what is finished", file=sys.stderr)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+    return guarded
+
+
+def _version_callback() -> Callable[..., None]:
+    import typer
+
+    def show(value: bool) -> None:
+        if value:
+            from curation.version import describe_version
+
+            print(describe_version())
+            raise typer.Exit(0)
+
+    def root(version: bool = typer.Option(False, "--version", help="Print the version and exit.", callback=show, is_eager=True)) -> None:
+        return None
+
+    root.__annotations__ = {"version": bool, "return": None}
+    return root
+
+
+def _report(error: CurateError, *, as_json: bool) -> None:
+    if as_json:
+        import json
+
+        print(json.dumps({"error": {"kind": type(error).__name__, "message": str(error)}}))
+    print(f"{type(error).__name__}: {error}", file=sys.stderr)
+
+
+def _refuse_intruders() -> None:
+    """Stop when another installed package shadows one of the five (their names are plain words)."""
+    root = Path(__file__).resolve().parent.parent
+    for package in ("curation", "filters", "mixtures", "train", "leaderboard"):
+        spec = find_spec(package)
+        origin = Path(spec.origin).resolve() if spec and spec.origin else None
+        if origin is None or origin.parent.parent != root:
+            error = PluginError(
+                f"package `{package}` comes from {origin}, expected {root / package}; "
+                "uninstall the other distribution or use a fresh environment"
+            )
+            _report(error, as_json=False)
+            sys.exit(error.exit_code)

@@ -1,0 +1,87 @@
+"""Publishing: a corpus artifact as a directory that Hugging Face `datasets` loads and people can read.
+
+`README.md` (card with `configs`), `data/train-*.parquet`, `manifest.json`, `funnel.json`, `contamination.json`,
+`recipe.json`. The directory appears whole, by one rename.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from curation.errors import CurateError, RecipeError
+from curation.files import TEMPORARY_PREFIX, Json, write_json, write_text
+from curation.recipe import Recipe, as_json
+from curation.store import MANIFEST, Artifact, load_artifact
+
+SIZE_CATEGORIES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+
+def publish(corpus: Artifact, recipe: Recipe, out: Path) -> None:
+    """Copy the corpus to `out` with its card and recipe; an equal corpus already there is left alone.
+
+    Raises: CurateError if `out` holds something that is not a corpus; RecipeError if it holds another corpus.
+    """
+    if out.exists() and any(out.iterdir()):
+        if not (out / MANIFEST).is_file():
+            raise CurateError(f"{out}: exists and is not a corpus (no {MANIFEST}); choose another --out or remove it")
+        if load_artifact(out).fingerprint == corpus.fingerprint:
+            return
+        raise RecipeError(f"{out}: holds another corpus; choose another --out or remove it")
+    temporary = out.parent / f"{TEMPORARY_PREFIX}{out.name}-{uuid.uuid4().hex[:8]}"
+    try:
+        shutil.copytree(corpus.path, temporary, ignore=shutil.ignore_patterns("build.lock"))
+        write_text(temporary / "README.md", card(corpus, recipe))
+        write_json(temporary / "recipe.json", as_json(recipe))
+        if out.exists():
+            out.rmdir()
+        temporary.rename(out)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def card(corpus: Artifact, recipe: Recipe) -> str:
+    """Return the dataset card: YAML front matter and what the corpus is made of."""
+    summary = corpus.summary
+    docs = cast("int", summary["num_docs"])
+    size = next((name for bound, name in SIZE_CATEGORIES if docs < bound), "1M<n")
+    slices = cast("Mapping[str, Mapping[str, int]]", summary["slices"])
+    licenses = cast("Mapping[str, int]", summary["licenses"])
+    rows = [
+        f"| {name} | {n['docs']:,} | {n['bytes'] / 1e6:,.1f} | {n['tokens']:,} |" for name, n in sorted(slices.items())
+    ]
+    top = sorted(licenses.items(), key=lambda item: (-item[1], item[0]))[:20]
+    return "\n".join(
+        [
+            "---",
+            f"pretty_name: {recipe.name}",
+            f"size_categories: [{size}]",
+            "configs:",
+            "- config_name: default",
+            "  data_files:",
+            "  - split: train",
+            '    path: "data/train-*.parquet"',
+            "---",
+            f"# {recipe.name}",
+            "",
+            recipe.description or "A corpus built by curate.",
+            "",
+            f"- {docs:,} unique documents, {cast('int', summary['num_bytes']) / 1e6:,.1f} MB of text, "
+            f"{cast('int', summary['num_tokens']):,} tokens of `{summary['tokenizer']}`",
+            f"- fingerprint `{corpus.fingerprint}`, logical digest `{summary['logical_digest']}`",
+            f"- validation panel split off first: `{summary['panel_digest']}`",
+            f"- stages: {' → '.join(str(step) for step in cast('list[Json]', cast('Mapping[str, Json]', corpus.manifest['params'])['steps'])) or 'none'}",
+            "",
+            "| slice | documents | MB | tokens |",
+            "|---|---:|---:|---:|",
+            *rows,
+            "",
+            "Licences of the documents (most frequent first): " + "; ".join(f"{name} ({n:,})" for name, n in top) + ".",
+            "What each step let through and why it dropped the rest: `funnel.json`. Benchmark overlap: `contamination.json`.",
+            "",
+        ]
+    )

@@ -1,0 +1,130 @@
+"""`curate show`: what an artifact holds and from what it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from curation.console import JsonFlag, StoreOption, give, printable
+from curation.errors import CurateError, nearest
+from curation.files import Json, read_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from curation.store import Artifact, Store
+
+SAMPLES_SHOWN = 8
+
+
+def show(
+    artifact: Annotated[str | None, typer.Argument(help="Directory, or kind-fingerprint prefix in the store; none lists all.")] = None,
+    samples: Annotated[bool, typer.Option("--samples", help="Also show documents that each step dropped.")] = False,
+    store: StoreOption = None,
+    json_output: JsonFlag = False,
+) -> None:
+    """Show what an artifact holds: counts, settings, the artifacts it was made from, its funnel."""
+    from curation.store import Store
+
+    opened = Store.open(store)
+    if artifact is None:
+        known = opened.artifacts()
+        give([_brief(item) for item in known], lambda console: _draw_list(console, known), as_json=json_output)
+        return
+    found = _find(opened, artifact)
+    give(
+        {"path": str(found.path), **found.manifest},
+        lambda console: _draw(console, found, samples=samples),
+        as_json=json_output,
+    )
+
+
+def _find(store: Store, name: str) -> Artifact:
+    from curation.store import load_artifact
+
+    if Path(name).is_dir():
+        return load_artifact(Path(name))
+    known = {item.path.name: item for item in store.artifacts()}
+    matches = [item for key, item in known.items() if key == name or key.startswith(name) or item.fingerprint.startswith(name)]
+    if len(matches) != 1:
+        problem = f"{len(matches)} artifacts match" if matches else "no such artifact"
+        raise CurateError(f"{name}: {problem} in {store.root}; {nearest(name, known)}")
+    return matches[0]
+
+
+def _brief(artifact: Artifact) -> Json:
+    files = cast("list[Mapping[str, int]]", artifact.manifest["files"])
+    return {
+        "name": artifact.path.name,
+        "kind": artifact.kind,
+        "fingerprint": artifact.fingerprint,
+        "bytes": sum(entry["bytes"] for entry in files),
+    }
+
+
+def _draw_list(console: Console, artifacts: list[Artifact]) -> None:
+    from rich.table import Table
+
+    table = Table(title="Artifacts in the store", title_justify="left")
+    table.add_column("artifact")
+    table.add_column("MB on disk", justify="right")
+    table.add_column("made from")
+    for item in artifacts:
+        size = cast("Mapping[str, int]", _brief(item))["bytes"] / 1e6
+        inputs = cast("Mapping[str, str]", item.manifest.get("inputs", {}))
+        table.add_row(item.path.name, f"{size:,.1f}", ", ".join(sorted(inputs)) or "files")
+    console.print(table)
+
+
+def _draw(console: Console, artifact: Artifact, *, samples: bool) -> None:
+    from rich.pretty import Pretty
+    from rich.table import Table
+
+    table = Table(title=artifact.path.name, title_justify="left", show_header=False)
+    table.add_row("kind", artifact.kind)
+    table.add_row("fingerprint", artifact.fingerprint)
+    table.add_row("made by", str(artifact.manifest.get("version", "")))
+    for name, fingerprint in cast("Mapping[str, str]", artifact.manifest.get("inputs", {})).items():
+        table.add_row(f"input {name}", fingerprint[:16])
+    for name, value in artifact.summary.items():
+        table.add_row(name, printable(value) if isinstance(value, str) else Pretty(value, max_length=40))
+    console.print(table)
+    if (artifact.path / "funnel.json").is_file():
+        draw_funnel(console, artifact)
+        if samples:
+            _draw_samples(console, artifact)
+
+
+def draw_funnel(console: Console, corpus: Artifact) -> None:
+    """Draw what each step let through and its most frequent reasons."""
+    from rich.table import Table
+
+    table = Table(title="Funnel", title_justify="left")
+    table.add_column("step")
+    for column in ("documents in", "out", "MB out", "tokens out"):
+        table.add_column(column, justify="right")
+    table.add_column("dropped, most frequent first")
+    for step in cast("list[dict[str, Json]]", read_json(corpus.path / "funnel.json")):
+        reasons = cast("Mapping[str, Mapping[str, int]]", step["reasons"])
+        top = sorted(reasons.items(), key=lambda item: (-item[1]["docs"], item[0]))
+        more = f", {len(top) - 4} more reasons" if len(top) > 4 else ""
+        table.add_row(
+            printable(str(step["step"])),
+            f"{step['docs_in']:,}",
+            f"{step['docs_out']:,}",
+            f"{cast('int', step['bytes_out']) / 1e6:,.1f}",
+            f"{step['tokens_out']:,}" if "tokens_out" in step else "",
+            ", ".join(f"{reason} {n['docs']:,}" for reason, n in top[:4]) + more,
+        )
+    console.print(table)
+
+
+def _draw_samples(console: Console, corpus: Artifact) -> None:
+    for step in cast("list[dict[str, Json]]", read_json(corpus.path / "funnel.json")):
+        for sample in cast("list[Mapping[str, Json]]", step["samples"])[:SAMPLES_SHOWN]:
+            value = "" if sample["value"] is None else f" = {cast('float', sample['value']):.4g}"
+            text = printable(str(sample["text"]))[:160]
+            console.print(f"{step['step']}: {sample['reason']}{value} [{sample['slice']}] {text!r}", markup=False)
