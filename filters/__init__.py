@@ -1,0 +1,1 @@
+"""Signals, rule sets, modifiers, classifiers and controls that judge documents."""

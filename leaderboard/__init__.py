@@ -1,0 +1,1 @@
+"""Studies, comparison, noise, reports and the board: scores in, decisions out."""

@@ -1,0 +1,1 @@
+"""Weights of slices and the order in which their tokens are drawn."""

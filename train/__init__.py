@@ -1,0 +1,1 @@
+"""Fixed-recipe training: tiers, model, loop, checkpoints, and scoring on the panel."""
