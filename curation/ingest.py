@@ -1,0 +1,129 @@
+"""Ingest: raw files (or the installed environment) become the pool artifact, identified by its content.
+
+Two identities. The *ingest key* (digests of the input files and the settings that read them) leads to a pool already
+built. The pool's own fingerprint is a digest over its records in canonical order, so renaming, splitting, reordering
+or recompressing the input gives the same fingerprint and the same bytes in every file, manifest included.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from curation.errors import ShardError
+from curation.files import Json, digest_json, read_json, write_json
+from curation.nodes import Node, NodeRun
+from curation.progress import Progress
+from curation.recipe import PoolSpec
+from curation.sources.collect import Collected, collect_environment, collect_files
+from curation.sources.identity import Seen, check_unchanged, digest_inputs, ingest_key
+from curation.sources.locate import find_inputs
+from curation.sources.partitions import WrittenPool, write_partitions
+from curation.store import Artifact, ArtifactWriter, Store
+
+POOL_VERSION = "1"
+_ALIAS = "pool.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Origin:
+    """What a pool will be made from: its key, and the files behind it (none for the environment)."""
+
+    key: str
+    files: tuple[Seen, ...] = ()
+    num_ignored: int = 0
+
+
+def ensure_pool(store: Store, spec: PoolSpec, *, workers: int, progress: Progress) -> Artifact:
+    """Return the pool that `spec` describes, built unless the store has it.
+
+    Raises: ShardError for missing, damaged or ill-suited input; StoreBusyError if another process builds it.
+    """
+    origin = _origin(store, spec, workers)
+    known = _known(store, origin.key)
+    if known is not None:
+        return known
+    with store.building("ingest", origin.key) as work:
+        known = _known(store, origin.key)
+        if known is not None:
+            return known
+        if origin.num_ignored:
+            progress.note(f"ingest: {origin.num_ignored:,} files of other kinds in the pool's directories are not read")
+        collected = _collect(origin, spec, work, workers, progress)
+        try:
+            written = write_partitions(collected, spec, work, workers=workers, progress=progress)
+        finally:
+            collected.spill.clear()
+        check_unchanged(origin.files)
+        artifact = _publish(store, written, work)
+        write_json(work.path / _ALIAS, {"key": origin.key, "pool": artifact.fingerprint})
+        return artifact
+
+
+def known_pool(store: Store, spec: PoolSpec) -> Artifact | None:
+    """Return the pool if the store has it; input files are hashed at most, their text is not parsed.
+
+    Raises: ShardError for missing input.
+    """
+    return _known(store, _origin(store, spec, workers=1).key)
+
+
+def pool_node(pool: Artifact) -> Node:
+    """Return the node of a pool that exists, for other nodes to build on."""
+
+    def run(_: NodeRun) -> Mapping[str, Json]:
+        raise ShardError(f"{pool.path}: the pool vanished while it was used; rerun the command to ingest it again")
+
+    return Node(kind="pool", version=POOL_VERSION, params={}, inputs={}, run=run, known_fingerprint=pool.fingerprint)
+
+
+def _origin(store: Store, spec: PoolSpec, workers: int) -> _Origin:
+    if spec.source == "environment":
+        from curation.sources.environment import environment_versions
+
+        return _Origin(key=ingest_key(spec, environment_versions()))
+    inputs = find_inputs(spec.path, spec.include, spec.exclude)
+    seen = digest_inputs(store, inputs.files, workers)
+    key = ingest_key(spec, [entry.sha256 for entry in seen])
+    return _Origin(key=key, files=tuple(seen), num_ignored=inputs.num_ignored)
+
+
+def _known(store: Store, key: str) -> Artifact | None:
+    """Follow the alias of an earlier ingest; a missing or foreign alias only means that nothing is known."""
+    alias: Json = None
+    with contextlib.suppress(OSError, ValueError):
+        alias = read_json(store.path_of("ingest", key) / _ALIAS)
+    if not isinstance(alias, dict) or alias.get("key") != key:
+        return None
+    return store.find("pool", str(alias["pool"]))
+
+
+def _collect(origin: _Origin, spec: PoolSpec, work: ArtifactWriter, workers: int, progress: Progress) -> Collected:
+    if spec.source == "environment":
+        return collect_environment(spec, work.path, workers, progress)
+    return collect_files([entry.item for entry in origin.files], spec, work.path, progress)
+
+
+def _publish(store: Store, written: WrittenPool, work: ArtifactWriter) -> Artifact:
+    """Move the parts to where their content says they belong, and finish the artifact there."""
+    summary = written.summary
+    fingerprint = digest_json(
+        {
+            "kind": "pool",
+            "version": POOL_VERSION,
+            "logical_digest": summary["logical_digest"],
+            "rejected": cast("Mapping[str, Json]", summary["rejected"]),
+        }
+    )
+    sources = [work.part_path(part) for part in range(written.num_parts)]
+    with store.building("pool", fingerprint) as out:
+        existing = store.find("pool", fingerprint)
+        if existing is not None:  # the same documents under other names
+            for path in sources:
+                path.unlink()
+            return existing
+        for part, path in enumerate(sources):
+            path.replace(out.part_path(part))
+        return out.finish({"version": POOL_VERSION, "params": {}, "inputs": {}, "summary": summary})

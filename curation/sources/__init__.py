@@ -1,0 +1,1 @@
+"""Where documents come from: files on disk and the installed environment."""

@@ -1,0 +1,131 @@
+"""Read every record of a pool's sources into the spill, counting what is rejected."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from curation.errors import ShardError
+from curation.ids import num_partitions
+from curation.progress import Progress
+from curation.recipe import PoolSpec
+from curation.sources.jsonl import jsonl_records
+from curation.sources.locate import Input
+from curation.sources.parquet import parquet_records
+from curation.sources.records import RecordReader, Rejected
+from curation.sources.spill import RowBuffer, Spill
+
+SHOWN_CASES = 5
+MAX_BUCKETS = 1024
+_USUAL_EXPANSION = 5  # stored to decompressed bytes; only decides how many files the spill uses
+
+
+@dataclass(slots=True, kw_only=True)
+class Collected:
+    """Everything read: rows in the spill, counts of what was rejected, names of the files for error messages."""
+
+    spill: Spill
+    files: list[str]
+    num_docs: int = 0
+    num_bytes: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    cases: list[str] = field(default_factory=list)
+    """The first rejections, as `file:record reason (detail)`."""
+    sizes: list[pa.Table] | None = None
+    """With a cap: `hash`, `slice` and `bytes` of each document."""
+
+    def reject(self, rejected: Rejected, file: str, place: int) -> None:
+        """Count one rejected record."""
+        self.rejected[rejected.reason] += 1
+        if len(self.cases) < SHOWN_CASES:
+            detail = f" ({rejected.detail})" if rejected.detail else ""
+            self.cases.append(f"{file}:{place} {rejected.reason}{detail}")
+
+
+def collect_files(files: Sequence[Input], spec: PoolSpec, folder: Path, progress: Progress) -> Collected:
+    """Return every record of the input files.
+
+    Raises: ShardError for a damaged file, for more rejected records than `max_bad_fraction`, for none left.
+    """
+    stored = [item.path.stat().st_size for item in files]
+    packed = sum(
+        size
+        for size, item in zip(stored, files, strict=True)
+        if item.compression != "none" or item.path.suffix != ".jsonl"
+    )
+    estimate = sum(stored) + (_USUAL_EXPANSION - 1) * packed
+    collected = _empty([str(item.path) for item in files], spec, folder, estimate)
+    reader = RecordReader(spec=spec)
+    rows = RowBuffer(spill=collected.spill, sizes=collected.sizes)
+    with progress.task("ingest", sum(stored)) as task:
+        for number, item in enumerate(files):
+            for place, record in _records(item, spec, task.advance):
+                row = reader.row(record)
+                if isinstance(row, Rejected):
+                    collected.reject(row, collected.files[number], place)
+                else:
+                    rows.add(row, number, place)
+                    collected.num_docs += 1
+    rows.flush()
+    collected.num_bytes = rows.num_bytes
+    _check_rejected(collected, spec)
+    return collected
+
+
+def collect_environment(spec: PoolSpec, folder: Path, workers: int, progress: Progress) -> Collected:
+    """Return the documents of the installed environment; files that are no text are counted, never an error.
+
+    Raises: ShardError if nothing of it is installed.
+    """
+    from curation.sources.environment import ESTIMATED_BYTES, environment_records
+
+    collected = _empty(["environment"], spec, folder, ESTIMATED_BYTES)
+    reader = RecordReader(spec=spec)
+    rows = RowBuffer(spill=collected.spill, sizes=collected.sizes)
+    with progress.task("ingest environment", None) as task:
+        for place, record in enumerate(environment_records(workers, progress)):
+            row = reader.row(record)
+            if isinstance(row, Rejected):
+                collected.reject(row, "environment", place)
+            else:
+                rows.add(row, 0, place)
+                collected.num_docs += 1
+                task.advance()
+    rows.flush()
+    collected.num_bytes = rows.num_bytes
+    if not collected.num_docs:
+        raise ShardError("pool environment: none of the allow-listed distributions has a text file; reinstall them")
+    return collected
+
+
+def _empty(files: list[str], spec: PoolSpec, folder: Path, estimated_bytes: int) -> Collected:
+    spill = Spill(folder=folder, num_buckets=min(MAX_BUCKETS, num_partitions(estimated_bytes)))
+    return Collected(spill=spill, files=files, sizes=None if spec.max_bytes is None else [])
+
+
+def _records(item: Input, spec: PoolSpec, on_read: Callable[[float], None]) -> Iterator[tuple[int, object]]:
+    if item.container == "parquet":
+        return parquet_records(item, spec, on_read)
+    return jsonl_records(item, spec.max_doc_bytes, on_read)
+
+
+def _check_rejected(collected: Collected, spec: PoolSpec) -> None:
+    bad = collected.rejected.total()
+    records = bad + collected.num_docs
+    where = f"pool of {len(collected.files)} file{'s' if len(collected.files) != 1 else ''}"
+    if records == 0:
+        raise ShardError(f"{where} ({collected.files[0]} ...): holds no record; expected JSON Lines or Parquet rows")
+    if collected.num_docs and bad <= spec.max_bad_fraction * records:
+        return
+    counts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(collected.rejected.items()))
+    shown = "\n".join(f"  - {case}" for case in collected.cases)
+    limit = f"at most {spec.max_bad_fraction:g} of all" if collected.num_docs else "at least one usable document"
+    raise ShardError(
+        f"{where}: {bad:,} of {records:,} records rejected ({counts}), expected {limit}; "
+        f"mend them, set `pool.text` to the text field (now `{spec.text}`), leave files out with `pool.exclude`, "
+        f"or raise `pool.max_bad_fraction`; first cases:\n{shown}"
+    )
