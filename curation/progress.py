@@ -8,7 +8,11 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
 
 LOG_EVERY_SECONDS = 30.0
 
@@ -91,33 +95,59 @@ class _Logged:
 
 
 class BarProgress:
-    """Live bars on a terminal."""
+    """Live bars on a terminal; all open tasks share one display, as rich allows only one."""
 
     def __init__(self) -> None:
         from rich.console import Console
 
         self._console = Console(stderr=True)
+        self._lock = threading.Lock()
+        self._open = 0
+        self._bars: RichProgress | None = None
 
     @contextlib.contextmanager
     def task(self, label: str, total: float | None) -> Iterator[Task]:
-        """Draw a bar while the context is open; nested tasks log nothing of their own."""
-        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as RichProgress
-
-        columns = (TextColumn("{task.description:<32}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-        with RichProgress(*columns, console=self._console, transient=False) as bars:
-            number = bars.add_task(label, total=total)
-
-            class Bar:
-                def advance(self, amount: float = 1.0) -> None:
-                    bars.advance(number, amount)
-
-            yield Bar()
-            bars.update(number, completed=total if total is not None else 1, total=total if total is not None else 1)
+        """Draw a bar while the context is open."""
+        bars = self._enter()
+        number = bars.add_task(label, total=total)
+        try:
+            yield _Bar(bars, number)
+            end = total if total is not None else 1.0
+            bars.update(number, completed=end, total=end)
+        finally:
+            self._leave()
 
     def note(self, message: str) -> None:
         """Print one line above the bars."""
         self._console.print(message, highlight=False, markup=False)
+
+    def _enter(self) -> RichProgress:
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bars
+
+        with self._lock:
+            if self._bars is None:
+                columns = (TextColumn("{task.description:<32}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+                self._bars = Bars(*columns, console=self._console)
+                self._bars.start()
+            self._open += 1
+            return self._bars
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._open -= 1
+            if self._open == 0 and self._bars is not None:
+                self._bars.stop()
+                self._bars = None
+
+
+class _Bar:
+    def __init__(self, bars: RichProgress, number: TaskID) -> None:
+        self._bars = bars
+        self._number = number
+
+    def advance(self, amount: float = 1.0) -> None:
+        self._bars.advance(self._number, amount)
 
 
 def default_progress(*, quiet: bool) -> Progress:
