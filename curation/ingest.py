@@ -51,7 +51,7 @@ def ensure_pool(store: Store, spec: PoolSpec, *, workers: int, progress: Progres
             return known
         if origin.num_ignored:
             progress.note(f"ingest: {origin.num_ignored:,} files of other kinds in the pool's directories are not read")
-        collected = _collect(origin, spec, work, workers, progress)
+        collected = _collect(origin, spec, work, progress)
         try:
             written = write_partitions(collected, spec, work, workers=workers, progress=progress)
         finally:
@@ -100,9 +100,9 @@ def _known(store: Store, key: str) -> Artifact | None:
     return store.find("pool", str(alias["pool"]))
 
 
-def _collect(origin: _Origin, spec: PoolSpec, work: ArtifactWriter, workers: int, progress: Progress) -> Collected:
+def _collect(origin: _Origin, spec: PoolSpec, work: ArtifactWriter, progress: Progress) -> Collected:
     if spec.source == "environment":
-        return collect_environment(spec, work.path, workers, progress)
+        return collect_environment(spec, work.path, progress)
     return collect_files([entry.item for entry in origin.files], spec, work.path, progress)
 
 

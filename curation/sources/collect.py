@@ -76,7 +76,7 @@ def collect_files(files: Sequence[Input], spec: PoolSpec, folder: Path, progress
     return collected
 
 
-def collect_environment(spec: PoolSpec, folder: Path, workers: int, progress: Progress) -> Collected:
+def collect_environment(spec: PoolSpec, folder: Path, progress: Progress) -> Collected:
     """Return the documents of the installed environment; files that are no text are counted, never an error.
 
     Raises: ShardError if nothing of it is installed.
@@ -84,10 +84,10 @@ def collect_environment(spec: PoolSpec, folder: Path, workers: int, progress: Pr
     from curation.sources.environment import ESTIMATED_BYTES, environment_records
 
     collected = _empty(["environment"], spec, folder, ESTIMATED_BYTES)
-    reader = RecordReader(spec=spec)
+    reader = RecordReader(spec=PoolSpec(source="environment", max_doc_bytes=spec.max_doc_bytes))  # our own field names
     rows = RowBuffer(spill=collected.spill, sizes=collected.sizes)
     with progress.task("ingest environment", None) as task:
-        for place, record in enumerate(environment_records(workers, progress)):
+        for place, record in enumerate(environment_records(progress)):
             row = reader.row(record)
             if isinstance(row, Rejected):
                 collected.reject(row, "environment", place)
