@@ -1,0 +1,132 @@
+"""`words@1` against a slow plain-Python twin, on awkward text."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curation.batches import TextView, text_array, text_view
+from curation.text_kernels import shingle_sets, window_hashes, word_counts, word_hashes
+
+MASK = (1 << 64) - 1
+NO_LIMIT = 1 << 40
+AWKWARD = [
+    "",
+    "word",
+    "no newline at the end",
+    "two\r\nlines\r\nof CRLF",
+    "emoji \U0001f600 and \U0001f469\u200d\U0001f4bb joined",
+    "\u6f22\u5b57\u304b\u306a and latin",
+    "e\u0301 combining cafe\u0301",
+    "bell \x07 and escape \x1b[0m",
+    "x" * 5000,
+    "UPPER lower MiXeD 123 4five",
+    "it's a well-known under_score",
+    " \n\t ",
+    "\u00c4 \u00e4 differ",
+]
+
+
+def words_of(text: str) -> list[bytes]:
+    """Cut `text` into words@1, one byte at a time."""
+    spaced = bytes(b if b >= 0x80 or chr(b).isalnum() else 0x20 for b in text.encode())
+    return [bytes(b + 32 if 65 <= b <= 90 else b for b in word) for word in spaced.split()]
+
+
+def mixed(value: int) -> int:
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & MASK
+    return value ^ (value >> 31)
+
+
+def hash_of(word: bytes) -> int:
+    value = 0xCBF29CE484222325
+    for byte in word:
+        value = ((value ^ byte) * 0x100000001B3) & MASK
+    return mixed(value)
+
+
+def window_of(words: list[bytes]) -> int:
+    value = 0
+    for word in words:
+        value = (value * 0x9E3779B97F4A7C13 + hash_of(word)) & MASK
+    return mixed(value) | 1
+
+
+def shingles_of(text: str, ngram: int, max_words: int = NO_LIMIT) -> list[int]:
+    words = words_of(text)[:max_words]
+    if not words:
+        return []
+    if len(words) < ngram:
+        return [mixed((window_of(words) + 0xD6E8FEB86659FD93 * len(words)) & MASK) | 1]
+    return sorted({window_of(words[i : i + ngram]) for i in range(len(words) - ngram + 1)})
+
+
+def view(*texts: str) -> TextView:
+    return text_view(text_array(list(texts)))
+
+
+def sets_of(texts: TextView, ngram: int, max_words: int = NO_LIMIT) -> list[list[int]]:
+    starts, values = shingle_sets(texts, ngram, max_words)
+    return [values[a:b].tolist() for a, b in itertools.pairwise(starts)]
+
+
+def test_words_are_runs_of_ascii_alphanumerics_and_high_bytes_in_lower_case() -> None:
+    assert words_of("It's CAF\u00c9-bar_2, ok") == [b"it", b"s", b"caf\xc3\x89", b"bar", b"2", b"ok"]
+
+
+def test_word_hashes_equal_the_slow_twin_on_awkward_text() -> None:
+    texts = view(*AWKWARD)
+    counts = word_counts(texts.data, texts.offsets)
+    assert counts.tolist() == [len(words_of(text)) for text in AWKWARD]
+    expected = [hash_of(word) for text in AWKWARD for word in words_of(text)]
+    assert word_hashes(texts.data, texts.offsets, counts).tolist() == expected
+
+
+@pytest.mark.parametrize("ngram", [1, 2, 5])
+def test_shingle_sets_equal_the_slow_twin_on_awkward_text(ngram: int) -> None:
+    assert sets_of(view(*AWKWARD), ngram) == [shingles_of(text, ngram) for text in AWKWARD]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(alphabet="aAbB1 -\u00e9\u6f22\n", max_size=60), max_size=5), st.integers(1, 6))
+def test_shingle_sets_equal_the_slow_twin_on_any_text(documents: list[str], ngram: int) -> None:
+    assert sets_of(view(*documents), ngram) == [shingles_of(text, ngram) for text in documents]
+
+
+def test_slice_offsets_of_the_arrow_array_are_honoured() -> None:
+    sliced = text_view(pa.array(AWKWARD, pa.large_string()).slice(4, 3))
+    assert sets_of(sliced, 2) == [shingles_of(text, 2) for text in AWKWARD[4:7]]
+
+
+def test_words_beyond_the_limit_do_not_count() -> None:
+    assert sets_of(view("a b c d e f"), 2, 3) == [shingles_of("a b c", 2)]
+
+
+def test_a_short_document_shares_no_shingle_with_a_window_of_another() -> None:
+    short, full = sets_of(view("a b c", "a b c d e"), 5)
+    assert not set(short) & set(full)
+    assert short != sets_of(view("a b"), 5)[0]
+
+
+def test_windows_do_not_span_documents() -> None:
+    texts = view("a b c", "d", "e f")
+    expected = [window_of(pair) for pair in ([b"a", b"b"], [b"b", b"c"], [b"e", b"f"])]
+    assert window_hashes(texts.data, texts.offsets, 2).tolist() == expected
+
+
+def test_numbers_are_not_folded() -> None:
+    first, second = sets_of(view("1 2 3 4 5", "1 2 3 4 6"), 5)
+    assert first != second
+
+
+def test_an_empty_column_has_no_shingles() -> None:
+    starts, values = shingle_sets(view(), 5, NO_LIMIT)
+    assert starts.tolist() == [0]
+    assert values.dtype == np.uint64
+    assert len(values) == 0
