@@ -1,0 +1,53 @@
+# `make demo` and `make test` do their own set-up: a virtual environment from constraints.txt.
+# Needs Python 3.11 or newer and a C++ compiler at most.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo test test-slow lint format kernels clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.ready kernels ## the whole path on this machine's own text (about 10 minutes on 2 cores)
+	$(BIN)/curate demo
+
+test: lint kernels ## style, types, layers, and every test that is not slow
+	$(BIN)/pytest -n $(WORKERS) -m "not slow and not gpu and not cluster"
+
+test-slow: $(VENV)/.ready-dev kernels ## the long checks: kills, real pool, whole studies
+	$(BIN)/pytest -n $(WORKERS) -m "slow and not gpu and not cluster" --durations=10
+
+lint: $(VENV)/.ready-dev ## what tools can decide
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.ready-dev ## rewrite to the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+kernels: $(VENV)/.ready ## compile numba kernels once for this machine
+	$(BIN)/python -m curation.warm
+
+clean: ## remove the environment and every artifact
+	rm -rf $(VENV) .curate .cache curate-demo
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed and was not found; install it or run: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 2; }
+	"$(PYTHON)" -m venv $(VENV)
+
+$(VENV)/.ready: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing the pinned environment into $(VENV) (a few minutes the first time)"
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
