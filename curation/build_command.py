@@ -30,12 +30,22 @@ if TYPE_CHECKING:
 
 
 def build(
-    recipe: Annotated[Path | None, typer.Argument(metavar="RECIPE.yaml", help="Recipe; default: the one --base names.")] = None,
-    base: Annotated[str | None, typer.Option(metavar="NAME", help="Shipped recipe to start from (default: baseline).")] = None,
-    pool: Annotated[str | None, typer.Option(metavar="PATH", help="Files, directory or glob to read instead; or `environment`.")] = None,
-    filter_name: Annotated[str | None, typer.Option("--filter", metavar="NAME", help="Use this filter (curate filters list).")] = None,
+    recipe: Annotated[
+        Path | None, typer.Argument(metavar="RECIPE.yaml", help="Recipe; default: the one --base names.")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Shipped recipe to start from (default: baseline).")
+    ] = None,
+    pool: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Files, directory or glob to read instead; or `environment`.")
+    ] = None,
+    filter_name: Annotated[
+        str | None, typer.Option("--filter", metavar="NAME", help="Use this filter (curate filters list).")
+    ] = None,
     overrides: SetOption = [],  # noqa: B006 - typer copies the default
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Publish the corpus there, as a Hugging Face dataset.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Publish the corpus there, as a Hugging Face dataset.")
+    ] = None,
     workers: WorkersOption = DEFAULT_WORKERS,
     store: StoreOption = None,
     dry_run: DryRunFlag = False,

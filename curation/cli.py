@@ -29,14 +29,30 @@ class Command:
 
 
 COMMANDS: tuple[Command, ...] = (
-    Command("demo", "Run the whole path on this machine's own text: recipes, models, a page.", "leaderboard.commands:demo"),
-    Command("study plan", "Show what a study would build, reuse and train, without doing it.", "leaderboard.commands:study_plan"),
-    Command("study run", "Build, train, score and compare all arms of a study; resumable.", "leaderboard.commands:study_run"),
+    Command(
+        "demo", "Run the whole path on this machine's own text: recipes, models, a page.", "leaderboard.commands:demo"
+    ),
+    Command(
+        "study plan",
+        "Show what a study would build, reuse and train, without doing it.",
+        "leaderboard.commands:study_plan",
+    ),
+    Command(
+        "study run", "Build, train, score and compare all arms of a study; resumable.", "leaderboard.commands:study_run"
+    ),
     Command("build", "Build a corpus from a recipe: raw text in, sharded Parquet out.", "curation.build_command:build"),
     Command("train", "Train one tier on one corpus with one seed.", "train.commands:train"),
     Command("eval", "Score a trained model on a panel: bits per byte per slice.", "train.commands:evaluate"),
-    Command("compare", "Compare arms of a study, or two runs, slice by slice with intervals.", "leaderboard.commands:compare"),
-    Command("leaderboard show", "List study results with seeds, intervals and verdicts.", "leaderboard.commands:leaderboard_show"),
+    Command(
+        "compare",
+        "Compare arms of a study, or two runs, slice by slice with intervals.",
+        "leaderboard.commands:compare",
+    ),
+    Command(
+        "leaderboard show",
+        "List study results with seeds, intervals and verdicts.",
+        "leaderboard.commands:leaderboard_show",
+    ),
     Command("show", "Show what an artifact holds and from what it was made.", "curation.show_command:show"),
     Command("doctor", "Check this installation and say what to mend.", "curation.doctor:doctor"),
     Command("filters list", "List filters and rule sets.", "filters.commands:filters_list"),
@@ -133,7 +149,11 @@ def _version_callback() -> Callable[..., None]:
             print(describe_version())
             raise typer.Exit(0)
 
-    def root(version: bool = typer.Option(False, "--version", help="Print the version and exit.", callback=show, is_eager=True)) -> None:
+    def root(
+        version: bool = typer.Option(
+            False, "--version", help="Print the version and exit.", callback=show, is_eager=True
+        ),
+    ) -> None:
         return None
 
     root.__annotations__ = {"version": bool, "return": None}

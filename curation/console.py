@@ -20,8 +20,18 @@ if TYPE_CHECKING:
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout; messages go to stderr.")]
 DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Show what would be built or reused, and why; do nothing.")]
 QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
-WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Threads or processes; results never depend on it.")]
-SetOption = Annotated[list[str], typer.Option("--set", metavar="A.B=C", help="Override one setting; repeatable. C is YAML.")]
+WorkersOption = Annotated[
+    int,
+    typer.Option(
+        "--workers",
+        min=1,
+        show_default="number of cores, at most 8",
+        help="Threads or processes; results never depend on it.",
+    ),
+]
+SetOption = Annotated[
+    list[str], typer.Option("--set", metavar="A.B=C", help="Override one setting; repeatable. C is YAML.")
+]
 StoreOption = Annotated[
     Path | None, typer.Option("--store", help="Directory of artifacts (default: CURATE_STORE or ./.curate).")
 ]
@@ -48,8 +58,4 @@ def give(value: Json, render: Callable[[Console], None], *, as_json: bool) -> No
 
 def printable(text: str) -> str:
     """Return `text` without control and direction-changing characters, safe for a terminal or a page."""
-    return "".join(
-        " " if char in "\n\t\r" else char
-        for char in text
-        if char.isprintable() or char in "\n\t\r"
-    )
+    return "".join(" " if char in "\n\t\r" else char for char in text if char.isprintable() or char in "\n\t\r")

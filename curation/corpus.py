@@ -152,9 +152,7 @@ def _step(
 def _sample(table: pa.Table, row: int, reason: str, value: npt.NDArray[np.float64] | None) -> Sample:
     shown = None if value is None or not np.isfinite(value[row]) else float(value[row])
     text = table["text"][row].as_py()[:SAMPLE_CHARS]
-    return Sample(
-        id=table["id"][row].as_py(), slice=table["slice"][row].as_py(), reason=reason, value=shown, text=text
-    )
+    return Sample(id=table["id"][row].as_py(), slice=table["slice"][row].as_py(), reason=reason, value=shown, text=text)
 
 
 def _merged(parts: Sequence[list[Step]]) -> list[Step]:
@@ -224,9 +222,7 @@ def _write_shards(
     return {
         "num_docs": int(sum(int(mask.sum()) for mask in masks)),
         "num_bytes": total,
-        "num_tokens": int(
-            sum(int(scan.rows.num_tokens[mask].sum()) for scan, mask in zip(scans, masks, strict=True))
-        ),
+        "num_tokens": int(sum(int(scan.rows.num_tokens[mask].sum()) for scan, mask in zip(scans, masks, strict=True))),
         "num_shards": num_shards,
     }
 

@@ -100,9 +100,7 @@ class Planner:
             raced = self.store.find(target.kind, target.fingerprint)
             if raced is not None:
                 return raced
-            context = NodeRun(
-                out=out, inputs=inputs, workers=self.workers, progress=self.progress, store=self.store
-            )
+            context = NodeRun(out=out, inputs=inputs, workers=self.workers, progress=self.progress, store=self.store)
             summary = target.run(context)
             fields: dict[str, Json] = {
                 "version": target.version,

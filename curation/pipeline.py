@@ -46,6 +46,4 @@ def plan_corpus(recipe: Recipe, pool: Artifact) -> CorpusPlan:
         verdicts = (*verdicts, STAGES.get(spec.kind, where)(spec, inputs, where))
     labels = tuple(f"{spec.kind}: {spec.name}" for spec in recipe.stages)
     corpus = corpus_node(recipe, source, panel, counts, verdicts, labels)
-    return CorpusPlan(
-        recipe=recipe, pool=source, panel=panel, token_counts=counts, verdicts=verdicts, corpus=corpus
-    )
+    return CorpusPlan(recipe=recipe, pool=source, panel=panel, token_counts=counts, verdicts=verdicts, corpus=corpus)

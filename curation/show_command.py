@@ -21,7 +21,9 @@ SAMPLES_SHOWN = 8
 
 
 def show(
-    artifact: Annotated[str | None, typer.Argument(help="Directory, or kind-fingerprint prefix in the store; none lists all.")] = None,
+    artifact: Annotated[
+        str | None, typer.Argument(help="Directory, or kind-fingerprint prefix in the store; none lists all.")
+    ] = None,
     samples: Annotated[bool, typer.Option("--samples", help="Also show documents that each step dropped.")] = False,
     store: StoreOption = None,
     json_output: JsonFlag = False,
@@ -48,7 +50,9 @@ def _find(store: Store, name: str) -> Artifact:
     if Path(name).is_dir():
         return load_artifact(Path(name))
     known = {item.path.name: item for item in store.artifacts()}
-    matches = [item for key, item in known.items() if key == name or key.startswith(name) or item.fingerprint.startswith(name)]
+    matches = [
+        item for key, item in known.items() if key == name or key.startswith(name) or item.fingerprint.startswith(name)
+    ]
     if len(matches) != 1:
         problem = f"{len(matches)} artifacts match" if matches else "no such artifact"
         raise CurateError(f"{name}: {problem} in {store.root}; {nearest(name, known)}")

@@ -51,9 +51,7 @@ class VerdictPart:
 
 def write_verdict(out: ArtifactWriter, part: int, verdict: VerdictPart) -> None:
     """Write one part of a verdict artifact."""
-    table = pa.table(
-        {"kept": verdict.kept, "reason": verdict.reason, "value": verdict.value, "failed": verdict.failed}
-    )
+    table = pa.table({"kept": verdict.kept, "reason": verdict.reason, "value": verdict.value, "failed": verdict.failed})
     with replacing(out.part_path(part)) as temporary:
         write_table(temporary, table)
 

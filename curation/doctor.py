@@ -1,0 +1,155 @@
+"""`curate doctor`: what this installation has, what is broken, and how to mend it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from curation.console import JsonFlag, StoreOption, give
+from curation.errors import EXIT_FAILURE
+from curation.files import Json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MIN_FREE_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing looked at: how it is, and what to do when it is not well."""
+
+    name: str
+    state: Literal["ok", "note", "broken"]
+    found: str
+    remedy: str = ""
+
+
+def doctor(store: StoreOption = None, json_output: JsonFlag = False) -> None:
+    """Check this installation: Python, packages, compiled kernels, store, device; exit 1 when something is broken."""
+    looks: list[Callable[[], Check]] = [
+        _python,
+        _packages,
+        _machine,
+        lambda: _store(store),
+        _kernels,
+        _torch,
+        _shared,
+    ]
+    checks = [look() for look in looks]
+    value: list[Json] = [
+        {"name": c.name, "state": c.state, "found": c.found, "remedy": c.remedy or None} for c in checks
+    ]
+    give(value, lambda console: _draw(console, checks), as_json=json_output)
+    if any(check.state == "broken" for check in checks):
+        raise typer.Exit(EXIT_FAILURE)
+
+
+def _python() -> Check:
+    found = f"{platform.python_version()} at {sys.executable}"
+    if sys.version_info < (3, 11):
+        return Check(name="python", state="broken", found=found, remedy="use Python 3.11 or newer")
+    return Check(name="python", state="ok", found=found)
+
+
+def _packages() -> Check:
+    """Compare what is installed with what the distribution declares."""
+    from packaging.requirements import Requirement
+
+    try:
+        declared = [Requirement(text) for text in requires("curate-ladder") or []]
+    except PackageNotFoundError:
+        return Check(
+            name="packages",
+            state="broken",
+            found="curate-ladder is not installed",
+            remedy="make test, or: pip install -c constraints.txt -e .",
+        )
+    wrong = []
+    for need in declared:
+        if need.marker and not need.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            have = version(need.name)
+        except PackageNotFoundError:
+            wrong.append(f"{need.name} is missing")
+            continue
+        if not need.specifier.contains(have, prereleases=True):
+            wrong.append(f"{need.name} is {have}, expected {need.specifier}")
+    if wrong:
+        remedy = "pip install -c constraints.txt -e ."
+        return Check(name="packages", state="broken", found="; ".join(wrong), remedy=remedy)
+    return Check(name="packages", state="ok", found=f"{len(declared)} declared, all present")
+
+
+def _machine() -> Check:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return Check(name="machine", state="ok", found=f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.machine()}")
+
+
+def _store(root: Path | None) -> Check:
+    from curation.errors import CurateError
+    from curation.store import MANIFEST, Store
+
+    try:
+        opened = Store.open(root)
+        complete = len(opened.artifacts())
+    except (OSError, CurateError) as error:
+        return Check(name="store", state="broken", found=str(error), remedy="choose another CURATE_STORE, or remove it")
+    unfinished = [p for p in opened.root.iterdir() if p.is_dir() and "-" in p.name and not (p / MANIFEST).is_file()]
+    free = shutil.disk_usage(opened.root).free
+    found = f"{opened.root.resolve()}: {complete} artifacts, {len(unfinished)} unfinished, {free / 1e9:.0f} GB free"
+    if free < MIN_FREE_BYTES:
+        return Check(name="store", state="broken", found=found, remedy="free at least 2 GB or set CURATE_STORE")
+    if unfinished:
+        return Check(name="store", state="note", found=found, remedy="rerun the commands that were interrupted")
+    return Check(name="store", state="ok", found=found)
+
+
+def _kernels() -> Check:
+    from curation.compiled import cache_directory
+
+    folder = cache_directory()
+    compiled = sum(1 for _ in folder.rglob("*.nbc")) if folder.is_dir() else 0
+    if compiled:
+        return Check(name="kernels", state="ok", found=f"{compiled} compiled in {folder}")
+    return Check(name="kernels", state="note", found=f"cold ({folder})", remedy="python -m curation.warm")
+
+
+def _torch() -> Check:
+    try:
+        import torch
+    except ImportError as error:
+        return Check(name="torch", state="broken", found=str(error), remedy="pip install -c constraints.txt torch")
+    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
+    note = "" if device != "cpu" else "; laptop tiers only: they test plumbing, evidence starts at micro on a GPU"
+    return Check(name="torch", state="ok", found=f"{torch.__version__} on {device}{note}")
+
+
+def _shared() -> Check:
+    folder = Path(os.environ.get("CURATE_SHARED", "../shared"))
+    if (folder / "pool").is_dir():
+        return Check(name="shared data", state="ok", found=str(folder))
+    return Check(name="shared data", state="note", found=f"{folder} not found", remedy="optional: set CURATE_SHARED")
+
+
+def _draw(console: Console, checks: list[Check]) -> None:
+    from rich.table import Table
+
+    colours = {"ok": "green", "note": "yellow", "broken": "red"}
+    table = Table(show_header=True)
+    for column in ("check", "state", "found", "what to do"):
+        table.add_column(column, overflow="fold")
+    for check in checks:
+        state = f"[{colours[check.state]}]{check.state}[/]"
+        table.add_row(check.name, state, check.found, check.remedy)
+    console.print(table)

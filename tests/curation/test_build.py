@@ -1,0 +1,223 @@
+"""The whole build on small pools: identical bytes whatever the workers, files or interruptions."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+from curation.cli import main
+
+WORDS = (
+    "the of and to be that have with river stone garden letter window morning people carried small answer question "
+    "market winter bridge teacher paper number field music story water light yellow quiet doctor island engine"
+).split()
+
+
+def prose(rng: random.Random, sentences: int) -> str:
+    """Return sentences of real words, so that prose rules have something to keep."""
+    lines = []
+    for _ in range(sentences):
+        words = [rng.choice(WORDS) for _ in range(rng.randint(8, 18))]
+        lines.append(" ".join(words).capitalize() + ".")
+    return "\n".join(lines)
+
+
+def records(num_docs: int = 300, seed: int = 1) -> list[dict[str, object]]:
+    """Return documents in two slices with exact and near copies and a few that prose rules drop."""
+    rng = random.Random(seed)
+    docs: list[dict[str, object]] = []
+    for number in range(num_docs):
+        text = prose(rng, rng.randint(6, 20))
+        docs.append(
+            {"text": text, "slice": "web" if number % 3 else "code", "url": f"https://s{number % 40}.example/{number}"}
+        )
+    docs += [
+        dict(docs[5]),
+        {**docs[7], "text": f"{docs[7]['text']}\nOne more line here."},
+        {"text": "short", "slice": "web"},
+    ]
+    return docs
+
+
+def write_jsonl(path: Path, docs: list[dict[str, object]]) -> None:
+    """Write documents as JSONL, compressed by the suffix."""
+    data = "".join(json.dumps(doc, ensure_ascii=False) + "\n" for doc in docs).encode()
+    if path.suffix == ".gz":
+        data = gzip.compress(data)
+    elif path.suffix == ".zst":
+        data = zstandard.compress(data)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return the sha256 of every file below `folder`."""
+    return {
+        str(p.relative_to(folder)): sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
+
+
+def curate(*words: str | Path) -> int:
+    """Run one command in this process and return its exit code."""
+    try:
+        main([str(word) for word in words])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def build(tmp_path: Path, pool: Path | str, name: str, *words: str) -> dict[str, str]:
+    """Build in a store of its own, publish, and return the digests of what was published."""
+    out = tmp_path / f"out-{name}"
+    code = curate("build", "--pool", pool, "--store", tmp_path / f"store-{name}", "--out", out, "-q",
+                  "--set", "panel.bytes_per_slice=20000", *words)  # fmt: skip
+    assert code == 0
+    return digests(out)
+
+
+def test_one_worker_or_two_give_the_same_bytes(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "pool/a.jsonl", records())
+    one = build(tmp_path, tmp_path / "pool", "one", "--filter", "quality_v2", "--workers", "1")
+    two = build(tmp_path, tmp_path / "pool", "two", "--filter", "quality_v2", "--workers", "2")
+    assert one == two
+
+
+def test_renamed_split_reordered_and_compressed_files_give_the_same_bytes(tmp_path: Path) -> None:
+    docs = records()
+    write_jsonl(tmp_path / "a/all.jsonl", docs)
+    shuffled = list(docs)
+    random.Random(7).shuffle(shuffled)
+    write_jsonl(tmp_path / "b/zz.jsonl.gz", shuffled[:100])
+    write_jsonl(tmp_path / "b/deep/aa.jsonl.zst", shuffled[100:180])
+    write_jsonl(tmp_path / "b/mm.jsonl", shuffled[180:])
+    assert build(tmp_path, tmp_path / "a", "a") == build(tmp_path, tmp_path / "b", "b")
+
+
+def test_the_published_corpus_loads_as_a_dataset_and_matches_its_manifest(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "pool.jsonl", records())
+    build(tmp_path, tmp_path / "pool.jsonl", "x")
+    out = tmp_path / "out-x"
+    manifest = json.loads((out / "manifest.json").read_text())
+    rows = sum(pq.read_metadata(path).num_rows for path in (out / "data").glob("train-*.parquet"))
+    assert rows == manifest["summary"]["num_docs"] > 0
+
+
+def test_every_step_of_the_funnel_lets_through_what_went_in_less_what_it_dropped(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "pool.jsonl", records())
+    build(tmp_path, tmp_path / "pool.jsonl", "x", "--filter", "quality_v2")
+    for step in json.loads((tmp_path / "out-x/funnel.json").read_text()):
+        dropped = sum(counts["docs"] for counts in step["reasons"].values())
+        assert step["docs_in"] == step["docs_out"] + dropped, step["step"]
+
+
+def test_an_exact_copy_and_a_near_copy_leave_and_are_counted(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "pool.jsonl", records())
+    build(tmp_path, tmp_path / "pool.jsonl", "x")
+    funnel = json.loads((tmp_path / "out-x/funnel.json").read_text())
+    reasons = {reason for step in funnel for reason in step["reasons"]}
+    assert {"exact-duplicate", "near-duplicate"} & reasons
+
+
+def test_a_second_build_reuses_everything_and_a_changed_threshold_only_what_it_must(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_jsonl(tmp_path / "pool.jsonl", records())
+    build(tmp_path, tmp_path / "pool.jsonl", "x", "--filter", "quality_v1")
+    common = ("build", "--pool", tmp_path / "pool.jsonl", "--store", tmp_path / "store-x", "--filter", "quality_v1",
+              "--set", "panel.bytes_per_slice=20000", "--dry-run", "--json")  # fmt: skip
+    capsys.readouterr()
+    assert curate(*common) == 0
+    assert {step["action"] for step in json.loads(capsys.readouterr().out)["steps"]} == {"reuse"}
+    assert curate(*common, "--set", "stages.filter.min_words=40") == 0
+    actions = {step["kind"]: step["action"] for step in json.loads(capsys.readouterr().out)["steps"]}
+    assert actions["panel"] == actions["signals"] == "reuse"
+    assert actions["corpus"] == "build"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--filter", "qualty_v3"), "quality_v3"),
+        (("--set", "stages.0.threshhold=1"), "threshhold"),
+        (("--set", "mix.weights={web: 0.5, code: 0.4}"), "sum to 0.9"),
+        (("--set", "poool.text=x"), "pool"),
+        (("--set", "pool.text=body"), "no-text"),
+        (("--base", "baselin"), "baseline"),
+        (("--filter", "quality_v1", "--set", "stages.filter.min_words=100000", "--set", "stages.filter.max_words=200000",
+          "--set", "stages.filter.applies_to=[prose, code]"), "no document is left"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_block_with_exit_2_and_publishes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    write_jsonl(tmp_path / "pool.jsonl", records(60))
+    code = curate(
+        "build", "--pool", tmp_path / "pool.jsonl", "--store", tmp_path / "s", "--out", tmp_path / "out", "-q", *words
+    )
+    told = capsys.readouterr().err
+    assert code == 2, told
+    assert said in told
+    assert "Traceback" not in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_truncated_file_stops_the_build_and_names_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_jsonl(tmp_path / "pool.jsonl.gz", records(60))
+    data = (tmp_path / "pool.jsonl.gz").read_bytes()
+    (tmp_path / "pool.jsonl.gz").write_bytes(data[: len(data) // 2])
+    assert curate("build", "--pool", tmp_path / "pool.jsonl.gz", "--store", tmp_path / "s", "-q") == 2
+    assert "pool.jsonl.gz" in capsys.readouterr().err
+
+
+def killed_builds(tmp_path: Path, kills: int, seed: int) -> None:
+    """Kill -9 a build at random moments, then let it finish; the result must equal an undisturbed one."""
+    write_jsonl(tmp_path / "pool.jsonl", records(600))
+    command = [sys.executable, "-c", "from curation.cli import main; main()", "build", "--pool", str(tmp_path / "pool.jsonl"),
+               "-q", "--set", "panel.bytes_per_slice=20000", "--filter", "quality_v3", "--set", "stages.filter.keep=0.5"]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+
+    def start(store: str, out: str) -> subprocess.Popen[bytes]:
+        words = [*command, "--store", str(tmp_path / store), "--out", str(tmp_path / out)]
+        return subprocess.Popen(words, env=environment, stderr=subprocess.PIPE)
+
+    begun = time.monotonic()
+    undisturbed = start("calm", "calm-out")
+    assert undisturbed.wait() == 0, undisturbed.stderr and undisturbed.stderr.read().decode()
+    duration = time.monotonic() - begun
+    rng = random.Random(seed)
+    for _ in range(kills):
+        process = start("killed", "killed-out")
+        time.sleep(rng.uniform(0.1, 1.0) * duration)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if (tmp_path / "killed-out").exists():  # it was done before the signal: start afresh, so that every kill counts
+            assert digests(tmp_path / "killed-out") == digests(tmp_path / "calm-out")
+            shutil.rmtree(tmp_path / "killed-out")
+            shutil.rmtree(tmp_path / "killed")
+    final = start("killed", "killed-out")
+    assert final.wait() == 0, final.stderr and final.stderr.read().decode()
+    assert digests(tmp_path / "killed-out") == digests(tmp_path / "calm-out")
+
+
+def test_a_build_killed_three_times_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    killed_builds(tmp_path, kills=3, seed=1)
+
+
+@pytest.mark.slow
+def test_a_build_killed_twenty_times_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    killed_builds(tmp_path, kills=20, seed=2)

@@ -1,0 +1,59 @@
+"""Kernels compile once a machine and are never served stale."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+PROBE = """
+import sys
+from curation.compiled import cache_directory
+from curation import probe_kernels
+stats = probe_kernels.answer.stats
+print(probe_kernels.answer(1), sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), cache_directory().name)
+"""
+
+CALLEE = "from curation.compiled import kernel\n\n@kernel()\ndef helper(x):\n    return x + {amount}\n"
+CALLER = (
+    "from curation.compiled import kernel\nfrom curation.callee_kernels import helper\n\n"
+    '@kernel("int64(int64)")\ndef answer(x):\n    return helper(x) * 10\n'
+)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A small copy of the project with two kernels of its own, one calling the other across modules."""
+    (tmp_path / "curation").mkdir()
+    for name in ("__init__.py", "compiled.py"):
+        shutil.copy(ROOT / "curation" / name, tmp_path / "curation" / name)
+    (tmp_path / "curation/callee_kernels.py").write_text(CALLEE.format(amount=1))
+    (tmp_path / "curation/probe_kernels.py").write_text(CALLER)
+    return tmp_path
+
+
+def probe(checkout: Path) -> list[str]:
+    environment = {**os.environ, "PYTHONPATH": str(checkout), "CURATE_CACHE": str(checkout / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE], cwd=checkout, env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
+def test_a_second_process_loads_what_the_first_compiled(checkout: Path) -> None:
+    assert probe(checkout)[:3] == ["20", "0", "1"]
+    assert probe(checkout)[:3] == ["20", "1", "0"]
+
+
+def test_an_edited_callee_in_another_module_is_never_served_stale(checkout: Path) -> None:
+    before = probe(checkout)
+    (checkout / "curation/callee_kernels.py").write_text(CALLEE.format(amount=2))
+    after = probe(checkout)
+    assert (before[0], after[0]) == ("20", "30")
+    assert before[3] != after[3]

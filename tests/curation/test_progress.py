@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from curation.progress import BarProgress, LogProgress, SilentProgress
+
+
+def test_away_from_a_terminal_a_long_task_logs_lines_on_stderr_only(capsys: pytest.CaptureFixture[str]) -> None:
+    with LogProgress(every_seconds=0.0).task("read", 10) as task:
+        task.advance(4)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("read: 4/10 in ")
+
+
+def test_silence_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = SilentProgress()
+    progress.note("hello")
+    with progress.task("read", None) as task:
+        task.advance()
+    assert capsys.readouterr().err == ""
+
+
+def test_bars_can_be_nested() -> None:
+    progress = BarProgress()
+    with progress.task("outer", 1) as outer, progress.task("inner", None) as inner:
+        outer.advance()
+        inner.advance()
+    assert progress._open == 0

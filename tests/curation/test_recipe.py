@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from curation.errors import RecipeError
+from curation.recipe import Recipe, load_recipe, validate, with_filter
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_shipped_recipe_takes_a_filter_a_pool_and_overrides() -> None:
+    recipe = load_recipe(filter_name="quality_v3", pool="data/*.jsonl", overrides=("stages.filter.keep=0.2",))
+    assert recipe.stages[0].model_dump() == {"kind": "filter", "name": "quality_v3", "params": {"keep": 0.2}}
+    assert recipe.pool.path == ("data/*.jsonl",)
+    assert recipe.name == "baseline-quality-v3"
+
+
+def test_a_new_filter_replaces_the_old_one_in_its_place() -> None:
+    stages = [{"dedup": "exact"}, {"filter": "a", "x": 1}, {"decontaminate": "ngram-13"}]
+    assert with_filter(stages, {"filter": "b"})[1] == {"filter": "b"}
+
+
+def test_every_fault_is_listed_with_place_and_nearest_key(tmp_path: Path) -> None:
+    path = write(tmp_path, "name: Bad Name\npool: {path: x, txt: body}\nstages: [{filtr: q}]\nmix: {weights: {a: 0.5}}")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+    said = str(caught.value)
+    for part in ("4 faults", "name:", "pool.txt: unknown key; did you mean `text`?", "filtr", "sum to 0.5"):
+        assert part in said
+
+
+@pytest.mark.parametrize("text", ["- a list", "just text", "name: x"])
+def test_what_is_not_a_recipe_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(RecipeError, match="r.yaml"):
+        load_recipe(write(tmp_path, text))
+
+
+def test_a_pool_of_files_needs_a_path() -> None:
+    with pytest.raises(RecipeError, match="no `path`"):
+        validate(Recipe, {"name": "x", "pool": {"text": "t"}}, "here")
+
+
+def test_two_recipes_at_once_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="choose one"):
+        load_recipe(write(tmp_path, "name: x"), base="baseline")

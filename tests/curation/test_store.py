@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from curation.errors import ShardError, StoreBusyError
+from curation.files import write_text
+from curation.store import Store
+
+FINGERPRINT = "ab" * 32
+
+
+def make(store: Store) -> Path:
+    with store.building("thing", FINGERPRINT) as out:
+        write_text(out.path / "part-00000.parquet", "x" * 10)
+        out.finish({"summary": {}})
+        return out.path
+
+
+def test_an_artifact_exists_only_after_its_manifest(store: Store) -> None:
+    with store.building("thing", FINGERPRINT) as out:
+        write_text(out.path / "part-00000.parquet", "x")
+        assert store.find("thing", FINGERPRINT) is None
+        out.finish({"summary": {}})
+    found = store.find("thing", FINGERPRINT)
+    assert found is not None
+    assert [path.name for path in found.part_paths()] == ["part-00000.parquet"]
+
+
+@pytest.mark.parametrize("damage", ["shorter", "gone"])
+def test_a_damaged_file_is_named_and_never_read(store: Store, damage: str) -> None:
+    file = make(store) / "part-00000.parquet"
+    file.unlink() if damage == "gone" else file.write_text("x")
+    with pytest.raises(ShardError, match=r"part-00000.parquet: .*remove"):
+        store.find("thing", FINGERPRINT)
+
+
+def test_two_artifacts_with_one_short_name_are_refused(store: Store) -> None:
+    make(store)
+    with pytest.raises(ShardError, match="share a short name"):
+        store.find("thing", FINGERPRINT[:8] + "0" * 56)
+
+
+def test_temporary_files_of_a_dead_build_vanish(store: Store) -> None:
+    folder = store.path_of("thing", FINGERPRINT)
+    folder.mkdir(parents=True)
+    (folder / ".tmp-abc").write_text("half")
+    assert not (make(store) / ".tmp-abc").exists()
+
+
+def test_a_live_builder_keeps_others_out_and_a_killed_one_does_not(store: Store) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from curation.store import Store\n"
+        f"with Store(Path({str(store.root)!r})).building('thing', {FINGERPRINT!r}):\n"
+        "    print('held', flush=True); time.sleep(60)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(StoreBusyError, match=str(holder.pid)), store.building("thing", FINGERPRINT):
+            pass
+        holder.kill()
+    make(store)
+    assert store.find("thing", FINGERPRINT) is not None
