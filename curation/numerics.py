@@ -125,9 +125,7 @@ def percentile_interval(samples: Floats, confidence: float = CONFIDENCE) -> Inte
     return Interval(low=float(low), high=float(high), confidence=confidence)
 
 
-def bca_interval(
-    samples: Floats, estimate: float, jackknife: Floats, confidence: float = CONFIDENCE
-) -> Interval:
+def bca_interval(samples: Floats, estimate: float, jackknife: Floats, confidence: float = CONFIDENCE) -> Interval:
     """Return the bias-corrected and accelerated interval.
 
     `jackknife` holds the statistic with each unit left out once. Falls back to the percentile interval when all

@@ -47,9 +47,7 @@ def test_a_single_seed_lives_on_the_prior_alone() -> None:
     assert (pooled.value, pooled.degrees) == (pytest.approx(0.01), 8)
 
 
-@pytest.mark.parametrize(
-    ("degrees", "expected"), [(1, 12.706), (4, 2.776), (10, 2.228), (math.inf, 1.960)]
-)
+@pytest.mark.parametrize(("degrees", "expected"), [(1, 12.706), (4, 2.776), (10, 2.228), (math.inf, 1.960)])
 def test_critical_values_are_those_of_the_printed_t_table(degrees: float, expected: float) -> None:
     assert t_critical(degrees) == pytest.approx(expected, abs=5e-4)
 
@@ -124,9 +122,7 @@ WORLDS = 3_000
 
 @pytest.mark.parametrize("num_seeds", [2, 3, 5])
 @pytest.mark.parametrize("family_share", [0.0, 0.5])
-def test_the_interval_covers_the_true_difference_in_93_to_97_of_100_worlds(
-    num_seeds: int, family_share: float
-) -> None:
+def test_the_interval_covers_the_true_difference_in_93_to_97_of_100_worlds(num_seeds: int, family_share: float) -> None:
     rng = generator(11, "coverage", num_seeds, str(family_share))
     num_arms, num_families, covered = 4, 60, 0
     for _ in range(WORLDS):

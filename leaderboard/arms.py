@@ -1,0 +1,121 @@
+"""From a study to its arms: the base, each change, and per filter arm two controls at equal kept tokens (rule 3).
+
+`random` keeps the same share of the pool as the arm's filter, `random-matched` the same share of every slice. With
+one arm they carry just these names, else `<arm>.random` and `<arm>.random-matched`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from curation.errors import RecipeError, StudyError
+from curation.files import Json, digest_json
+from curation.recipe import Recipe, as_json, load_recipe, validate
+from leaderboard.study import BASELINE, CONTROLS, Study, change_text
+
+Role = Literal["baseline", "arm", "random", "random-matched"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One recipe of a study and why it is there."""
+
+    name: str
+    role: Role
+    of: str
+    """The arm that a control belongs to; the arm's own name otherwise."""
+    change: str
+    recipe: Recipe
+
+
+def resolve_arms(study: Study, where: str) -> list[Arm]:
+    """Return the baseline, every arm, and after each arm its controls; the base's pool and panel settings replaced.
+
+    Raises: StudyError for a base or change that gives no valid recipe.
+    """
+    base = _base(study, where)
+    arms = [Arm(name=BASELINE, role="baseline", of=BASELINE, change="none", recipe=_recipe(base, where))]
+    for name, changes in study.vary.items():
+        value = dict(base)
+        for change in changes:
+            value = _changed(value, change)
+        value["name"] = _recipe_name(base, name)
+        recipe = _recipe(value, f"{where}: vary.{name}")
+        arms.append(Arm(name=name, role="arm", of=name, change=change_text(changes), recipe=recipe))
+        for control in CONTROLS:
+            arms.append(_control(value, base, name, control, where, alone=len(study.vary) == 1))
+    return arms
+
+
+def study_identity(study: Study, arms: list[Arm], pool: str, panel: str) -> dict[str, Json]:
+    """Return what the study's fingerprint is taken over: its words, arms, pool content and panel; never a path."""
+    words = as_json(study)
+    recipes: dict[str, Json] = {
+        arm.name: {key: value for key, value in as_json(arm.recipe).items() if key != "pool"} for arm in arms
+    }
+    return {
+        "study": {key: value for key, value in words.items() if key not in ("pool", "base")},
+        "recipes": recipes,
+        "pool": pool,
+        "panel": panel,
+    }
+
+
+def study_fingerprint(identity: Mapping[str, Json]) -> str:
+    """Return the study's fingerprint, 64 hex digits."""
+    return digest_json(identity)
+
+
+def _base(study: Study, where: str) -> dict[str, Any]:
+    try:
+        named_file = study.base.endswith((".yaml", ".yml"))
+        recipe = load_recipe(Path(study.base)) if named_file else load_recipe(base=study.base)
+    except RecipeError as error:
+        raise StudyError(f"{where}: base: {error}") from None
+    value: dict[str, Any] = dict(as_json(recipe))
+    if study.pool is not None:
+        value["pool"] = study.pool
+    value["panel"] = {**value["panel"], **study.panel}
+    return value
+
+
+def _changed(value: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    if "mix" in change:
+        return {**value, "mix": change["mix"]}
+    params = {key: item for key, item in change.items() if key != "filter"}
+    return {**value, "stages": _with_filter(value["stages"], str(change["filter"]), params)}
+
+
+def _with_filter(stages: list[Any], name: str, params: Mapping[str, Any]) -> list[Any]:
+    """Return `stages` with the first filter replaced, or with one put in front (before any dedup)."""
+    stage = {"kind": "filter", "name": name, "params": dict(params)}
+    places = [number for number, item in enumerate(stages) if item["kind"] == "filter"]
+    if not places:
+        return [stage, *stages]
+    return [stage if number == places[0] else item for number, item in enumerate(stages)]
+
+
+def _control(value: dict[str, Any], base: dict[str, Any], arm: str, control: str, where: str, *, alone: bool) -> Arm:
+    stage = next(item for item in value["stages"] if item["kind"] == "filter")
+    match: object = {"filter": stage["name"], **stage["params"]} if stage["params"] else stage["name"]
+    name = control if alone else f"{arm}.{control}"
+    changed = {**value, "stages": _with_filter(value["stages"], control, {"match": match})}
+    changed["name"] = _recipe_name(base, name)
+    recipe = _recipe(changed, f"{where}: control {name}")
+    role: Role = "random" if control == "random" else "random-matched"
+    return Arm(name=name, role=role, of=arm, change=f"filter {control} (match {stage['name']})", recipe=recipe)
+
+
+def _recipe_name(base: Mapping[str, Any], arm: str) -> str:
+    return f"{base['name']}-{arm}"[:64]
+
+
+def _recipe(value: dict[str, Any], where: str) -> Recipe:
+    try:
+        recipe: Recipe = validate(Recipe, value, where)
+    except RecipeError as error:
+        raise StudyError(str(error)) from None
+    return recipe
