@@ -1,0 +1,168 @@
+"""What a filter is: a named component that turns settings and the nodes before it into a verdict node.
+
+Every filter's settings hold `applies_to`: the kinds of slices it judges; other slices pass unjudged. Names lead to
+filters through the registry `FILTERS`; `package.module:Class` names a document filter of one's own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Protocol, cast
+
+import numpy as np
+from pydantic import BeforeValidator, Field
+
+from curation.errors import PluginError, RecipeError, nearest
+from curation.files import Json
+from curation.nodes import Node
+from curation.recipe import Spec
+from curation.registry import Registry
+from curation.sidecars import VerdictPart
+from curation.slices import SliceKind
+from curation.stages import StageInputs
+from filters.judged import PROSE, Scope, SliceCodes
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Kinds = Annotated[tuple[SliceKind, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+
+
+class FilterSettings(Spec):
+    """Settings of every filter; each filter adds its own fields."""
+
+    applies_to: Kinds = PROSE
+    """Kinds of slices that are judged; documents of other slices pass unjudged."""
+
+    def scope(self, inputs: StageInputs) -> Scope:
+        """Return which slices are judged under these settings and the recipe's `slice_kinds`."""
+        return Scope(applies_to=self.applies_to, slice_kinds=inputs.slice_kinds)
+
+
+class Filter(Protocol):
+    """A component of kind filter; all members are read-only."""
+
+    @property
+    def name(self) -> str:
+        """Registered name."""
+
+    @property
+    def version(self) -> str:
+        """Version of everything that decides its verdicts, for fingerprints."""
+
+    @property
+    def summary(self) -> str:
+        """One sentence for people."""
+
+    @property
+    def settings(self) -> type[Spec]:
+        """Model of its parameters."""
+
+    def node(self, settings: Any, inputs: StageInputs, where: str) -> Node:
+        """Return the verdict node under `settings` (an instance of `self.settings`)."""
+
+
+FILTERS: Registry[Any] = Registry(
+    "filter",
+    {
+        "quality_v1": "filters.quality:QUALITY_V1",
+        "quality_v2": "filters.quality:QUALITY_V2",
+        "quality_v3": "filters.quality:QUALITY_V3",
+        "gopher-quality": "filters.quality:GOPHER_QUALITY_FILTER",
+        "gopher-repetition": "filters.quality:GOPHER_REPETITION_FILTER",
+        "c4-page": "filters.quality:C4_PAGE_FILTER",
+        "fineweb": "filters.quality:FINEWEB_FILTER",
+        "fasttext-quality": "filters.quality:FASTTEXT_QUALITY_FILTER",
+        "random": "filters.controls:RANDOM",
+        "random-matched": "filters.controls:RANDOM_MATCHED",
+        "word-count": "filters.word_count:WordCount",
+    },
+)
+"""Filters by name; a value is a `Filter` or a document filter's class. Entry points: group `curate.filter`."""
+
+
+def find_filter(name: str, where: str) -> Filter:
+    """Return the filter called `name`, or the document filter that `module:Class` names.
+
+    Raises: RecipeError for an unknown name (offering the nearest), PluginError for one that does not load.
+    """
+    from filters.document import as_filter
+
+    if ":" in name:
+        return as_filter(name, _plugin_class(name, where))
+    if name not in FILTERS.names():
+        raise RecipeError(
+            f"{where}: unknown filter `{name}`; {nearest(name, FILTERS.names())} "
+            "(a filter of your own is `package.module:Class`)"
+        )
+    found = FILTERS.get(name, where)
+    return as_filter(name, found) if isinstance(found, type) else cast("Filter", found)
+
+
+def _plugin_class(name: str, where: str) -> type[Any]:
+    """Return the class at `module:Class`; modules of the working directory are found too."""
+    module_name, _, attribute = name.partition(":")
+    here = str(Path.cwd())
+    sys.path.append(here)
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise PluginError(
+            f"{where}: filter `{name}` does not load ({error}); expected `package.module:Class` on the Python path "
+            "or in the working directory"
+        ) from error
+    finally:
+        sys.path.remove(here)
+    if not isinstance(found, type) or not callable(getattr(found, "judge", None)):
+        raise PluginError(
+            f"{where}: filter `{name}` is not a class with `judge(document) -> Verdict`; see docs/filters.md"
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartCount:
+    """What became of the rows of one part."""
+
+    docs_in: int
+    docs_judged: int
+    docs_kept: int
+    dropped: tuple[int, ...]  # by first reason
+    slices: tuple[str, ...]
+
+
+def count_part(verdict: VerdictPart, judged: np.ndarray, slices: SliceCodes, num_reasons: int) -> PartCount:
+    """Return the counts of one part's verdict."""
+    first = verdict.reason[verdict.reason >= 0].astype(np.int64)
+    return PartCount(
+        docs_in=len(verdict.kept),
+        docs_judged=int(judged.sum()),
+        docs_kept=int(verdict.kept.sum()),
+        dropped=tuple(np.bincount(first, minlength=num_reasons).tolist()),
+        slices=slices.names,
+    )
+
+
+def verdict_summary(reasons: Sequence[str], counts: Iterable[PartCount], scope: Scope) -> dict[str, Json]:
+    """Return the summary every verdict has: reasons, documents in, judged, kept, dropped by reason, slices judged.
+
+    Counts are over all rows of the pool, whatever their role; the funnel of a corpus counts the living ones.
+    """
+    parts = list(counts)
+    dropped: Mapping[str, Json] = {
+        reason: sum(part.dropped[code] for part in parts) for code, reason in enumerate(reasons)
+    }
+    return {
+        "reasons": list(reasons),
+        "docs_in": sum(part.docs_in for part in parts),
+        "docs_judged": sum(part.docs_judged for part in parts),
+        "docs_kept": sum(part.docs_kept for part in parts),
+        "dropped": dropped,
+        **scope.split([name for part in parts for name in part.slices]),
+    }

@@ -1,0 +1,241 @@
+"""Controls: filters that know nothing of quality and keep as many tokens as another filter (rule 3).
+
+`random` keeps the same share of all living tokens, `random-matched` the same share in each slice. Documents are taken
+in the order of hash(seed, id) over the whole pool until the kept tokens are as near to the target as whole documents
+allow. Gain over `random-matched` may be called document quality; the rest is reweighting of slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+from pydantic import Field, model_validator
+
+from curation.batches import read_table
+from curation.files import Json
+from curation.nodes import Node, NodeRun
+from curation.randomness import stable_hash
+from curation.recipe import Spec, StageSpec
+from curation.sidecars import VerdictPart, alive, map_parts, read_column, read_verdict, write_verdict
+from curation.slices import SliceKind
+from curation.stages import StageInputs
+from filters.base import PartCount, count_part, verdict_summary
+from filters.judged import Scope, slice_codes
+
+VERSION = "control@1"
+REASON = "not-drawn"
+EVERYTHING = Scope(applies_to=get_args(SliceKind))
+
+
+class ControlSettings(Spec):
+    """How much a control keeps: as much as the filter `match` keeps, or the share `keep` of the tokens."""
+
+    match: str | dict[str, Any] | None = None
+    """A filter's name, or a mapping `{filter: name, ...settings}` as in a recipe's stage."""
+    keep: Annotated[float, Field(gt=0, le=1)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> ControlSettings:
+        if (self.match is None) == (self.keep is None):
+            raise ValueError("give either `match: <filter>` or `keep: <share of tokens>`, one of the two")
+        if isinstance(self.match, dict) and not isinstance(self.match.get("filter"), str):
+            raise ValueError(f"match: expected `{{filter: name, ...settings}}`, got {self.match!r}")
+        return self
+
+    def matched_spec(self) -> StageSpec | None:
+        """Return the filter to match as a stage, None with `keep`."""
+        if self.match is None:
+            return None
+        if isinstance(self.match, str):
+            return StageSpec(kind="filter", name=self.match)
+        rest = {key: value for key, value in self.match.items() if key not in ("filter", "params")}
+        return StageSpec(kind="filter", name=self.match["filter"], params={**rest, **self.match.get("params", {})})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """The living documents of a part: order value, tokens, slice, and whether the matched filter keeps them."""
+
+    order: npt.NDArray[np.uint64]
+    tokens: npt.NDArray[np.int64]
+    slices: npt.NDArray[np.str_]
+    kept: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """The decision for a group of documents: those with an order value up to `limit` stay, none if it is None."""
+
+    alive_tokens: int
+    target_tokens: int
+    kept_tokens: int
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """A random filter at equal kept tokens."""
+
+    name: str
+    summary: str
+    per_slice: bool
+
+    @property
+    def version(self) -> str:
+        """Version of the draw."""
+        return VERSION
+
+    @property
+    def settings(self) -> type[ControlSettings]:
+        """`match` or `keep`, and a seed."""
+        return ControlSettings
+
+    def node(self, settings: Any, inputs: StageInputs, where: str) -> Node:
+        """Return the verdict node; the matched filter is built from the same inputs."""
+        from filters.stage import filter_node
+
+        nodes = {
+            "pool": inputs.pool,
+            "panel": inputs.panel,
+            "token-counts": inputs.token_counts,
+            **{f"previous-{i}": node for i, node in enumerate(inputs.previous)},
+        }
+        spec = settings.matched_spec()
+        if spec is not None:
+            nodes["reference"] = filter_node(spec, inputs, f"{where}: match")
+
+        def run(context: NodeRun) -> Mapping[str, Json]:
+            return _run(self, settings, context)
+
+        return Node(
+            kind="verdict",
+            version=VERSION,
+            params={"filter": self.name, "keep": settings.keep, "seed": settings.seed},
+            inputs=nodes,
+            run=run,
+            label=f"filter {self.name}",
+        )
+
+
+RANDOM = Control(
+    name="random",
+    summary="Control: a random share of the whole pool, as many tokens as another filter keeps.",
+    per_slice=False,
+)
+RANDOM_MATCHED = Control(
+    name="random-matched",
+    summary="Control: a random share of each slice, as many tokens as another filter keeps there.",
+    per_slice=True,
+)
+
+
+def order_values(ids: list[str], seed: int) -> npt.NDArray[np.uint64]:
+    """Return the place of each id in the random order of `seed`: 64-bit hashes, the smallest drawn first."""
+    key = stable_hash("control", seed)
+    return np.array([xxhash.xxh3_64_intdigest(id_.encode("utf-8"), seed=key) for id_ in ids], np.uint64)
+
+
+def decide_quota(order: npt.NDArray[np.uint64], tokens: npt.NDArray[np.int64], target: int) -> Quota:
+    """Return which documents, drawn by `order`, come nearest to `target` tokens; fewer on a tie."""
+    sequence = np.argsort(order, kind="stable")
+    running = np.cumsum(tokens[sequence])
+    total = int(running[-1]) if len(running) else 0
+    number = int(np.searchsorted(running, target, side="right"))
+    kept = int(running[number - 1]) if number else 0
+    if number < len(running) and int(running[number]) - target < target - kept:
+        kept = int(running[number])
+        number += 1
+    limit = int(order[sequence[number - 1]]) if number else None
+    return Quota(alive_tokens=total, target_tokens=target, kept_tokens=kept, limit=limit)
+
+
+def _run(control: Control, settings: ControlSettings, context: NodeRun) -> dict[str, Json]:
+    pool = context.inputs["pool"]
+    draws = map_parts(context, "living tokens", pool.num_parts, lambda part: _draw(context, part, settings.seed))
+    order = np.concatenate([draw.order for draw in draws])
+    tokens = np.concatenate([draw.tokens for draw in draws])
+    kept = np.concatenate([draw.kept for draw in draws])
+    slices = np.concatenate([draw.slices for draw in draws])
+    names = sorted(set(slices.tolist()))
+
+    def quota(rows: npt.NDArray[np.bool_]) -> Quota:
+        target = int(tokens[rows & kept].sum())
+        if settings.keep is not None:
+            target = int(settings.keep * int(tokens[rows].sum()) + 0.5)
+        return decide_quota(order[rows], tokens[rows], target)
+
+    if control.per_slice:
+        quotas = {name: quota(slices == name) for name in names}
+    else:
+        overall = quota(np.ones(len(order), np.bool_))
+        quotas = dict.fromkeys(names, overall)
+
+    def judge(part: int) -> PartCount:
+        return _write(context, part, settings.seed, {name: item.limit for name, item in quotas.items()})
+
+    counts = map_parts(context, f"filter {control.name}", pool.num_parts, judge)
+    drawn = np.array(
+        [_is_drawn(quotas[name].limit, value) for name, value in zip(slices.tolist(), order.tolist(), strict=True)],
+        np.bool_,
+    )
+    by_slice: dict[str, Json] = {
+        name: {
+            "alive_tokens": int(tokens[slices == name].sum()),
+            "reference_tokens": int(tokens[(slices == name) & kept].sum()) if settings.match else None,
+            "kept_tokens": int(tokens[(slices == name) & drawn].sum()),
+            "limit": None if quotas[name].limit is None else f"{quotas[name].limit:016x}",
+        }
+        for name in names
+    }
+    totals = quotas.values() if control.per_slice else list(quotas.values())[:1]
+    return {
+        **verdict_summary([REASON], counts, EVERYTHING),
+        "alive_tokens": sum(item.alive_tokens for item in totals),
+        "target_tokens": sum(item.target_tokens for item in totals),
+        "kept_tokens": sum(item.kept_tokens for item in totals),
+        "slices": by_slice,
+    }
+
+
+def _is_drawn(limit: int | None, value: int) -> bool:
+    return limit is not None and value <= limit
+
+
+def _draw(context: NodeRun, part: int, seed: int) -> Draw:
+    """Return the living documents of one part."""
+    inputs = context.inputs
+    previous = [inputs[f"previous-{i}"] for i in range(sum(key.startswith("previous-") for key in inputs))]
+    rows = np.flatnonzero(alive(inputs["panel"], previous, part))
+    table = read_table(inputs["pool"].part_paths()[part], ["id", "slice"]).take(rows)
+    reference = inputs.get("reference")
+    return Draw(
+        order=order_values(table["id"].to_pylist(), seed),
+        tokens=read_column(inputs["token-counts"], part, "num_tokens")[rows].astype(np.int64),
+        slices=np.array(table["slice"].to_pylist(), np.str_),
+        kept=read_verdict(reference, part).kept[rows] if reference else np.zeros(len(rows), np.bool_),
+    )
+
+
+def _write(context: NodeRun, part: int, seed: int, limits: Mapping[str, int | None]) -> PartCount:
+    """Write the verdict of one part: every row against its slice's limit; a slice without living rows stays."""
+    pool = context.inputs["pool"]
+    slices = slice_codes(pool, part)
+    order = order_values(read_table(pool.part_paths()[part], ["id"])["id"].to_pylist(), seed)
+    verdict = VerdictPart.keep_all(len(order))
+    for code, name in enumerate(slices.names):
+        limit = limits.get(name, 2**64 - 1)
+        rows = slices.codes == code
+        dropped = rows if limit is None else rows & (order > np.uint64(limit))
+        verdict.kept[dropped] = False
+    gone = ~verdict.kept
+    verdict.reason[gone] = 0
+    verdict.value[gone] = order[gone].astype(np.float64) / 2.0**64
+    verdict.failed[gone] = np.uint64(1)
+    write_verdict(context.out, part, verdict)
+    return count_part(verdict, np.ones(len(order), np.bool_), slices, 1)

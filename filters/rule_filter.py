@@ -1,0 +1,96 @@
+"""Rule filters: one or more rule sets over a signal sidecar, judged in one pass; they never look at who is alive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import Field, create_model
+
+from curation.files import Json
+from curation.nodes import Node, NodeRun
+from curation.sidecars import map_parts, write_verdict
+from curation.stages import StageInputs
+from filters.base import FilterSettings, PartCount, count_part, verdict_summary
+from filters.judged import slice_codes
+from filters.rules import RULE_SETS, Rule, RuleSet, judge_rows, with_bounds
+from filters.signals import read_signals, signals_node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFilter:
+    """Keeps what passes every rule of its rule sets; every bound is a setting (`min_words: 20`)."""
+
+    name: str
+    summary: str
+    rule_set_names: tuple[str, ...]
+
+    @property
+    def rule_sets(self) -> tuple[RuleSet, ...]:
+        """Its rule sets, in the order in which the first failing rule is sought."""
+        return tuple(RULE_SETS[name] for name in self.rule_set_names)
+
+    @property
+    def version(self) -> str:
+        """Full names of its rule sets."""
+        return "+".join(rules.full_name for rules in self.rule_sets)
+
+    @property
+    def settings(self) -> type[FilterSettings]:
+        """One field a bound."""
+        return rule_settings(self.rule_set_names)
+
+    def node(self, settings: Any, inputs: StageInputs, where: str) -> Node:
+        """Return the verdict node; it depends on the text, the bounds and the slices judged, nothing else."""
+        rules = self.bounded(settings)
+        scope = settings.scope(inputs)
+
+        def run(context: NodeRun) -> Mapping[str, Json]:
+            pool, signals = context.inputs["pool"], context.inputs["signals"]
+            columns = sorted({rule.signal for rule in rules})
+
+            def judge(part: int) -> PartCount:
+                slices = slice_codes(pool, part)
+                judged = slices.rows_where(scope)
+                verdict = judge_rows(rules, read_signals(signals, part, columns), judged)
+                write_verdict(context.out, part, verdict)
+                return count_part(verdict, judged, slices, len(rules))
+
+            counts = map_parts(context, f"filter {self.name}", pool.num_parts, judge)
+            summary = verdict_summary([rule.reason for rule in rules], counts, scope)
+            return {**summary, "bounds": {rule.setting: rule.value for rule in rules}}
+
+        return Node(
+            kind="verdict",
+            version=self.version,
+            params={
+                "filter": self.name,
+                "bounds": {rule.setting: rule.value for rule in rules},
+                **scope.as_params(),
+            },
+            inputs={"pool": inputs.pool, "signals": signals_node(inputs.pool, "text")},
+            run=run,
+            label=f"filter {self.name}",
+        )
+
+    def bounded(self, settings: FilterSettings) -> tuple[Rule, ...]:
+        """Return its rules with the bounds that `settings` hold."""
+        values = settings.model_dump()
+        return with_bounds(self.default_rules(), {name: values[name] for name in values if name != "applies_to"})
+
+    def default_rules(self) -> tuple[Rule, ...]:
+        """Return its rules with the published bounds."""
+        return tuple(rule for rules in self.rule_sets for rule in rules.rules)
+
+
+@cache
+def rule_settings(rule_set_names: tuple[str, ...]) -> type[FilterSettings]:
+    """Return the settings model of rule sets: each bound under its setting's name, with the published default."""
+    fields: dict[str, Any] = {
+        rule.setting: (float, Field(default=rule.value, ge=0, allow_inf_nan=False))
+        for name in rule_set_names
+        for rule in RULE_SETS[name].rules
+    }
+    return create_model("RuleSettings", __base__=FilterSettings, **fields)
