@@ -22,8 +22,6 @@ from curation.compiled import kernel
 if TYPE_CHECKING:
     from curation.batches import TextView
 
-NORMAL_FORM = "words@1"
-
 BYTES = "Array(uint8, 1, 'C', True)"
 """Numba type of `TextView.data`: Arrow's buffers are read-only."""
 OFFSETS = "Array(int64, 1, 'C', True)"

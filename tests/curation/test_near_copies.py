@@ -36,7 +36,7 @@ def spans(text: str) -> set[tuple[str, ...]]:
 
 def is_copy(first: str, second: str) -> bool:
     a, b = shingles(first), shingles(second)
-    return bool(a & b) and (2 * len(a & b) >= len(a | b)) or bool(spans(first) & spans(second))
+    return (bool(a & b) and 2 * len(a & b) >= len(a | b)) or bool(spans(first) & spans(second))
 
 
 def numbered(begin: int, end: int) -> str:

@@ -1,0 +1,121 @@
+"""Row-aligned signatures of all rows of a pool, made once and shared by every dedup that asks for the same.
+
+`minhash`: one uint64 column a band (`band-000` ...), so that merging reads one band at a time. `exact`: the two
+halves of a 128-bit digest of each document (`low`, `high`). Neither depends on who is alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import xxhash
+
+from curation.batches import TextView, read_table, text_view, write_table
+from curation.dedup.params import Banding
+from curation.files import Json, replacing
+from curation.nodes import Node, NodeRun
+from curation.randomness import stable_hash
+from curation.sidecars import map_parts
+from curation.words import NORMAL_FORM
+
+MINHASH_VERSION = "minhash-signatures@1"
+EXACT_VERSION = "digests@1"
+
+_MASK = (1 << 64) - 1
+
+
+def band_column(band: int) -> str:
+    """Return the name of the column that holds the keys of one band."""
+    return f"band-{band:03d}"
+
+
+def minhash_node(pool: Node, banding: Banding, max_words: int) -> Node:
+    """Return the node of the band keys of every row of `pool`."""
+    params: dict[str, Json] = {
+        "component": "minhash",
+        "bands": banding.bands,
+        "rows": banding.rows,
+        "ngram": banding.ngram,
+        "max_words": max_words,
+        "normal_form": NORMAL_FORM,
+    }
+
+    def sign(texts: TextView) -> pa.Table:
+        keys = minhash_keys(texts, banding, max_words)
+        return pa.table({band_column(band): keys[band] for band in range(banding.bands)})
+
+    return _signatures(pool, MINHASH_VERSION, params, sign, "minhash signatures")
+
+
+def exact_node(pool: Node, *, normalize: bool) -> Node:
+    """Return the node of the 128-bit digests of every row of `pool`, of its words or of its bytes."""
+    params: dict[str, Json] = {"component": "digests", "normal_form": NORMAL_FORM if normalize else "bytes"}
+
+    def sign(texts: TextView) -> pa.Table:
+        digests = word_digests(texts) if normalize else byte_digests(texts)
+        return pa.table({"low": digests[0], "high": digests[1]})
+
+    return _signatures(pool, EXACT_VERSION, params, sign, "text digests")
+
+
+def permutations(num_hashes: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+    """Return odd multipliers and addends; number k is the same whatever `num_hashes` is."""
+    multipliers = [stable_hash("minhash", "multiply", k) | 1 for k in range(num_hashes)]
+    addends = [stable_hash("minhash", "add", k) for k in range(num_hashes)]
+    return np.array(multipliers, np.uint64), np.array(addends, np.uint64)
+
+
+def minhash_keys(texts: TextView, banding: Banding, max_words: int) -> npt.NDArray[np.uint64]:
+    """Return the band keys, one row a band and one column a document; 0 for a document without words."""
+    from curation.dedup.minhash_kernels import band_keys
+
+    multipliers, addends = permutations(banding.bands * banding.rows)
+    return band_keys(texts.data, texts.offsets, banding.ngram, max_words, banding.bands, multipliers, addends)
+
+
+def byte_digests(texts: TextView) -> npt.NDArray[np.uint64]:
+    """Return the two halves of the xxh128 of each document's bytes, one row each."""
+    raw = np.ascontiguousarray(texts.data).data
+    digests = np.empty((2, len(texts)), np.uint64)
+    offsets = texts.offsets.tolist()
+    for doc in range(len(texts)):
+        value = xxhash.xxh128_intdigest(raw[offsets[doc] : offsets[doc + 1]])
+        digests[0, doc] = value & _MASK
+        digests[1, doc] = value >> 64
+    return digests
+
+
+def word_digests(texts: TextView) -> npt.NDArray[np.uint64]:
+    """Return 128 bits over each document's words; a document without words keeps the digest of its bytes."""
+    from curation.text_kernels import word_counts, word_hashes
+
+    counts = word_counts(texts.data, texts.offsets)
+    hashes = word_hashes(texts.data, texts.offsets, counts)
+    ends = np.cumsum(counts)
+    words = TextView(data=hashes.view(np.uint8), offsets=np.concatenate([[0], ends]).astype(np.int64) * 8)
+    digests = byte_digests(words)
+    empty = counts == 0
+    digests[:, empty] = byte_digests(texts)[:, empty]
+    return digests
+
+
+def _signatures(
+    pool: Node, version: str, params: Mapping[str, Json], sign: Callable[[TextView], pa.Table], label: str
+) -> Node:
+    def run(context: NodeRun) -> Mapping[str, Json]:
+        source = context.inputs["pool"]
+
+        def one(part: int) -> int:
+            path = context.out.part_path(part)
+            texts = text_view(read_table(source.part_paths()[part], ["text"])["text"])
+            if not context.out.has(path.name):
+                with replacing(path) as temporary:
+                    write_table(temporary, sign(texts))
+            return len(texts)
+
+        return {"num_docs": sum(map_parts(context, label, source.num_parts, one))}
+
+    return Node(kind="signatures", version=version, params=params, inputs={"pool": pool}, run=run, label=label)

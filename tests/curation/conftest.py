@@ -1,0 +1,102 @@
+"""Stage runs on pools that a test writes down as a list of documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from curation.batches import TEXT_SCHEMA, read_table, write_table
+from curation.files import Json, digest_json, replacing
+from curation.nodes import Node, NodeRun, Planner
+from curation.progress import SilentProgress
+from curation.recipe import StageSpec
+from curation.sidecars import read_verdict
+from curation.stages import STAGES, StageInputs
+from curation.store import Artifact, Store
+
+Doc: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """The verdict of one stage: ids kept, and (reason, value) of the ids dropped."""
+
+    kept: list[str]
+    dropped: dict[str, tuple[str, float]]
+    artifact: Artifact
+
+    @property
+    def summary(self) -> Mapping[str, Json]:
+        return self.artifact.summary
+
+
+JudgeStage: TypeAlias = Callable[..., Judged]
+
+
+def parts_of(docs: Sequence[Doc], num_parts: int) -> list[list[Doc]]:
+    """Deal documents to parts by a hash of the id, sorted by id inside, as ingest does."""
+    parts: list[list[Doc]] = [[] for _ in range(num_parts)]
+    for doc in sorted(docs, key=lambda doc: str(doc["id"])):
+        parts[int(digest_json(doc["id"])[:8], 16) % num_parts].append(doc)
+    return parts
+
+
+def writing(kind: str, parts: list[list[Doc]], table: Callable[[list[Doc]], pa.Table]) -> Node:
+    """Return a node that writes one table a part; its identity is what it writes."""
+
+    def run(context: NodeRun) -> Mapping[str, Json]:
+        for number, part in enumerate(parts):
+            with replacing(context.out.part_path(number)) as temporary:
+                write_table(temporary, table(part))
+        return {}
+
+    identity = digest_json([kind, [[dict(doc) for doc in part] for part in parts]])
+    return Node(kind=kind, version="1", params={}, inputs={}, run=run, known_fingerprint=identity)
+
+
+def text_table(part: list[Doc]) -> pa.Table:
+    rows = [{"source": "s", "slice": "web", **{k: v for k, v in doc.items() if k != "role"}} for doc in part]
+    return pa.Table.from_pylist(rows, TEXT_SCHEMA)
+
+
+def role_table(part: list[Doc]) -> pa.Table:
+    return pa.table({"role": np.array([doc.get("role", 0) for doc in part], np.int8)})
+
+
+@pytest.fixture
+def judge_stage(tmp_path: Path) -> JudgeStage:
+    """Return a function (docs, kind, name, params) -> Judged; `num_parts` and `workers` may vary."""
+
+    def judge(
+        docs: Sequence[Doc], kind: str, name: str, /, *, num_parts: int = 2, workers: int = 1, **params: Any
+    ) -> Judged:
+        parts = parts_of(docs, num_parts)
+        pool, panel = writing("pool", parts, text_table), writing("panel", parts, role_table)
+        inputs = StageInputs(pool=pool, panel=panel, token_counts=pool, previous=(), slice_kinds={})
+        node = STAGES.get(kind)(StageSpec(kind=kind, name=name, params=params), inputs, "test")
+        store = Store.open(tmp_path / "store")
+        artifact = Planner(store=store, workers=workers, progress=SilentProgress()).materialise(node)
+        return _judged(artifact, parts)
+
+    return judge
+
+
+def _judged(artifact: Artifact, parts: list[list[Doc]]) -> Judged:
+    kept: list[str] = []
+    dropped: dict[str, tuple[str, float]] = {}
+    reasons: Any = artifact.summary["reasons"]
+    for number, part in enumerate(parts):
+        verdict = read_verdict(artifact, number)
+        assert read_table(artifact.part_paths()[number]).num_rows == len(part)
+        for row, doc in enumerate(part):
+            if verdict.kept[row]:
+                kept.append(doc["id"])
+            else:
+                dropped[doc["id"]] = (reasons[verdict.reason[row]], float(verdict.value[row]))
+    return Judged(kept=sorted(kept), dropped=dropped, artifact=artifact)
