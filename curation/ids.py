@@ -1,7 +1,7 @@
 """Identity and place of documents: ids, the hash that orders and partitions them, numbers of equal records.
 
-A document's id is the record's own, else xxh128 of its canonical columns. Documents lie in N partitions by the high bits
-of xxh64(id before numbering), N a power of two that depends only on the bytes of text; equal records get `-1`, `-2`.
+A document's id is the record's own, else xxh128 of its canonical columns; equal records get `-1`, `-2`. Documents lie
+in N partitions by the high bits of xxh64(id before numbering), N a power of two that depends only on the bytes of text.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The source `environment`: text of the installed dependencies and the standard library, the same on every machine.
 
 Files come from the RECORD of allow-listed distributions. What an installer or a machine makes (`__pycache__`, scripts,
-RECORD, INSTALLER, direct_url.json, build configuration) is left out. It shows that the machinery works; it ranks nothing.
+RECORD, INSTALLER, direct_url.json, build settings) is left out. It shows that the machinery works; it ranks nothing.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def _lines(chunks: Iterator[bytes], max_line_bytes: int) -> Iterator[tuple[int, 
 
 
 def _why_invalid(line: bytes, error: str) -> Rejected:
-    """Name what the strict parser refused: bytes that are no UTF-8, half a surrogate pair, a NUL, or the JSON itself."""
+    """Name what the strict parser refused: bytes that are no UTF-8, a lone surrogate, a NUL, or the JSON itself."""
     if b"\0" in line:
         return Rejected("nul-byte")
     try:

@@ -1,0 +1,208 @@
+"""The panel: validation documents split off by family before anything is fitted (rule 1).
+
+A sidecar of the pool with `role` (index into `sidecars.ROLES`) and `family` per document, and `documents.parquet`: the
+panel's documents, text cut to what is scored, sorted by (slice, id). Documents that are near copies of a whole panel
+document get the role `near-panel` and leave the pool for every arm. A function of the pool and the settings only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation.batches import TextView, read_table, text_view, write_table
+from curation.families import FAMILIES_VERSION, family_of
+from curation.files import Json, replacing
+from curation.near_copies import NEAR_COPY_VERSION, NearCopyIndex, near_copy_index
+from curation.nodes import Node, NodeRun
+from curation.panel_split import Size, single_family_slices, split_families
+from curation.recipe import PanelSpec, as_json
+from curation.sidecars import ROLE_NEAR_PANEL, ROLE_PANEL, ROLE_REFERENCE, ROLE_TRAIN, map_parts
+from curation.slices import KNOWN_SLICES, SliceKind, kind_of
+from curation.store import Artifact
+
+PANEL_VERSION = f"1+{FAMILIES_VERSION}+{NEAR_COPY_VERSION}"
+DOCUMENTS = "documents.parquet"
+DOCUMENT_COLUMNS = ("id", "text", "slice", "family", "source", "lang")
+MIN_JUDGED_FAMILIES = 50
+MIN_JUDGED_BYTES = 1_000_000
+
+
+def panel_node(pool: Node, spec: PanelSpec, slice_kinds: Mapping[str, SliceKind]) -> Node:
+    """Return the node that splits the panel off `pool`; of the slice kinds only which slices are code matters."""
+    names = sorted({*KNOWN_SLICES, *slice_kinds})
+    code_slices: list[Json] = [name for name in names if kind_of(name, slice_kinds) == "code"]
+    return Node(
+        kind="panel",
+        version=PANEL_VERSION,
+        params={"spec": as_json(spec), "code_slices": code_slices},
+        inputs={"pool": pool},
+        run=partial(_build, spec, dict(slice_kinds)),
+        label="panel",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Families:
+    """One part's documents: family names, slices and sizes, a row each."""
+
+    ids: pa.Array
+    families: list[str]
+    slices: list[str]
+    num_bytes: npt.NDArray[np.int64]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Count:
+    """What one slice holds, by role."""
+
+    panel: Size = field(default_factory=Size)
+    families: set[str] = field(default_factory=set)
+    docs: dict[int, int] = field(default_factory=dict)
+    num_bytes: dict[int, int] = field(default_factory=dict)
+
+
+def _build(spec: PanelSpec, slice_kinds: Mapping[str, SliceKind], run: NodeRun) -> Mapping[str, Json]:
+    pool = run.inputs["pool"]
+    paths = pool.part_paths()
+    parts = map_parts(run, "panel families", len(paths), lambda part: _families(pool, part, slice_kinds))
+    sizes = _family_sizes(parts, spec)
+    by_document = single_family_slices(sizes)
+    if by_document:
+        parts = [_by_document(part, by_document) for part in parts]
+        sizes = _family_sizes(parts, spec)
+    family_roles = split_families(sizes, spec)
+    roles = [np.array([family_roles[family] for family in part.families], np.uint8) for part in parts]
+    panel = _panel_documents(pool, parts, roles)
+    index = near_copy_index(text_view(panel["text"])) if len(panel) else None
+    roles = map_parts(run, "panel near copies", len(paths), lambda part: _mark_near(pool, part, roles[part], index))
+    for number, (part, role) in enumerate(zip(parts, roles, strict=True)):
+        table = pa.table({"role": role, "family": pa.array(part.families, pa.large_string())})
+        with replacing(run.out.part_path(number)) as temporary:
+            write_table(temporary, table)
+    scored = panel.set_column(1, "text", _cut(panel["text"], spec.max_doc_bytes))
+    with replacing(run.out.path / DOCUMENTS) as temporary:
+        write_table(temporary, scored)
+    return {"digest": _digest(scored), "slices": _slice_summary(parts, roles, spec, by_document)}
+
+
+def _families(pool: Artifact, part: int, slice_kinds: Mapping[str, SliceKind]) -> _Families:
+    table = read_table(pool.part_paths()[part], ["id", "text", "slice", "url", "meta"])
+    slices = table["slice"].to_pylist()
+    kinds = {name: kind_of(name, slice_kinds) for name in set(slices)}
+    columns = (table["id"].to_pylist(), table["url"].to_pylist(), table["meta"].to_pylist(), slices)
+    families = [
+        family_of(document_id, url, meta, kinds[name]) for document_id, url, meta, name in zip(*columns, strict=True)
+    ]
+    return _Families(
+        ids=table["id"].combine_chunks(),
+        families=families,
+        slices=slices,
+        num_bytes=text_view(table["text"]).num_bytes.copy(),
+    )
+
+
+def _by_document(part: _Families, slices: frozenset[str]) -> _Families:
+    """Make each document of the given slices its own family."""
+    ids = part.ids.to_pylist()
+    families = [
+        own if name in slices else family for own, family, name in zip(ids, part.families, part.slices, strict=True)
+    ]
+    return _Families(ids=part.ids, families=families, slices=part.slices, num_bytes=part.num_bytes)
+
+
+def _family_sizes(parts: list[_Families], spec: PanelSpec) -> dict[str, dict[str, Size]]:
+    sizes: dict[str, dict[str, Size]] = {}
+    for part in parts:
+        for family, name, num_bytes in zip(part.families, part.slices, part.num_bytes.tolist(), strict=True):
+            size = sizes.setdefault(family, {}).setdefault(name, Size())
+            size.add(Size(docs=1, scored_bytes=min(num_bytes, spec.max_doc_bytes), full_bytes=num_bytes))
+    return sizes
+
+
+def _panel_documents(pool: Artifact, parts: list[_Families], roles: list[npt.NDArray[np.uint8]]) -> pa.Table:
+    """Return the panel's whole documents sorted by (slice, id)."""
+    tables = []
+    for number, (part, role) in enumerate(zip(parts, roles, strict=True)):
+        table = read_table(pool.part_paths()[number], [name for name in DOCUMENT_COLUMNS if name != "family"])
+        table = table.append_column("family", pa.array(part.families, pa.large_string()))
+        tables.append(table.filter(pa.array(role == ROLE_PANEL)).select(list(DOCUMENT_COLUMNS)))
+    panel = pa.concat_tables(tables).combine_chunks()
+    return panel.take(pc.sort_indices(panel, sort_keys=[("slice", "ascending"), ("id", "ascending")])).combine_chunks()
+
+
+def _mark_near(
+    pool: Artifact, part: int, role: npt.NDArray[np.uint8], index: NearCopyIndex | None
+) -> npt.NDArray[np.uint8]:
+    """Return the roles with near copies of the panel marked among training and reference documents."""
+    others = np.flatnonzero((role == ROLE_TRAIN) | (role == ROLE_REFERENCE))
+    if index is None or not len(others):
+        return role
+    documents = read_table(pool.part_paths()[part], ["text"])["text"].take(pa.array(others))
+    marked = role.copy()
+    marked[others[index.matches(text_view(documents))]] = ROLE_NEAR_PANEL
+    return marked
+
+
+def _cut(texts: pa.ChunkedArray, max_doc_bytes: int) -> pa.Array:
+    """Return each text up to `max_doc_bytes`, never inside a character."""
+    view = text_view(texts)
+    ends = view.offsets[:-1] + np.minimum(view.num_bytes, max_doc_bytes)
+    for row in np.flatnonzero(view.num_bytes > max_doc_bytes):
+        while view.data[ends[row]] & 0xC0 == 0x80:  # a continuation byte: its character began before the cut
+            ends[row] -= 1
+    return pa.array([_decoded(view, row, int(end)) for row, end in enumerate(ends)], pa.large_string())
+
+
+def _decoded(view: TextView, row: int, end: int) -> str:
+    return view.data[view.offsets[row] : end].tobytes().decode("utf-8")
+
+
+def _digest(scored: pa.Table) -> str:
+    """Return the digest over (id, sha256 of the scored text) in id order; it names the panel everywhere."""
+    digest = hashlib.sha256()
+    for document_id, text in sorted(zip(scored["id"].to_pylist(), scored["text"].to_pylist(), strict=True)):
+        digest.update(hashlib.sha256(document_id.encode("utf-8")).digest())
+        digest.update(hashlib.sha256(text.encode("utf-8")).digest())
+    return digest.hexdigest()
+
+
+def _slice_summary(
+    parts: list[_Families], roles: list[npt.NDArray[np.uint8]], spec: PanelSpec, by_document: frozenset[str]
+) -> dict[str, Json]:
+    counts: dict[str, _Count] = {}
+    for part, part_roles in zip(parts, roles, strict=True):
+        rows = zip(part.families, part.slices, part.num_bytes.tolist(), part_roles.tolist(), strict=True)
+        for family, name, num_bytes, role in rows:
+            count = counts.setdefault(name, _Count())
+            count.docs[role] = count.docs.get(role, 0) + 1
+            count.num_bytes[role] = count.num_bytes.get(role, 0) + num_bytes
+            if role == ROLE_PANEL:
+                count.families.add(family)
+                count.panel.add(Size(docs=1, scored_bytes=min(num_bytes, spec.max_doc_bytes), full_bytes=num_bytes))
+    return {name: _described(count, name in by_document) for name, count in sorted(counts.items())}
+
+
+def _described(count: _Count, split_by_document: bool) -> dict[str, Json]:
+    judged = len(count.families) >= MIN_JUDGED_FAMILIES and count.panel.scored_bytes >= MIN_JUDGED_BYTES
+    return {
+        "docs": count.panel.docs,
+        "families": len(count.families),
+        "bytes": count.panel.scored_bytes,
+        "full_bytes": count.panel.full_bytes,
+        "split_by": "documents" if split_by_document else "families",
+        "train_docs": count.docs.get(ROLE_TRAIN, 0),
+        "train_bytes": count.num_bytes.get(ROLE_TRAIN, 0),
+        "reference_docs": count.docs.get(ROLE_REFERENCE, 0),
+        "reference_bytes": count.num_bytes.get(ROLE_REFERENCE, 0),
+        "near_panel_docs": count.docs.get(ROLE_NEAR_PANEL, 0),
+        "near_panel_bytes": count.num_bytes.get(ROLE_NEAR_PANEL, 0),
+        "judged": judged and not split_by_document,
+    }
