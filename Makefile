@@ -2,7 +2,9 @@
 # Needs Python 3.11 or newer and a C++ compiler at most.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The first that runs and is new enough: a version manager's shim may exist and still not run.
+PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13; do \
+  "$$name" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$name"; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
@@ -41,7 +43,7 @@ clean: ## remove the environment and every artifact
 $(BIN)/python:
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed and was not found; install it or run: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 2; }
-	"$(PYTHON)" -m venv $(VENV)
+	"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); exit 2; }
 
 $(VENV)/.ready: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the pinned environment into $(VENV) (a few minutes the first time)"
