@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, distributions, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -39,7 +39,9 @@ def doctor(store: StoreOption = None, json_output: JsonFlag = False) -> None:
     looks: list[Callable[[], Check]] = [
         _python,
         _packages,
+        _pins,
         _machine,
+        _compiler,
         lambda: _store(store),
         _kernels,
         _torch,
@@ -55,10 +57,7 @@ def doctor(store: StoreOption = None, json_output: JsonFlag = False) -> None:
 
 
 def _python() -> Check:
-    found = f"{platform.python_version()} at {sys.executable}"
-    if sys.version_info < (3, 11):
-        return Check(name="python", state="broken", found=found, remedy="use Python 3.11 or newer")
-    return Check(name="python", state="ok", found=found)
+    return Check(name="python", state="ok", found=f"{platform.python_version()} at {sys.executable}")
 
 
 def _packages() -> Check:
@@ -89,6 +88,42 @@ def _packages() -> Check:
         remedy = "pip install -c constraints.txt -e ."
         return Check(name="packages", state="broken", found="; ".join(wrong), remedy=remedy)
     return Check(name="packages", state="ok", found=f"{len(declared)} declared, all present")
+
+
+def _pins() -> Check:
+    """Compare what is installed with the pins of a checkout; other versions work but reproduce nothing bit for bit."""
+    from packaging.requirements import Requirement
+
+    path = Path(__file__).resolve().parent.parent / "constraints.txt"
+    if not path.is_file():
+        return Check(name="pins", state="ok", found="no constraints.txt beside an installed wheel")
+    lines = [line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    have = {_canonical(found.name): found.version for found in distributions()}
+    other = []
+    for pin in (Requirement(line) for line in lines if line):
+        installed = have.get(_canonical(pin.name))
+        if installed is not None and not pin.specifier.contains(installed, prereleases=True):
+            other.append(f"{pin.name} is {installed}, pinned {pin.specifier}")
+    if other:
+        remedy = "to reproduce published numbers: pip install -c constraints.txt -e ."
+        return Check(name="pins", state="note", found="; ".join(other), remedy=remedy)
+    return Check(name="pins", state="ok", found="every installed package is at its pin")
+
+
+def _canonical(name: str) -> str:
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(name)
+
+
+def _compiler() -> Check:
+    """Look for a C++ compiler; only packages without a wheel for this platform need one."""
+    for name in ("c++", "g++", "clang++"):
+        path = shutil.which(name)
+        if path:
+            return Check(name="compiler", state="ok", found=path)
+    remedy = "install g++ or clang if pip has to build a package"
+    return Check(name="compiler", state="note", found="no C++ compiler on PATH", remedy=remedy)
 
 
 def _machine() -> Check:
@@ -143,6 +178,7 @@ def _shared() -> Check:
 
 
 def _draw(console: Console, checks: list[Check]) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     colours = {"ok": "green", "note": "yellow", "broken": "red"}
@@ -151,5 +187,5 @@ def _draw(console: Console, checks: list[Check]) -> None:
         table.add_column(column, overflow="fold")
     for check in checks:
         state = f"[{colours[check.state]}]{check.state}[/]"
-        table.add_row(check.name, state, check.found, check.remedy)
+        table.add_row(check.name, state, escape(check.found), escape(check.remedy))
     console.print(table)
