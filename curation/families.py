@@ -55,6 +55,8 @@ def registered_host(url: str) -> str | None:
         host = (urlsplit(url if "//" in url else f"//{url}").hostname or "").rstrip(".")
     except ValueError:
         return None
+    if "//" not in url and "." not in host:
+        return None
     labels = host.split(".")
     if len(labels) <= 2 or ":" in host or labels[-1].isdigit():
         return host or None

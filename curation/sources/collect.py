@@ -17,7 +17,7 @@ from curation.sources.jsonl import jsonl_records
 from curation.sources.locate import Input
 from curation.sources.parquet import parquet_records
 from curation.sources.records import RecordReader, Rejected
-from curation.sources.spill import RowBuffer, Spill
+from curation.sources.spill import BUFFER_BYTES, RowBuffer, Spill
 
 SHOWN_CASES = 5
 MAX_BUCKETS = 1024
@@ -103,7 +103,8 @@ def collect_environment(spec: PoolSpec, folder: Path, progress: Progress) -> Col
 
 
 def _empty(files: list[str], spec: PoolSpec, folder: Path, estimated_bytes: int) -> Collected:
-    spill = Spill(folder=folder, num_buckets=min(MAX_BUCKETS, num_partitions(estimated_bytes)))
+    num_buckets = min(MAX_BUCKETS, num_partitions(estimated_bytes))
+    spill = Spill(folder=folder, num_buckets=num_buckets, buffer_bytes=BUFFER_BYTES)
     return Collected(spill=spill, files=files, sizes=None if spec.max_bytes is None else [])
 
 

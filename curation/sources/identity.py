@@ -7,7 +7,6 @@ asking about a large pool again costs one `stat` a file; a file changed in the l
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -79,7 +78,7 @@ def _settled(entry: Seen) -> bool:
 
 def _stamp(path: Path) -> str:
     try:
-        status = os.stat(path)
+        status = path.stat()
     except OSError as error:
         raise ShardError(f"{path}: cannot be read ({error.strerror}); mend `path` or the file") from None
     return f"{status.st_size}/{status.st_mtime_ns}/{status.st_ino}"

@@ -82,12 +82,13 @@ def matches(relative: PurePosixPath, pattern: str) -> bool:
 
 
 def _expand(entry: str) -> list[Path]:
-    path = Path(os.path.expanduser(entry))
+    path = Path(entry).expanduser()
     if path.exists():
         return [path]
     if not glob.has_magic(entry):
         raise ShardError(f"{entry}: no such file or directory; expected a pool's file, directory or glob; mend `path`")
-    matched = sorted(Path(name) for name in glob.glob(os.path.expanduser(entry), recursive=True))
+    # Path.glob wants a relative pattern and a root; people write absolute ones
+    matched = sorted(Path(name) for name in glob.glob(str(path), recursive=True))  # noqa: PTH207
     files = [path for path in matched if path.is_file()]
     # `data/**` names folders and all that lies in them: the files alone say it once, and unknown kinds are skipped
     chosen = [path for path in files if kind_of_file(path)] if "**" in entry else files or matched

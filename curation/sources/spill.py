@@ -39,7 +39,7 @@ class Spill:
 
     folder: Path
     num_buckets: int
-    buffer_bytes: int = BUFFER_BYTES
+    buffer_bytes: int
     _held: dict[int, list[pa.Table]] = field(default_factory=dict)
     _held_bytes: int = 0
 
