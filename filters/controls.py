@@ -158,53 +158,57 @@ def decide_quota(order: npt.NDArray[np.uint64], tokens: npt.NDArray[np.int64], t
 def _run(control: Control, settings: ControlSettings, context: NodeRun) -> dict[str, Json]:
     pool = context.inputs["pool"]
     draws = map_parts(context, "living tokens", pool.num_parts, lambda part: _draw(context, part, settings.seed))
-    order = np.concatenate([draw.order for draw in draws])
-    tokens = np.concatenate([draw.tokens for draw in draws])
-    kept = np.concatenate([draw.kept for draw in draws])
-    slices = np.concatenate([draw.slices for draw in draws])
-    names = sorted(set(slices.tolist()))
-
-    def quota(rows: npt.NDArray[np.bool_]) -> Quota:
-        target = int(tokens[rows & kept].sum())
-        if settings.keep is not None:
-            target = int(settings.keep * int(tokens[rows].sum()) + 0.5)
-        return decide_quota(order[rows], tokens[rows], target)
-
-    if control.per_slice:
-        quotas = {name: quota(slices == name) for name in names}
-    else:
-        overall = quota(np.ones(len(order), np.bool_))
-        quotas = dict.fromkeys(names, overall)
+    alive_docs = _joined(draws)
+    names, codes = np.unique(alive_docs.slices, return_inverse=True)
+    groups = codes if control.per_slice else np.zeros(len(codes), np.int64)
+    quotas = [_quota(alive_docs, groups == group, settings) for group in range(int(groups.max(initial=-1)) + 1)]
+    of_slice = {str(name): quotas[code if control.per_slice else 0] for code, name in enumerate(names.tolist())}
 
     def judge(part: int) -> PartCount:
-        return _write(context, part, settings.seed, {name: item.limit for name, item in quotas.items()})
+        return _write(context, part, settings.seed, {name: item.limit for name, item in of_slice.items()})
 
     counts = map_parts(context, f"filter {control.name}", pool.num_parts, judge)
-    drawn = np.array(
-        [_is_drawn(quotas[name].limit, value) for name, value in zip(slices.tolist(), order.tolist(), strict=True)],
-        np.bool_,
-    )
     by_slice: dict[str, Json] = {
-        name: {
-            "alive_tokens": int(tokens[slices == name].sum()),
-            "reference_tokens": int(tokens[(slices == name) & kept].sum()) if settings.match else None,
-            "kept_tokens": int(tokens[(slices == name) & drawn].sum()),
-            "limit": None if quotas[name].limit is None else f"{quotas[name].limit:016x}",
-        }
-        for name in names
+        name: _slice_counts(alive_docs, codes == code, quota, matched=settings.match is not None)
+        for code, (name, quota) in enumerate(of_slice.items())
     }
-    totals = quotas.values() if control.per_slice else list(quotas.values())[:1]
     return {
         **verdict_summary([REASON], counts, EVERYTHING),
-        "alive_tokens": sum(item.alive_tokens for item in totals),
-        "target_tokens": sum(item.target_tokens for item in totals),
-        "kept_tokens": sum(item.kept_tokens for item in totals),
+        "alive_tokens": sum(item.alive_tokens for item in quotas),
+        "target_tokens": sum(item.target_tokens for item in quotas),
+        "kept_tokens": sum(item.kept_tokens for item in quotas),
         "slices": by_slice,
     }
 
 
-def _is_drawn(limit: int | None, value: int) -> bool:
-    return limit is not None and value <= limit
+def _joined(draws: list[Draw]) -> Draw:
+    """Return the living documents of all parts, in canonical order."""
+    return Draw(
+        order=np.concatenate([draw.order for draw in draws] or [np.zeros(0, np.uint64)]),
+        tokens=np.concatenate([draw.tokens for draw in draws] or [np.zeros(0, np.int64)]),
+        slices=np.concatenate([draw.slices for draw in draws] or [np.zeros(0, np.str_)]),
+        kept=np.concatenate([draw.kept for draw in draws] or [np.zeros(0, np.bool_)]),
+    )
+
+
+def _quota(docs: Draw, rows: npt.NDArray[np.bool_], settings: ControlSettings) -> Quota:
+    """Return the decision for the living documents `rows`."""
+    if settings.keep is None:
+        target = int(docs.tokens[rows & docs.kept].sum())
+    else:
+        target = int(settings.keep * int(docs.tokens[rows].sum()) + 0.5)
+    return decide_quota(docs.order[rows], docs.tokens[rows], target)
+
+
+def _slice_counts(docs: Draw, rows: npt.NDArray[np.bool_], quota: Quota, *, matched: bool) -> dict[str, Json]:
+    """Return a slice's tokens: alive, kept by the matched filter (None without one), kept by the control."""
+    drawn = rows & (docs.order <= np.uint64(quota.limit)) if quota.limit is not None else np.zeros_like(rows)
+    return {
+        "alive_tokens": int(docs.tokens[rows].sum()),
+        "reference_tokens": int(docs.tokens[rows & docs.kept].sum()) if matched else None,
+        "kept_tokens": int(docs.tokens[drawn].sum()),
+        "limit": None if quota.limit is None else f"{quota.limit:016x}",
+    }
 
 
 def _draw(context: NodeRun, part: int, seed: int) -> Draw:

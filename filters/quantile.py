@@ -23,9 +23,10 @@ from curation.sidecars import VerdictPart, alive, map_parts, read_column, read_v
 from curation.stages import StageInputs
 from filters.base import FilterSettings, PartCount, count_part, verdict_summary
 from filters.classifier import VERSION as CLASSIFIER_VERSION
-from filters.classifier import ClassifierSettings, classifier_node, scores_node
+from filters.classifier import classifier_node, scores_node
 from filters.judged import Scope, slice_codes
 from filters.rule_filter import RuleFilter, rule_settings
+from filters.training_set import ClassifierSettings
 
 REASON = "low-quality-score"
 UNITS = 1_000_000

@@ -12,7 +12,7 @@ from filters.rules import RULE_SETS, Rule, judge_rows, with_bounds
 from filters.signals import SIGNAL_SETS, compute_signals
 
 LINE = "The {} of that town have come to be with us and the sea.\n"
-PLACES = "harbour market bridge castle garden library station theatre museum forest river meadow".split()
+PLACES = ("harbour", "market", "bridge", "castle", "garden", "library", "station", "theatre", "museum", "river")
 PROSE = "".join(LINE.format(place) for place in PLACES)
 
 

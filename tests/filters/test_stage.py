@@ -12,7 +12,7 @@ import pytest
 
 from curation.errors import PluginError, RecipeError
 from curation.recipe import StageSpec
-from curation.sidecars import ROLE_PANEL, ROLE_TRAIN, read_verdict
+from curation.sidecars import ROLE_PANEL, ROLE_TRAIN
 from filters.base import FILTERS, find_filter
 from filters.signals import read_signals, signal_set, signals_node
 from filters.stage import filter_node
