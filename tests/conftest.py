@@ -1,8 +1,9 @@
-"""What many tests share: a store of their own, the shared data when it is there."""
+"""What many tests share: a store of their own, the shared data and the devices when they are there."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,26 @@ settings.register_profile("curate", deadline=None, derandomize=True)
 settings.load_profile("curate")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with the reason, what this machine lacks; torch is asked only when a test needs a device."""
+    lacking = {"browser": _no_browser, "gpu": _no_gpu}
+    for marker, reason_of in lacking.items():
+        marked = [item for item in items if item.get_closest_marker(marker)]
+        reason = reason_of() if marked else None
+        for item in marked if reason else []:
+            item.add_marker(pytest.mark.skip(reason=reason or ""))
+
+
+def _no_browser() -> str | None:
+    return None if shutil.which("chromium") else "no `chromium` on PATH; install the package to run this test"
+
+
+def _no_gpu() -> str | None:
+    import torch
+
+    return None if torch.cuda.is_available() else "torch sees no CUDA device"
 
 
 @pytest.fixture
