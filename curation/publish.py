@@ -35,13 +35,21 @@ def publish(corpus: Artifact, recipe: Recipe, out: Path) -> None:
     try:
         shutil.copytree(corpus.path, temporary, ignore=shutil.ignore_patterns("build.lock"))
         write_text(temporary / "README.md", card(corpus, recipe))
-        write_json(temporary / "recipe.json", as_json(recipe))
+        write_json(temporary / "recipe.json", _portable(recipe, corpus))
         if out.exists():
             out.rmdir()
         temporary.rename(out)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _portable(recipe: Recipe, corpus: Artifact) -> dict[str, Json]:
+    """Return the recipe with its pool named by content: where the files lay says nothing elsewhere."""
+    value = as_json(recipe)
+    pool = {key: item for key, item in as_json(recipe.pool).items() if key not in ("path", "include", "exclude")}
+    inputs = cast("Mapping[str, Json]", corpus.manifest["inputs"])
+    return {**value, "pool": {**pool, "fingerprint": inputs["pool"]}}
 
 
 def card(corpus: Artifact, recipe: Recipe) -> str:
