@@ -90,15 +90,13 @@ def _draw(console: Console, item: Filter) -> None:
     console.print(f"version {item.version}", markup=False)
     rules = _rules(item)
     if rules:
-        table = Table("rule set", "keeps if", "reason otherwise", "setting", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        for heading in ("rule set", "keeps if", "reason otherwise", "setting"):
+            table.add_column(heading, overflow="fold")
         for rule in rules:
             sign = ">=" if rule["bound"] == "min" else "<="
-            table.add_row(
-                str(rule["rule_set"]),
-                f"{rule['signal']} {sign} {rule['value']:g}",
-                str(rule["reason"]),
-                str(rule["setting"]),
-            )
+            kept_if = f"{rule['signal']} {sign} {rule['value']:g}"
+            table.add_row(str(rule["rule_set"]), kept_if, str(rule["reason"]), str(rule["setting"]))
         console.print(table)
         for source in dict.fromkeys(str(rule["source"]) for rule in rules):
             console.print(f"source: {source}", markup=False)
