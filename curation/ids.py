@@ -6,6 +6,8 @@ in N partitions by the high bits of xxh64(id before numbering), N a power of two
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import xxhash
@@ -46,6 +48,20 @@ def numbered(ids: list[str]) -> list[str]:
         if run:
             result[index] = f"{ids[index]}-{run}"
     return result
+
+
+def common_ceiling(totals: Sequence[int], max_total: int) -> int:
+    """Return the largest ceiling under which slices of `totals` bytes sum to at most `max_total`.
+
+    Small slices stay whole and only large ones are cut, so that a cap does not thin out what is rare already.
+    """
+    left = max_total
+    for place, total in enumerate(sorted(totals)):
+        share = left // (len(totals) - place)
+        if total > share:
+            return share
+        left -= total
+    return max(totals, default=0)
 
 
 def kept_under_cap(

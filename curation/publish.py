@@ -59,37 +59,39 @@ def card(corpus: Artifact, recipe: Recipe) -> str:
     size = next((name for bound, name in SIZE_CATEGORIES if docs < bound), "1M<n")
     slices = cast("Mapping[str, Mapping[str, int]]", summary["slices"])
     licenses = cast("Mapping[str, int]", summary["licenses"])
-    rows = [
-        f"| {name} | {n['docs']:,} | {n['bytes'] / 1e6:,.1f} | {n['tokens']:,} |" for name, n in sorted(slices.items())
-    ]
+    params = cast("Mapping[str, Json]", corpus.manifest["params"])
+    stages = " → ".join(str(step) for step in cast("list[Json]", params["steps"])) or "none"
     top = sorted(licenses.items(), key=lambda item: (-item[1], item[0]))[:20]
-    return "\n".join(
-        [
-            "---",
-            f"pretty_name: {recipe.name}",
-            f"size_categories: [{size}]",
-            "configs:",
-            "- config_name: default",
-            "  data_files:",
-            "  - split: train",
-            '    path: "data/train-*.parquet"',
-            "---",
-            f"# {recipe.name}",
-            "",
-            recipe.description or "A corpus built by curate.",
-            "",
-            f"- {docs:,} unique documents, {cast('int', summary['num_bytes']) / 1e6:,.1f} MB of text, "
-            f"{cast('int', summary['num_tokens']):,} tokens of `{summary['tokenizer']}`",
-            f"- fingerprint `{corpus.fingerprint}`, logical digest `{summary['logical_digest']}`",
-            f"- validation panel split off first: `{summary['panel_digest']}`",
-            f"- stages: {' → '.join(str(step) for step in cast('list[Json]', cast('Mapping[str, Json]', corpus.manifest['params'])['steps'])) or 'none'}",
-            "",
-            "| slice | documents | MB | tokens |",
-            "|---|---:|---:|---:|",
-            *rows,
-            "",
-            "Licences of the documents (most frequent first): " + "; ".join(f"{name} ({n:,})" for name, n in top) + ".",
-            "What each step let through and why it dropped the rest: `funnel.json`. Benchmark overlap: `contamination.json`.",
-            "",
-        ]
-    )
+    lines = [
+        "---",
+        f"pretty_name: {recipe.name}",
+        f"size_categories: [{size}]",
+        "configs:",
+        "- config_name: default",
+        "  data_files:",
+        "  - split: train",
+        '    path: "data/train-*.parquet"',
+        "---",
+        f"# {recipe.name}",
+        "",
+        recipe.description or "A corpus built by curate.",
+        "",
+        f"- {docs:,} unique documents, {cast('int', summary['num_bytes']) / 1e6:,.1f} MB of text, "
+        f"{cast('int', summary['num_tokens']):,} tokens of `{summary['tokenizer']}`",
+        f"- fingerprint `{corpus.fingerprint}`, logical digest `{summary['logical_digest']}`",
+        f"- validation panel split off first: `{summary['panel_digest']}`",
+        f"- stages: {stages}",
+        "",
+        "| slice | documents | MB | tokens |",
+        "|---|---:|---:|---:|",
+        *(
+            f"| {name} | {n['docs']:,} | {n['bytes'] / 1e6:,.1f} | {n['tokens']:,} |"
+            for name, n in sorted(slices.items())
+        ),
+        "",
+        "Licences of the documents, most frequent first: " + "; ".join(f"{name} ({n:,})" for name, n in top) + ".",
+        "What each step let through and why it dropped the rest: `funnel.json`.",
+        "Benchmark overlap: `contamination.json`.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -65,7 +65,7 @@ class PoolSpec(Spec):
     family: str | None = None
     """Column with the family (site, book, repository); none means the rules of `curation.families`."""
     max_bytes: int | None = Field(default=None, gt=0)
-    """Cap on the UTF-8 bytes of all text together; each slice gives up the same share, whole documents."""
+    """Cap on the UTF-8 bytes of all text together: slices above one common ceiling are cut to it, whole documents."""
     max_doc_bytes: int = Field(default=50_000_000, gt=0)
     max_bad_fraction: float = Field(default=0.001, ge=0, le=1)
     """Share of rejected records above which the build stops."""

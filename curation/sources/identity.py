@@ -19,7 +19,7 @@ from curation.recipe import PoolSpec
 from curation.sources.locate import Input
 from curation.store import Store
 
-INGEST_VERSION = "1"
+INGEST_VERSION = "2"
 DIGEST_CACHE = "ingest-digests.json"
 SETTLED_SECONDS = 3.0
 _UNRELATED = frozenset({"path", "include", "exclude"})  # they choose files, and the files speak for themselves

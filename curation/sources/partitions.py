@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from curation.batches import TEXT_SCHEMA, read_table, text_view, write_table
 from curation.errors import ShardError
 from curation.files import Json, replacing
-from curation.ids import id_hash, kept_under_cap, num_partitions, numbered, partition_of
+from curation.ids import common_ceiling, id_hash, kept_under_cap, num_partitions, numbered, partition_of
 from curation.progress import Progress
 from curation.recipe import PoolSpec
 from curation.sources.collect import Collected
@@ -84,7 +84,7 @@ def write_partitions(
 
 
 def _choose(collected: Collected, spec: PoolSpec) -> _Cap | None:
-    """Return which documents stay when each slice gives up the same share of its bytes; None when all do."""
+    """Return which documents stay when no slice may pass one common ceiling; None when all do."""
     if spec.max_bytes is None or collected.sizes is None or collected.num_bytes <= spec.max_bytes:
         return None
     sizes = pa.concat_tables(
@@ -94,11 +94,12 @@ def _choose(collected: Collected, spec: PoolSpec) -> _Cap | None:
     encoded = sizes["slice"].combine_chunks().dictionary_encode()
     encoded = encoded if isinstance(encoded, pa.DictionaryArray) else encoded.combine_chunks()
     codes = encoded.indices.to_numpy()
+    totals = [int(num_bytes[codes == code].sum()) for code in range(len(encoded.dictionary))]
+    ceiling = common_ceiling(totals, spec.max_bytes)
     chosen = []
-    for code in range(len(encoded.dictionary)):
+    for code, total in enumerate(totals):
         inside = codes == code
-        quota = int(num_bytes[inside].sum()) * spec.max_bytes // collected.num_bytes
-        chosen.append(kept_under_cap(hashes[inside], num_bytes[inside], quota))
+        chosen.append(kept_under_cap(hashes[inside], num_bytes[inside], min(total, ceiling)))
     kept = np.sort(np.concatenate(chosen))
     stays = _contains(kept, hashes)
     if not stays.any():

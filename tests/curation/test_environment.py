@@ -16,7 +16,7 @@ from curation.progress import SilentProgress
 from curation.recipe import PoolSpec
 from curation.sources import environment
 from curation.sources.docstrings import module_docstrings, plain
-from curation.sources.environment import environment_records, environment_versions, slice_of
+from curation.sources.environment import collect_slice, environment_records, environment_versions, slice_of
 from curation.sources.records import Rejected
 from curation.store import Store
 
@@ -147,3 +147,9 @@ def test_local_version_labels_do_not_count() -> None:
 def test_a_file_that_is_no_fit_text_is_counted_with_its_reason(data: bytes, reason: str, tmp_path: Path) -> None:
     (tmp_path / "f.py").write_bytes(data)
     assert environment._read(tmp_path / "f.py") == Rejected(reason)
+
+
+def test_one_slice_is_collected_up_to_a_size_and_always_alike() -> None:
+    texts = collect_slice("docs", 200_000)
+    assert 0 < sum(len(text.encode()) for text in texts) <= 200_000
+    assert collect_slice("docs", 200_000) == texts

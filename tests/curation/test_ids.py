@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from curation.files import canonical_json
 from curation.ids import (
     PARTITION_BYTES,
+    common_ceiling,
     content_digest,
     id_hash,
     kept_under_cap,
@@ -53,6 +55,15 @@ def test_equal_ids_are_numbered_from_the_second_on() -> None:
 def test_under_a_cap_a_document_that_does_not_fit_is_passed_over() -> None:
     kept = kept_under_cap(np.array([3, 1, 2], np.uint64), np.array([40, 50, 60]), 100)
     assert kept.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("totals", "cap", "ceiling"),
+    [([10, 10], 10, 5), ([2, 8], 5, 3), ([1, 2, 30, 40], 23, 10), ([4, 4], 100, 4), ([7], 3, 3)],
+)
+def test_a_common_ceiling_cuts_only_what_is_above_it(totals: list[int], cap: int, ceiling: int) -> None:
+    assert common_ceiling(totals, cap) == ceiling
+    assert sum(min(total, ceiling) for total in totals) <= cap
 
 
 def test_equal_records_stay_or_go_together_under_a_cap() -> None:

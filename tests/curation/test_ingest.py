@@ -207,11 +207,11 @@ def test_records_without_the_named_id_are_rejected(tmp_path: Path) -> None:
     assert build(tmp_path / "s", file, id="id", max_bad_fraction=0.5).summary["rejected"] == {"no-id": 1}
 
 
-def test_a_cap_takes_the_same_share_of_every_slice_whatever_the_order(tmp_path: Path) -> None:
+def test_a_cap_cuts_large_slices_to_one_ceiling_whatever_the_order(tmp_path: Path) -> None:
     records = [{"text": f"{i:09d}.", "slice": "small" if i % 5 == 0 else "large"} for i in range(1000)]
     pool = build(tmp_path / "s1", write(tmp_path / "a.jsonl", lines(records)), max_bytes=5000)
     other = build(tmp_path / "s2", write(tmp_path / "b.jsonl", lines(records[::-1])), max_bytes=5000)
-    assert pool.summary["slices"] == {"large": {"bytes": 4000, "docs": 400}, "small": {"bytes": 1000, "docs": 100}}
+    assert pool.summary["slices"] == {"large": {"bytes": 3000, "docs": 300}, "small": {"bytes": 2000, "docs": 200}}
     assert pool.summary["rejected"] == {"over-max-bytes": 500}
     assert content(other) == content(pool)
 
