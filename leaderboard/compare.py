@@ -84,9 +84,9 @@ def why_not_judged(slice_scores: SliceScores, selected_for: frozenset[str]) -> s
     if name in NOISY_SLICES:
         return "noisy web is never gated (rule 5)"
     if num_families < MIN_FAMILIES:
-        return f"{num_families} families, fewer than {MIN_FAMILIES} (rule 5)"
+        return f"{num_families} families, under {MIN_FAMILIES} (rule 5)"
     if num_bytes < MIN_BYTES:
-        return f"{num_bytes / 1e6:.2f} MB, less than 1 MB (rule 5)"
+        return f"{num_bytes / 1e6:.2f} MB, under 1 MB (rule 5)"
     return ""
 
 

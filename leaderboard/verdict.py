@@ -15,6 +15,7 @@ from leaderboard.compare import Rules, compare_arms
 from leaderboard.results import Assessment, Comparison, Delta, Reason, SliceVerdict, Supply
 from leaderboard.scores import TierScores
 from leaderboard.study import BASELINE
+from leaderboard.words import percent
 
 LAPTOP_FAMILIES = ("pico", "nano")
 MAX_EPOCH_RATIO = 1.25
@@ -155,7 +156,7 @@ def _protected(total: Comparison, terms: Terms) -> tuple[SliceVerdict, ...]:
 
 
 def _slice_state(delta: Delta, floor: float) -> tuple[str, str]:
-    shown = f"{delta.share:+.2%} bits per byte, at most {floor:+.2%} allowed"
+    shown = f"{percent(delta.share)} bits per byte, at most {percent(floor)} allowed"
     if delta.share > floor:
         beyond = delta.low is not None and delta.low > 0
         return "worse", f"{shown}; {'beyond' if beyond else 'within'} the interval's noise"

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from curation.batches import write_table
+from curation.files import Json, digest_json, replacing, write_json, write_text
 from curation.randomness import generator
-from leaderboard.results import Supply
+from curation.store import Artifact, Store
+from leaderboard.arms import resolve_arms
+from leaderboard.assemble import BuiltArm, Findings, Frozen, TrainedRun, assemble
+from leaderboard.results import StudyResult, Supply
 from leaderboard.scores import ScoredRun, TierScores, gather
+from leaderboard.study import parse_study
 
 BYTES = 30_000
 Level = Callable[[str, int, str], float]
@@ -83,3 +91,123 @@ def make_supply() -> Callable[..., dict[str, Supply]]:
         }
 
     return make
+
+
+FUNNEL = [
+    {
+        "step": "ingest",
+        "docs_in": 1001,
+        "docs_out": 1000,
+        "bytes_in": 9_000_000,
+        "bytes_out": 9_000_000,
+        "reasons": {"invalid-utf8": {"docs": 1}},
+        "by_slice": {},
+        "samples": [],
+    },
+    {
+        "step": "filter: quality_v1",
+        "docs_in": 1000,
+        "docs_out": 700,
+        "bytes_in": 9_000_000,
+        "bytes_out": 6_000_000,
+        "tokens_in": 2_000_000,
+        "tokens_out": 1_400_000,
+        "by_slice": {},
+        "reasons": {"too-few-words": {"docs": 300, "bytes": 3_000_000, "tokens": 600_000}},
+        "samples": [
+            {"id": "a", "slice": "docs", "reason": "too-few-words", "value": 3.0, "text": "<script>alert(1)</script>"}
+        ],
+    },
+]
+
+
+def write_corpus(store: Store, arm: str, num_tokens: int) -> Artifact:
+    """Write a corpus artifact with a funnel and no text."""
+    fingerprint = digest_json({"corpus": arm})
+    with store.building("corpus", fingerprint) as out:
+        write_json(out.path / "funnel.json", FUNNEL)
+        write_json(out.path / "contamination.json", {"checked": True, "reports": [{"documents_hit": 2}]})
+        summary: dict[str, Json] = {
+            "num_docs": 700,
+            "num_bytes": num_tokens * 4,
+            "num_tokens": num_tokens,
+            "selected_for": [],
+        }
+        return out.finish({"inputs": {}, "params": {}, "summary": summary})
+
+
+def write_run_artifact(store: Store, run: ScoredRun, *, unique_tokens: int, bpb_factor: float = 1.0) -> Artifact:
+    """Write a run artifact as training does; `bpb_factor` falsifies its aggregates."""
+    fingerprint = digest_json({"run": run.arm, "tier": run.tier, "seed": run.seed})
+    bpb = {name: float(one.bpb[0]) * bpb_factor for name, one in gather([run]).slices.items()}
+    with store.building("run", fingerprint) as out:
+        with replacing(out.path / "documents.parquet") as temporary:
+            write_table(temporary, run.documents)
+        lines = [json.dumps({"step": i, "tokens": i * 1000, "loss": 5.0 - i * 0.01}) for i in range(1, 101)]
+        write_text(out.path / "metrics.jsonl", "\n".join(lines) + "\n")
+        summary: dict[str, Json] = {
+            "tier": run.tier,
+            "seed": run.seed,
+            "tokens_seen": 1_500_000,
+            "unique_tokens": unique_tokens,
+            "epochs": 1_500_000 / unique_tokens,
+            "epochs_by_slice": {},
+            "bpb": bpb,
+            "final_train_loss": 4.0,
+            "steps": 100,
+            "flops": 1e12,
+            "tokenizer": run.tokenizer,
+            "context": run.context,
+        }
+        return out.finish({"inputs": {"panel": run.panel}, "params": {}, "summary": summary})
+
+
+@pytest.fixture
+def make_result(store: Store) -> Callable[..., StudyResult]:
+    """Return a maker of a whole study's result from run artifacts in a store."""
+
+    def make(
+        level: Level,
+        slices: Mapping[str, int],
+        *,
+        tier: str = "pico",
+        seeds: int = 2,
+        failed: tuple[str, ...] = (),
+        **changes: Any,
+    ) -> StudyResult:
+        value = {
+            "name": "small",
+            "hypothesis": "the filter helps",
+            "kind": "filter",
+            "base": "baseline",
+            "vary": {"mine": {"filter": "quality_v1"}},
+            "tiers": {tier: seeds},
+            **changes,
+        }
+        study = parse_study(value, "s.yaml")
+        built, trained = [], []
+        for arm in resolve_arms(study, "s.yaml"):
+            tokens = 2_000_000 if arm.role == "baseline" else 1_400_000
+            built.append(BuiltArm(arm=arm, corpus=write_corpus(store, arm.name, tokens)))
+            for seed in range(1, seeds + 1 if arm.name not in failed else 1):
+                run = scored_run(arm.name, seed, level, slices, tier=tier)
+                artifact = write_run_artifact(store, run, unique_tokens=tokens)
+                trained.append(TrainedRun(arm=arm.name, tier=tier, seed=seed, artifact=artifact))
+        findings = Findings(
+            arms=built,
+            runs=trained,
+            failures=(),
+            seconds={"train": 60.0, "ingest": 3.0},
+            code="test",
+            unigram={(item.arm.name, tier): dict.fromkeys(slices, 4.0) for item in built},
+        )
+        frozen = Frozen(fingerprint="f" * 64, pool="a" * 64, panel="p" * 64, runs_before_freeze=0)
+        return assemble(study, frozen, findings)
+
+    return make
+
+
+@pytest.fixture
+def write_run() -> Callable[..., Artifact]:
+    """Return `write_run_artifact`."""
+    return write_run_artifact

@@ -57,7 +57,7 @@ def test_a_selected_for_slice_leaves_the_headline_and_says_why(make_scores: Any)
 
 @pytest.mark.parametrize(
     ("slices", "why"),
-    [({"docs": 60, "code": 49}, "49 families, fewer than 50"), ({"docs": 60, "noisy_web": 60}, "never gated")],
+    [({"docs": 60, "code": 49}, "49 families, under 50"), ({"docs": 60, "noisy_web": 60}, "never gated")],
 )
 def test_small_and_noisy_slices_are_shown_not_judged(make_scores: Any, slices: dict[str, int], why: str) -> None:
     scores = make_scores(["baseline", "mine"], 2, lambda *_: 2.0, slices)

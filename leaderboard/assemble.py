@@ -1,0 +1,257 @@
+"""From corpora and runs to a study's result: every aggregate recomputed from per-document scores."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from curation.errors import RunError
+from curation.files import Json, read_json
+from curation.store import Artifact
+from leaderboard.arms import Arm
+from leaderboard.results import (
+    SCHEMA,
+    ArmResult,
+    Assessment,
+    CurvePoint,
+    Failure,
+    RunResult,
+    StudyResult,
+    Supply,
+    UnigramCheck,
+)
+from leaderboard.scores import ScoredRun, TierScores, gather, load_documents
+from leaderboard.study import BASELINE, Study
+from leaderboard.verdict import ArmNames, Terms, assess, epochs_flag
+
+CURVE_POINTS = 200
+BPB_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltArm:
+    """An arm and the corpus it made."""
+
+    arm: Arm
+    corpus: Artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedRun:
+    """A run of an arm and its artifact."""
+
+    arm: str
+    tier: str
+    seed: int
+    artifact: Artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """What was fixed before the first training."""
+
+    fingerprint: str
+    pool: str
+    panel: str
+    runs_before_freeze: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What building and training gave, before any comparison."""
+
+    arms: Sequence[BuiltArm]
+    runs: Sequence[TrainedRun]
+    failures: Sequence[Failure]
+    unigram: Mapping[tuple[str, str], Mapping[str, float]]
+    """(arm, tier) -> unigram bits per byte by slice."""
+    seconds: Mapping[str, float]
+    code: str
+
+
+def assemble(study: Study, frozen: Frozen, found: Findings) -> StudyResult:
+    """Return the study's result; tiers where the baseline did not finish have runs but no assessment.
+
+    Raises: RunError if runs cannot be compared or an aggregate does not follow from its scores.
+    """
+    arms = tuple(_arm_result(built) for built in found.arms)
+    selected = frozenset(study.selected_for).union(*(arm.selected_for for arm in arms))
+    scored = [(run, scored_run(run.artifact, run.arm)) for run in found.runs]
+    runs = tuple(_run_result(run, score) for run, score in scored)
+    supply = _supplies(runs)
+    assessments: list[Assessment] = []
+    for tier in study.tiers:
+        at_tier = [score for run, score in scored if run.tier == tier]
+        if at_tier:
+            here = {item.arm: item for item in supply if item.tier == tier}
+            assessments += _assessments(study, found.arms, gather(at_tier), here, selected)
+    return StudyResult(
+        schema=SCHEMA,
+        fingerprint=frozen.fingerprint,
+        name=study.name,
+        hypothesis=study.hypothesis,
+        kind=study.kind,
+        base=found.arms[0].arm.recipe.name,
+        tiers=dict(study.tiers),
+        multi_factor=study.multi_factor,
+        pool=frozen.pool,
+        panel=frozen.panel,
+        selected_for=tuple(sorted(selected)),
+        runs_before_freeze=frozen.runs_before_freeze,
+        arms=arms,
+        runs=runs,
+        supply=supply,
+        unigram=tuple(_unigram_checks(runs, found.unigram)),
+        assessments=tuple(assessments),
+        failures=tuple(found.failures),
+        seconds=dict(found.seconds),
+        code=found.code,
+    )
+
+
+def scored_run(artifact: Artifact, arm: str) -> ScoredRun:
+    """Return the scores of a run artifact and what makes them comparable.
+
+    Raises: RunError if it is no run.
+    """
+    if artifact.kind != "run":
+        raise RunError(f"{artifact.path}: holds a {artifact.kind}, expected a run; see `curate show {artifact.path}`")
+    summary = artifact.summary
+    inputs = cast("Mapping[str, Json]", artifact.manifest["inputs"])
+    return ScoredRun(
+        arm=arm,
+        tier=str(summary["tier"]),
+        seed=int(cast("int", summary["seed"])),
+        panel=str(inputs["panel"]),
+        tokenizer=str(summary["tokenizer"]),
+        context=int(cast("int", summary["context"])),
+        documents=load_documents(artifact.path),
+    )
+
+
+def _assessments(
+    study: Study, built: Sequence[BuiltArm], scores: TierScores, supply: Mapping[str, Supply], selected: frozenset[str]
+) -> list[Assessment]:
+    present = {arm for arm, _ in scores.runs}
+    if BASELINE not in present:
+        return []
+    terms = Terms(
+        kind=study.kind,
+        protect=study.protect,
+        trade=study.trade,
+        selected_for=selected,
+        num_budgets=_num_budgets(study, scores.tier),
+        multi_factor=study.multi_factor,
+    )
+    controls = {(item.arm.of, item.arm.role): item.arm.name for item in built if item.arm.name in present}
+    found = []
+    for name in (item.arm.name for item in built if item.arm.role == "arm" and item.arm.name in present):
+        names = ArmNames(
+            arm=name, random=controls.get((name, "random")), matched=controls.get((name, "random-matched"))
+        )
+        found.append(assess(scores, names, supply, terms))
+    return found
+
+
+def _num_budgets(study: Study, tier: str) -> int:
+    """Count the token budgets of a tier's model among the study's tiers: `nano-0.1x` and `nano-1x` are two."""
+    family = tier.partition("-")[0]
+    return len({name for name in study.tiers if name.partition("-")[0] == family})
+
+
+def _arm_result(built: BuiltArm) -> ArmResult:
+    summary = built.corpus.summary
+    return ArmResult(
+        name=built.arm.name,
+        role=built.arm.role,
+        of=built.arm.of,
+        change=built.arm.change,
+        recipe=built.arm.recipe.name,
+        corpus=built.corpus.fingerprint,
+        num_docs=int(cast("int", summary["num_docs"])),
+        num_bytes=int(cast("int", summary["num_bytes"])),
+        num_tokens=int(cast("int", summary["num_tokens"])),
+        funnel=tuple(cast("list[Mapping[str, Any]]", read_json(built.corpus.path / "funnel.json"))),
+        contamination=cast("Mapping[str, Any]", read_json(built.corpus.path / "contamination.json")),
+        selected_for=tuple(str(name) for name in cast("list[Json]", summary.get("selected_for", []))),
+    )
+
+
+def _run_result(run: TrainedRun, score: ScoredRun) -> RunResult:
+    summary = cast("Mapping[str, Any]", run.artifact.summary)
+    recomputed = {name: float(one.bpb[0]) for name, one in gather([score]).slices.items()}
+    _check_aggregates(run, recomputed, summary["bpb"])
+    return RunResult(
+        arm=run.arm,
+        tier=run.tier,
+        seed=run.seed,
+        fingerprint=run.artifact.fingerprint,
+        panel=score.panel,
+        tokenizer=score.tokenizer,
+        context=score.context,
+        tokens_seen=int(summary["tokens_seen"]),
+        unique_tokens=int(summary["unique_tokens"]),
+        epochs=float(summary["epochs"]),
+        epochs_by_slice={str(name): float(value) for name, value in summary["epochs_by_slice"].items()},
+        bpb=recomputed,
+        final_train_loss=float(summary["final_train_loss"]),
+        steps=int(summary["steps"]),
+        flops=float(summary["flops"]),
+        curve=tuple(_curve(run.artifact)),
+    )
+
+
+def _check_aggregates(run: TrainedRun, recomputed: Mapping[str, float], stated: Mapping[str, float]) -> None:
+    for name, value in recomputed.items():
+        said = stated.get(name)
+        if said is None or not math.isclose(value, said, rel_tol=BPB_TOLERANCE):
+            raise RunError(
+                f"{run.artifact.path}: bits per byte of slice {name} are {value:.6f} by the document scores, "
+                f"{said} by the manifest; expected equal; remove the run and rerun"
+            )
+
+
+def _curve(artifact: Artifact) -> list[CurvePoint]:
+    """Return the training curve, thinned to at most about `CURVE_POINTS` points."""
+    lines = (artifact.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    points = [json.loads(line) for line in lines if line.strip()]
+    chosen = [point for point in points if "loss" in point and "tokens" in point]
+    step = max(1, -(-len(chosen) // CURVE_POINTS))
+    kept = [*chosen[:-1:step], chosen[-1]] if chosen else []
+    return [CurvePoint(tokens=int(point["tokens"]), loss=float(point["loss"])) for point in kept]
+
+
+def _supplies(runs: Sequence[RunResult]) -> tuple[Supply, ...]:
+    """Return one supply an arm and tier (the same for every seed), flagged against the tier's baseline."""
+    first = {(run.arm, run.tier): run for run in reversed(runs)}
+    supplies = [
+        Supply(
+            arm=arm,
+            tier=tier,
+            unique_tokens=run.unique_tokens,
+            tokens_seen=run.tokens_seen,
+            epochs=run.epochs,
+            flag="",
+        )
+        for (arm, tier), run in reversed(first.items())
+    ]
+    baselines = {item.tier: item for item in supplies if item.arm == BASELINE}
+    flagged = [
+        replace(item, flag=epochs_flag(item, baselines[item.tier])) if item.tier in baselines else item
+        for item in supplies
+    ]
+    return tuple(flagged)
+
+
+def _unigram_checks(
+    runs: Sequence[RunResult], unigram: Mapping[tuple[str, str], Mapping[str, float]]
+) -> list[UnigramCheck]:
+    checks = []
+    for (arm, tier), bpb in unigram.items():
+        own = [run for run in runs if (run.arm, run.tier) == (arm, tier)]
+        gaps = {name: value - max(run.bpb[name] for run in own) for name, value in bpb.items()} if own else {}
+        checks.append(UnigramCheck(arm=arm, tier=tier, bpb=dict(bpb), gap=gaps))
+    return checks
