@@ -57,6 +57,12 @@ def mix(value: Any) -> Any:
 
 
 @kernel()
+def is_word_byte(byte: Any) -> bool:
+    """Return whether `byte` belongs to a word."""
+    return bool(_FOLD[byte] != 0)
+
+
+@kernel()
 def hash_words(data: Any, start: int, end: int, words: Any, max_words: int) -> int:
     """Write the hashes of the words in `data[start:end]`, at most `max_words` of them; return how many."""
     num_words = 0
