@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 import pytest
+import zstandard
 
 from curation.batches import TEXT_SCHEMA, read_table, write_table
 from curation.files import Json, digest_json, replacing
@@ -61,7 +64,7 @@ def writing(kind: str, parts: list[list[Doc]], table: Callable[[list[Doc]], pa.T
 
 
 def text_table(part: list[Doc]) -> pa.Table:
-    rows = [{"source": "s", "slice": "web", **{k: v for k, v in doc.items() if k != "role"}} for doc in part]
+    rows = [{"source": "s", "slice": "web", **{k: v for k, v in doc.items() if k in TEXT_SCHEMA.names}} for doc in part]
     return pa.Table.from_pylist(rows, TEXT_SCHEMA)
 
 
@@ -100,3 +103,31 @@ def _judged(artifact: Artifact, parts: list[list[Doc]]) -> Judged:
             else:
                 dropped[doc["id"]] = (reasons[verdict.reason[row]], float(verdict.value[row]))
     return Judged(kept=sorted(kept), dropped=dropped, artifact=artifact)
+
+
+def shared_records(folder: Path) -> list[dict[str, Any]]:
+    """Read the records of one source of the shared pool."""
+    records: list[dict[str, Any]] = []
+    for path in sorted(folder.glob("*.jsonl.zst")):
+        with path.open("rb") as stream:
+            reader = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(stream), "utf-8", newline="\n")
+            records += [json.loads(line) for line in reader]
+    return records
+
+
+def columns(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: record[name] for name in ("id", "text", "source", "slice")}
+
+
+@pytest.fixture(scope="session")
+def seeded_leaks(shared: Path) -> list[dict[str, Any]]:
+    """Pages with a benchmark item hidden inside: `leak` is the kind, or `control`."""
+    records = shared_records(shared / "pool" / "seeded_leaks")
+    return [columns(record) | {"leak": (record["meta"]["leak"] or {}).get("kind", "control")} for record in records]
+
+
+@pytest.fixture(scope="session")
+def seeded_dups(shared: Path) -> list[dict[str, Any]]:
+    """Groups of edited copies: `family`, `kind` of edit."""
+    records = shared_records(shared / "pool" / "seeded_dups")
+    return [columns(r) | {"family": r["meta"]["family"], "edit": r["meta"]["kind"]} for r in records]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from curation.dedup.params import PRESETS, Banding
 from curation.errors import RecipeError
 from curation.randomness import generator
+from curation.words import split_words
 
 
 def numbered(begin: int, end: int) -> str:
@@ -219,3 +220,20 @@ def test_summary_counts_clusters_and_slices(judge_stage: Any) -> None:
     summary = judge_stage(docs, "dedup", "exact").summary
     assert (summary["clusters"], summary["largest_cluster"]) == (1, 3)
     assert summary["slices"]["code"] == {"docs_in": 2, "docs_dropped": 1, "duplicate_fraction": 0.5}
+
+
+def test_on_planted_copies_recall_is_whole_above_nine_tenths_and_every_drop_is_justified(
+    judge_stage: Any, seeded_dups: list[dict[str, Any]]
+) -> None:
+    judged = judge_stage(seeded_dups, "dedup", "minhash")
+    text = {item["id"]: " ".join(split_words(item["text"])) for item in seeded_dups}
+    originals = {item["family"]: item["id"] for item in seeded_dups if item["edit"] == "original"}
+    edits = [item for item in seeded_dups if item["edit"] == "words" and item["family"] in originals]
+    close = [
+        (item["id"], originals[item["family"]])
+        for item in edits
+        if similarity(text[item["id"]], text[originals[item["family"]]]) >= 0.9
+    ]
+    assert len(close) >= 40
+    assert not [pair for pair in close if set(pair) <= set(judged.kept)]
+    assert all(value >= 0.7 for _, value in judged.dropped.values())

@@ -106,3 +106,10 @@ def test_threads_that_share_an_index_agree_with_one() -> None:
 
 def test_an_empty_panel_matches_nothing() -> None:
     assert matches([], ["a b c d e f", ""]) == [False, False]
+
+
+@pytest.mark.parametrize(
+    "text", ["\U0001f600 \u6f22\u5b57 e\u0301", "a\r\nb\r\nc", "\x07 bell \x1b[0m", "x" * 5000, "word"]
+)
+def test_awkward_text_matches_itself_and_nothing_else(text: str) -> None:
+    assert matches([text], [text, text + " more", ""]) == [True, False, False]
