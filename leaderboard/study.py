@@ -23,7 +23,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from curation.errors import RecipeError, StudyError, nearest, raise_faults
+from curation.errors import CurateError, RecipeError, StudyError, nearest, raise_faults
 from curation.recipe import Spec, Strings, read_mapping, validate
 from curation.yamlio import apply_overrides
 
@@ -70,7 +70,7 @@ def load_study(path: Path, overrides: tuple[str, ...] = ()) -> Study:
     value.setdefault("name", path.stem.lower())
     if isinstance(value.get("base"), str):
         value["base"] = _base(value["base"], path)
-    return parse_study(apply_overrides(value, overrides), str(path))
+    return with_known_tiers(parse_study(apply_overrides(value, overrides), str(path)), str(path))
 
 
 def parse_study(value: Mapping[str, Any], where: str) -> Study:
@@ -84,6 +84,28 @@ def parse_study(value: Mapping[str, Any], where: str) -> Study:
         raise StudyError(str(error)) from None
     raise_faults(StudyError, where, _faults(study))
     return study
+
+
+def with_known_tiers(study: Study, where: str) -> Study:
+    """Return the study with every tier under its full name (`pico` is `pico-1x`).
+
+    Raises: StudyError that lists unknown tiers, or names that mean the same one.
+    """
+    from train.tiers import load_tier
+
+    seeds: dict[str, int] = {}
+    faults = []
+    for name, count in study.tiers.items():
+        try:
+            full = load_tier(name, where="tiers").name
+        except CurateError as error:
+            faults.append(str(error))
+            continue
+        if full in seeds:
+            faults.append(f"tiers: `{name}` is `{full}`, which is there already; keep one")
+        seeds[full] = count
+    raise_faults(StudyError, where, faults)
+    return study.model_copy(update={"tiers": seeds})
 
 
 def _base(name: str, study_path: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from curation.errors import StudyError
-from leaderboard.study import change_text, load_study, parse_study
+from leaderboard.study import change_text, load_study, parse_study, with_known_tiers
 
 
 def plain(**changes: Any) -> dict[str, Any]:
@@ -28,6 +28,17 @@ def test_the_name_defaults_to_the_files(tmp_path: Path) -> None:
     path = tmp_path / "line-rules.yaml"
     path.write_text("hypothesis: h\nkind: filter\nbase: baseline\nvary: {a: {filter: quality_v1}}\ntiers: {pico: 2}\n")
     assert load_study(path).name == "line-rules"
+
+
+def test_a_bare_tier_means_its_full_name_and_an_unknown_one_offers_the_nearest() -> None:
+    assert with_known_tiers(parse_study(plain(), "s"), "s").tiers == {"pico-1x": 2}
+    with pytest.raises(StudyError, match="pico"):
+        with_known_tiers(parse_study(plain(tiers={"pica": 2}), "s"), "s")
+
+
+def test_one_tier_under_two_names_is_refused() -> None:
+    with pytest.raises(StudyError, match="`pico-1x` is `pico-1x`, which is there already"):
+        with_known_tiers(parse_study(plain(tiers={"pico": 2, "pico-1x": 2}), "s"), "s")
 
 
 def test_set_replaces_the_path_of_a_pool_and_keeps_its_globs(tmp_path: Path) -> None:
