@@ -26,8 +26,8 @@ from filters.base import FilterSettings
 from filters.judged import Scope, encode_slices
 
 MIN_CLASS_DOCS = 20
-FALLBACK_SLICE = "docs"
-FALLBACK_NAME = f"environment/{FALLBACK_SLICE}"
+
+FALLBACK_NAME = "environment/descriptions"
 
 
 class ClassifierSettings(FilterSettings):
@@ -121,9 +121,9 @@ def _example(settings: ClassifierSettings, id_: str, slice_name: str, text: str)
 
 def _outside(settings: ClassifierSettings) -> list[Example]:
     """Return positives from outside the pool: documentation of the installed environment."""
-    from curation.sources.environment import collect_slice
+    from curation.sources.environment import collect_descriptions
 
-    texts = collect_slice(FALLBACK_SLICE, 2 * settings.max_class_bytes)
+    texts = collect_descriptions(2 * settings.max_class_bytes)
     return [_example(settings, f"{FALLBACK_NAME}/{stable_hash(text)}", FALLBACK_NAME, text) for text in texts]
 
 

@@ -72,18 +72,19 @@ def environment_records(progress: Progress) -> Iterator[RawRecord | Rejected]:
     yield from _records(_standard_library())
 
 
-def collect_slice(slice_name: str, max_bytes: int) -> list[str]:
-    """Return texts of one slice of the environment, in the order of their places, up to `max_bytes` of UTF-8."""
+def collect_descriptions(max_bytes: int) -> list[str]:
+    """Return what the environment's distributions say of themselves, by name, up to `max_bytes` of UTF-8.
+
+    These are the longest documents of the slice `docs`, and reading them needs no walk over installed files.
+    """
     texts: list[str] = []
     size = 0
-    for name, found in sorted(_installed().items()):
-        for record in _records(_distribution(name, found), only=slice_name):
-            if isinstance(record, Rejected):
-                continue
-            text = str(record["text"])
-            size += len(text.encode("utf-8"))
-            if size > max_bytes:
-                return texts
+    for _, found in sorted(_installed().items()):
+        text = _description(found).strip()
+        size += len(text.encode("utf-8"))
+        if size > max_bytes:
+            break
+        if text:
             texts.append(text)
     return texts
 
@@ -126,20 +127,19 @@ def _standard_library() -> _Origin:
     return _Origin(name=STANDARD_LIBRARY, license="PSF-2.0", files=tuple(sorted(files.items())))
 
 
-def _records(origin: _Origin, only: str | None = None) -> Iterator[RawRecord | Rejected]:
-    """Yield a distribution's records, or those of the slice `only` of files (docstrings have no files)."""
-    if origin.description is not None and origin.description[1].strip() and only in (None, "docs"):
+def _records(origin: _Origin) -> Iterator[RawRecord | Rejected]:
+    if origin.description is not None and origin.description[1].strip():
         yield _record(origin, origin.description[1], "docs", origin.description[0])
     for relative, path in origin.files:
         slice_name = slice_of(PurePosixPath(relative))
-        if slice_name is None or only not in (None, slice_name) or not path.is_file():
+        if slice_name is None or not path.is_file():
             continue
         text = _read(path)
         if isinstance(text, Rejected):
             yield text
             continue
         yield _record(origin, text, slice_name, relative)
-        if only is None and relative.endswith(".py") and (docstrings := module_docstrings(text)):
+        if relative.endswith(".py") and (docstrings := module_docstrings(text)):
             yield _record(origin, docstrings, "docstrings", relative)
 
 

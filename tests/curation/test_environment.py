@@ -16,7 +16,7 @@ from curation.progress import SilentProgress
 from curation.recipe import PoolSpec
 from curation.sources import environment
 from curation.sources.docstrings import module_docstrings, plain
-from curation.sources.environment import collect_slice, environment_records, environment_versions, slice_of
+from curation.sources.environment import collect_descriptions, environment_records, environment_versions, slice_of
 from curation.sources.records import Rejected
 from curation.store import Store
 
@@ -149,7 +149,8 @@ def test_a_file_that_is_no_fit_text_is_counted_with_its_reason(data: bytes, reas
     assert environment._read(tmp_path / "f.py") == Rejected(reason)
 
 
-def test_one_slice_is_collected_up_to_a_size_and_always_alike() -> None:
-    texts = collect_slice("docs", 200_000)
-    assert 0 < sum(len(text.encode()) for text in texts) <= 200_000
-    assert collect_slice("docs", 200_000) == texts
+def test_descriptions_are_collected_up_to_a_size_and_always_alike() -> None:
+    texts = collect_descriptions(200_000)
+    assert len(texts) > 20
+    assert sum(len(text.encode()) for text in texts) <= 200_000
+    assert collect_descriptions(200_000) == texts

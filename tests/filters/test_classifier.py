@@ -164,11 +164,11 @@ def test_a_pool_without_a_curated_slice_takes_positives_from_the_environment(
     environment = types.ModuleType("curation.sources.environment")
     environment.environment_versions = lambda: ["numpy 2"]  # type: ignore[attr-defined]
     texts = [words(GOOD, f"env-{i}") for i in range(40)]
-    environment.collect_slice = lambda name, max_bytes: texts if name == "docs" else []  # type: ignore[attr-defined]
+    environment.collect_descriptions = lambda max_bytes: texts  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "curation.sources.environment", environment)
     world = make_world(corpus(curated="all"))
     summary = world.build("fasttext-quality", keep=0.2, **SMALL).summary
-    assert (summary["positives_from"], summary["selected_for"]) == ("environment/docs", [])
+    assert (summary["positives_from"], summary["selected_for"]) == ("environment/descriptions", [])
     assert summary["negative_slices"] == ["all", "web"]
 
 
