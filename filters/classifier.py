@@ -1,8 +1,8 @@
 """The fastText quality classifier: fitted on reference documents only, then P(hq) for every judged document.
 
 Rule 2: positives and negatives have the role `reference`, disjoint from training and panel, or come from outside the
-pool (what the installed distributions say of themselves, when the pool has no curated slice). It is fitted on all reference documents,
-whether or not they pass a rule set, so that a study that moves a rule leaves the classifier alone (rule 17).
+pool (what installed distributions say of themselves, when the pool has no curated slice). It is fitted on all reference
+documents, whether or not they pass a rule set, so that a study that moves a rule leaves it alone (rule 17).
 DCLM's settings with a smaller model: word bigrams, lr 0.1, 5 epochs, minCount 1; one thread, a seed and a process of
 its own, because only that is bitwise reproducible (`fasttext_worker.py` says why).
 Source: DCLM, arXiv:2406.11794, appendix J.1; text as in its `fasttext_filter.yaml`.

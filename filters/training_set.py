@@ -1,6 +1,6 @@
 """What the quality classifier is fitted on: reference documents only, balanced, capped, in an order of their own.
 
-Positives come from curated slices, or from the environment's `docs` slice when the pool has none; negatives from the
+Positives come from curated slices, or from the descriptions of installed distributions when it has none; negatives from the
 reference documents of the other judged slices. Rule 2 asks that both be disjoint from training and panel.
 """
 
@@ -35,7 +35,7 @@ class ClassifierSettings(FilterSettings):
 
     positives: Strings = ()
     """Slices whose reference documents are positives; none means the curated slices of the pool, else the
-    environment's `docs`."""
+    descriptions of the installed distributions."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     dim: Annotated[int, Field(ge=1, le=300)] = 32
     epochs: Annotated[int, Field(ge=1, le=100)] = 5
