@@ -1,6 +1,6 @@
 """What the quality classifier is fitted on: reference documents only, balanced, capped, in an order of their own.
 
-Positives come from curated slices, or from the descriptions of installed distributions when it has none; negatives from the
+Positives come from curated slices, or from descriptions of installed distributions when there are none; negatives from the
 reference documents of the other judged slices. Rule 2 asks that both be disjoint from training and panel.
 """
 
