@@ -1,7 +1,7 @@
 """What the quality classifier is fitted on: reference documents only, balanced, capped, in an order of their own.
 
-Positives come from curated slices, or from descriptions of installed distributions when there are none; negatives from the
-reference documents of the other judged slices. Rule 2 asks that both be disjoint from training and panel.
+Positives come from curated slices, or from descriptions of installed distributions when there are none; negatives come
+from reference documents of the other judged slices. Rule 2 asks that both be disjoint from training and panel.
 """
 
 from __future__ import annotations
