@@ -116,7 +116,7 @@ def _decontaminate(
     ]
     dropped = 0
     for part, scan in enumerate(scans):
-        verdict = _verdict(scan)
+        verdict = _verdict(scan, len(index))
         write_verdict(context.out, part, verdict)
         dropped += int((~verdict.kept).sum())
     found = [overlap for part, scan in enumerate(scans) for overlap in _overlaps(context, part, index, scan.hits)]
@@ -147,16 +147,15 @@ def _in_too_many(scans: Sequence[_Scanned], num_ngrams: int, max_documents: int)
     """Return which n-grams occur in more than `max_documents` documents of the whole pool."""
     frequency = np.zeros(num_ngrams, np.int64)
     for scan in scans:
-        pairs = np.unique(np.stack([scan.hits.docs, scan.hits.ngrams]), axis=1)
-        frequency += np.bincount(pairs[1], minlength=num_ngrams)
+        _, ngrams = scan.hits.distinct(num_ngrams)
+        frequency += np.bincount(ngrams, minlength=num_ngrams)
     return frequency > max_documents
 
 
-def _verdict(scan: _Scanned) -> VerdictPart:
+def _verdict(scan: _Scanned, num_ngrams: int) -> VerdictPart:
     """Return the verdicts of one part; the value is the number of different n-grams found."""
     verdict = VerdictPart.keep_all(scan.num_rows)
-    pairs = np.unique(np.stack([scan.hits.docs, scan.hits.ngrams]), axis=1)
-    rows, counts = np.unique(pairs[0], return_counts=True)
+    rows, counts = np.unique(scan.hits.distinct(num_ngrams)[0], return_counts=True)
     verdict.kept[rows] = False
     verdict.reason[rows] = 0
     verdict.value[rows] = counts

@@ -38,6 +38,11 @@ class Hits:
         """Return the masked finds."""
         return Hits(docs=self.docs[mask], first_words=self.first_words[mask], ngrams=self.ngrams[mask])
 
+    def distinct(self, num_ngrams: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the documents and n-grams of the finds, each pair once, ordered by document."""
+        docs, ngrams = np.divmod(np.unique(self.docs * max(num_ngrams, 1) + self.ngrams), max(num_ngrams, 1))
+        return docs, ngrams
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NgramIndex:
