@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from curation.errors import RunError
 from curation.files import Json
 from curation.store import Store
 from leaderboard.results import RESULT_FILE, Assessment, StudyResult, read_result
@@ -44,11 +43,9 @@ class Row:
 def load_results(store: Store, directories: Sequence[Path]) -> list[StudyResult]:
     """Return the results in `directories`, or all in the store, by name and fingerprint.
 
-    Raises: RunError for a directory without a readable result, or when there is none at all.
+    An empty store has none. Raises: RunError for a directory without a readable result.
     """
     paths = list(directories) or sorted(path.parent for path in store.root.glob(f"study-*/{RESULT_FILE}"))
-    if not paths:
-        raise RunError(f"{store.root}: holds no study result; expected at least one; make one with `curate study run`")
     return sorted((read_result(path) for path in paths), key=lambda result: (result.name, result.fingerprint))
 
 

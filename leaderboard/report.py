@@ -228,13 +228,22 @@ def contamination_text(found: Mapping[str, Any]) -> str:
     """Return what the contamination reports of a corpus say, in one line."""
     if not found.get("checked"):
         return "not checked: the recipe has no decontaminate stage"
-    lines = []
-    for report in found.get("reports", []):
-        numbers = {
-            key: value for key, value in report.items() if isinstance(value, int) and not isinstance(value, bool)
-        }
-        lines.append(", ".join(f"{key.replace('_', ' ')} {value:,}" for key, value in sorted(numbers.items())))
-    return "; ".join(line for line in lines if line) or "checked, nothing counted"
+    return "; ".join(_contamination_line(report) for report in found.get("reports", []))
+
+
+def _contamination_line(report: Mapping[str, Any]) -> str:
+    suites = report.get("suites", [])
+    hit = [row for row in suites if row["documents_hit"]]
+    items = sum(int(row["items_hit"]) for row in suites)
+    total = sum(int(row["items"]) for row in suites)
+    line = (
+        f"{int(report['documents_hit']):,} documents share words with {items:,} of {total:,} items "
+        f"({len(hit)} of {len(suites)} suites)"
+    )
+    worst = sorted(hit, key=lambda row: -int(row["documents_hit"]))[:REASONS_SHOWN]
+    if worst:
+        line += ": " + ", ".join(f"{row['suite']} {int(row['documents_hit']):,}" for row in worst)
+    return f"{line}; {report['precision']}"
 
 
 def _curves(result: StudyResult) -> list[tuple[str, CurvePlot]]:

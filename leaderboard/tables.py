@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from leaderboard.run_study import PlanRow
+    from leaderboard.study import Study
+
 COLOURS = {"better": "blue", "worse": "dark_orange3", "level": "", "unknown": ""}
 
 
@@ -56,8 +59,39 @@ def draw_comparison(console: Console, comparison: Comparison) -> None:
     console.print(table)
 
 
+def draw_comparisons(console: Console, found: Sequence[Comparison]) -> None:
+    """Print comparisons one after the other, and that they decide nothing at laptop tiers."""
+    for item in found:
+        draw_comparison(console, item)
+        if item.headline and item.headline.se_seeds is None:
+            console.print("One seed each: the interval holds families only, seed noise is unknown (rule 8).")
+    if any(is_laptop_tier(item.tier) for item in found):
+        console.print("pico and nano are plumbing, not evidence (rule 18): no difference here ranks recipes.")
+
+
+def draw_plan(console: Console, study: Study, rows: Sequence[PlanRow] | None) -> None:
+    """Print what a study would do, one row an arm."""
+    if rows is None:
+        arms = ", ".join(study.vary)
+        console.print(f"{study.name}: the pool has not been read yet; everything would be built, then trained:")
+        console.print(f"  baseline, {arms} and two controls for each of these", markup=False)
+        return
+    table = _table(
+        f"Plan of {study.name}", ["arm", "change"], ["kept tokens", "reuse", "train"], ["epochs", "to build"]
+    )
+    for row in rows:
+        kept = "not yet known" if row.kept_tokens is None else f"{row.kept_tokens:,}"
+        epochs = ", ".join(f"{tier} {value:.2f}" for tier, value in row.epochs.items()) or "not yet known"
+        todo = ", ".join(row.to_build) or "nothing"
+        _add(table, row.arm, row.change, kept, str(row.runs_reused), str(row.runs_to_train), epochs, todo)
+    console.print(table)
+
+
 def draw_board(console: Console, rows: Sequence[Row]) -> None:
     """Print the board, and say why rows have no rank."""
+    if not rows:
+        console.print("no study result yet; make one with `curate study run STUDY.yaml` or `curate demo`")
+        return
     numbers = ["rank", "seeds", "headline", "95% interval", "unique tokens", "epochs"]
     table = _table("Study results", ["study", "tier", "recipe"], numbers, ["verdict"])
     for row in rows:

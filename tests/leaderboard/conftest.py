@@ -121,12 +121,27 @@ FUNNEL = [
 ]
 
 
+CONTAMINATION: Json = {
+    "checked": True,
+    "reports": [
+        {
+            "documents_hit": 2,
+            "precision": "precision on this corpus unmeasured",
+            "suites": [
+                {"suite": "probe", "items": 40, "items_hit": 3, "documents_hit": 2},
+                {"suite": "other", "items": 60, "items_hit": 0, "documents_hit": 0},
+            ],
+        }
+    ],
+}
+
+
 def write_corpus(store: Store, arm: str, num_tokens: int) -> Artifact:
     """Write a corpus artifact with a funnel and no text."""
     fingerprint = digest_json({"corpus": arm})
     with store.building("corpus", fingerprint) as out:
         write_json(out.path / "funnel.json", FUNNEL)
-        write_json(out.path / "contamination.json", {"checked": True, "reports": [{"documents_hit": 2}]})
+        write_json(out.path / "contamination.json", CONTAMINATION)
         summary: dict[str, Json] = {
             "num_docs": 700,
             "num_bytes": num_tokens * 4,

@@ -59,8 +59,14 @@ def test_results_are_found_in_the_store_and_in_directories(make_result: Any, sto
 
 
 def test_an_empty_store_says_how_to_make_a_result(store: Any) -> None:
-    with pytest.raises(RunError, match="curate study run"):
-        load_results(store, [])
+    console = Console(width=160, record=True, file=io.StringIO())
+    draw_board(console, board_rows(load_results(store, [])))
+    assert "curate study run" in console.export_text()
+
+
+def test_a_directory_without_a_result_is_refused(store: Any, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="give a study directory"):
+        load_results(store, [tmp_path])
 
 
 def test_the_terminal_says_that_laptop_tiers_do_not_rank(make_result: Any) -> None:

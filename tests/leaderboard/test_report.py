@@ -104,6 +104,12 @@ def test_a_study_without_any_assessment_still_has_a_page(make_result: Any) -> No
     assert "No arm could be compared" in render_html(make_result(level, SLICES, failed=("baseline",)))
 
 
+def test_contamination_is_counted_by_suite_and_its_precision_said(make_result: Any) -> None:
+    page = render_html(make_result(level, SLICES))
+    assert "2 documents share words with 3 of 100 items (1 of 2 suites): probe 2" in page
+    assert "precision on this corpus unmeasured" in page
+
+
 def test_an_unchecked_corpus_is_not_called_clean() -> None:
     assert contamination_text({"checked": False, "reports": []}).startswith("not checked")
 
