@@ -3,8 +3,9 @@
 Rule 2: positives and negatives have the role `reference`, disjoint from training and panel, or come from outside the
 pool (what installed distributions say of themselves, when the pool has no curated slice). It is fitted on all reference
 documents, whether or not they pass a rule set, so that a study that moves a rule leaves it alone (rule 17).
-DCLM's settings with a smaller model: word bigrams, lr 0.1, 5 epochs, minCount 1; one thread, a seed and a process of
-its own, because only that is bitwise reproducible (`fasttext_worker.py` says why).
+DCLM's settings for a small set: word bigrams, minCount 1, at least 5 epochs (`num_epochs` says why more, and why the
+learning rate is 0.5 instead of 0.1); one thread, a seed and a process of its own, because only that is bitwise
+reproducible (`fasttext_worker.py` says why).
 Source: DCLM, arXiv:2406.11794, appendix J.1; text as in its `fasttext_filter.yaml`.
 """
 
@@ -30,7 +31,7 @@ from curation.nodes import Node, NodeRun
 from curation.sidecars import map_parts
 from curation.store import Artifact
 from filters.judged import Scope, encode_slices
-from filters.training_set import ClassifierSettings, TrainingSet, collect_training_set, num_bytes
+from filters.training_set import ClassifierSettings, TrainingSet, collect_training_set, num_bytes, num_epochs
 
 VERSION = "fasttext-quality@1"
 MODEL_FILE = "model.bin"
@@ -62,6 +63,7 @@ def classifier_node(settings: ClassifierSettings, pool: Node, panel: Node, scope
             "negative_bytes": num_bytes(chosen.negatives),
             "positives_from": chosen.positives_from,
             "negative_slices": sorted({example.slice for example in chosen.negatives}),
+            "epochs": num_epochs(chosen, settings),
             "selected_for": list(chosen.selected_for),
         }
 
@@ -119,7 +121,7 @@ def train_model(chosen: TrainingSet, settings: ClassifierSettings, folder: Path)
             "input": stream.name,
             "lr": settings.learning_rate,
             "dim": settings.dim,
-            "epoch": settings.epochs,
+            "epoch": num_epochs(chosen, settings),
             "wordNgrams": settings.word_ngrams,
             "bucket": settings.buckets,
             "minCount": 1,

@@ -42,12 +42,16 @@ class QuantileSettings(ClassifierSettings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """The decision: keep scores above `score_units`, and at it ids up to `last_id`."""
+    """The decision: keep scores above `score_units`, and at it ids up to `last_id`.
+
+    `num_scores` different scores were seen: few of them mean a classifier that learned nothing.
+    """
 
     score_units: int
     last_id: str
     num_eligible: int
     num_kept: int
+    num_scores: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +135,7 @@ def _run(name: str, keep: float, scope: Scope, context: NodeRun) -> dict[str, Js
         "keep": keep,
         "eligible_docs": limit.num_eligible if limit else 0,
         "eligible_kept": limit.num_kept if limit else 0,
+        "distinct_scores": limit.num_scores if limit else 0,
         "score_units": limit.score_units if limit else None,
         "last_id": limit.last_id if limit else None,
         "unit": f"P(hq) x {UNITS}",
@@ -172,7 +177,11 @@ def decide_threshold(keep: float, context: NodeRun) -> Threshold | None:
 
     tied = sorted(id_ for ids in map_parts(context, "score ties", pool.num_parts, ties) for id_ in ids)
     return Threshold(
-        score_units=limit, last_id=tied[num_kept - above - 1], num_eligible=num_eligible, num_kept=num_kept
+        score_units=limit,
+        last_id=tied[num_kept - above - 1],
+        num_eligible=num_eligible,
+        num_kept=num_kept,
+        num_scores=len(counts),
     )
 
 

@@ -26,7 +26,7 @@ from filters.base import FilterSettings
 from filters.judged import Scope, encode_slices
 
 MIN_CLASS_DOCS = 20
-
+MAX_EPOCHS = 100
 FALLBACK_NAME = "environment/descriptions"
 
 
@@ -38,8 +38,11 @@ class ClassifierSettings(FilterSettings):
     descriptions of the installed distributions."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     dim: Annotated[int, Field(ge=1, le=300)] = 32
-    epochs: Annotated[int, Field(ge=1, le=100)] = 5
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.1
+    epochs: Annotated[int, Field(ge=1, le=MAX_EPOCHS)] = 5
+    """Fewest passes; see `num_epochs`."""
+    min_fit_bytes: Annotated[int, Field(ge=0)] = 20_000_000
+    """Bytes that training reads at least, over all passes, as far as 100 passes allow."""
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.5
     word_ngrams: Annotated[int, Field(ge=1, le=5)] = 2
     buckets: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
     max_class_docs: Annotated[int, Field(ge=MIN_CLASS_DOCS)] = 5_000
@@ -66,6 +69,17 @@ class TrainingSet:
     negatives: Sequence[Example]
     selected_for: tuple[str, ...]
     positives_from: str
+
+
+def num_epochs(chosen: TrainingSet, settings: ClassifierSettings) -> int:
+    """Return the passes over the training set: more than `epochs` when it is small, at most 100.
+
+    DCLM's 5 passes at rate 0.1 are for 400,000 documents. Measured on 40: 2,979 held-out documents had 55 different
+    scores, all next to one half; 100 passes at rate 0.5 gave 2,894 scores and told the two classes apart better
+    (area under the curve 0.83 instead of 0.78).
+    """
+    size = num_bytes(chosen.positives) + num_bytes(chosen.negatives)
+    return max(settings.epochs, min(MAX_EPOCHS, -(-settings.min_fit_bytes // max(1, size))))
 
 
 def collect_training_set(settings: ClassifierSettings, scope: Scope, context: NodeRun, where: str) -> TrainingSet:

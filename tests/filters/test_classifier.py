@@ -16,11 +16,11 @@ from curation.randomness import generator
 from curation.sidecars import ROLE_PANEL, ROLE_REFERENCE, ROLE_TRAIN, read_column
 from filters.classifier import one_line, train_model
 from filters.quantile import decide_threshold, score_units
-from filters.training_set import ClassifierSettings, Example, TrainingSet
+from filters.training_set import ClassifierSettings, Example, TrainingSet, num_epochs
 
 GOOD = [f"good{i}" for i in range(40)]
 BAD = [f"bad{i}" for i in range(40)]
-SMALL = {"dim": 8, "buckets": 1000, "epochs": 10, "learning_rate": 0.5}
+SMALL = {"dim": 8, "buckets": 1000, "epochs": 10, "min_fit_bytes": 0}
 
 
 def words(vocabulary: Sequence[str], id_: str, num_words: int = 40) -> str:
@@ -170,6 +170,18 @@ def test_a_pool_without_a_curated_slice_takes_positives_from_the_environment(
     summary = world.build("fasttext-quality", keep=0.2, **SMALL).summary
     assert (summary["positives_from"], summary["selected_for"]) == ("environment/descriptions", [])
     assert summary["negative_slices"] == ["all", "web"]
+
+
+@pytest.mark.parametrize(("num_chars", "expected"), [(1_000, 100), (400_000, 25), (4_000_000, 5)])
+def test_a_small_training_set_is_read_more_often_than_a_large_one(num_chars: int, expected: int) -> None:
+    example = Example(draw=0, id="a", slice="s", text="x" * num_chars)
+    chosen = TrainingSet(positives=[example], negatives=[example], selected_for=(), positives_from="test")
+    assert num_epochs(chosen, ClassifierSettings()) == expected
+
+
+def test_a_classifier_of_forty_documents_still_tells_documents_apart(make_world: Callable[..., Any]) -> None:
+    threshold = make_world(corpus(num_reference=20)).build("fasttext-quality").summary["threshold"]
+    assert threshold["distinct_scores"] > 0.9 * threshold["eligible_docs"]
 
 
 def test_scores_are_compared_in_millionths() -> None:
