@@ -98,7 +98,7 @@ def assemble(study: Study, frozen: Frozen, found: Findings) -> StudyResult:
         tiers=dict(study.tiers),
         multi_factor=study.multi_factor,
         pool=frozen.pool,
-        panel=frozen.panel,
+        panel=runs[0].panel if runs else frozen.panel,
         selected_for=tuple(sorted(selected)),
         runs_before_freeze=frozen.runs_before_freeze,
         arms=arms,
@@ -120,12 +120,11 @@ def scored_run(artifact: Artifact, arm: str) -> ScoredRun:
     if artifact.kind != "run":
         raise RunError(f"{artifact.path}: holds a {artifact.kind}, expected a run; see `curate show {artifact.path}`")
     summary = artifact.summary
-    inputs = cast("Mapping[str, Json]", artifact.manifest["inputs"])
     return ScoredRun(
         arm=arm,
         tier=str(summary["tier"]),
         seed=int(cast("int", summary["seed"])),
-        panel=str(inputs["panel"]),
+        panel=str(summary["panel_digest"]),
         tokenizer=str(summary["tokenizer"]),
         context=int(cast("int", summary["context"])),
         documents=load_documents(artifact.path),
@@ -218,7 +217,7 @@ def _curve(artifact: Artifact) -> list[CurvePoint]:
     """Return the training curve, thinned to at most about `CURVE_POINTS` points."""
     lines = (artifact.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     points = [json.loads(line) for line in lines if line.strip()]
-    chosen = [point for point in points if "loss" in point and "tokens" in point]
+    chosen = [point for point in points if point.get("loss") is not None]
     step = max(1, -(-len(chosen) // CURVE_POINTS))
     kept = [*chosen[:-1:step], chosen[-1]] if chosen else []
     return [CurvePoint(tokens=int(point["tokens"]), loss=float(point["loss"])) for point in kept]

@@ -173,6 +173,7 @@ def write_run_artifact(store: Store, run: ScoredRun, *, unique_tokens: int, bpb_
             "flops": 1e12,
             "tokenizer": run.tokenizer,
             "context": run.context,
+            "panel_digest": run.panel,
         }
         return out.finish({"inputs": {"panel": run.panel}, "params": {}, "summary": summary})
 
