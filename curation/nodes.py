@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from curation.errors import ShardError
 from curation.files import Json, digest_json
 from curation.progress import Progress
 from curation.store import Artifact, ArtifactWriter, Store
@@ -94,6 +95,10 @@ class Planner:
         self._loaded[target.fingerprint] = known
         return known
 
+    def adopt(self, artifact: Artifact) -> None:
+        """Use an artifact that lies outside the store (a published directory) wherever its fingerprint is asked for."""
+        self._loaded[artifact.fingerprint] = artifact
+
     def _build(self, target: Node, inputs: Mapping[str, Artifact]) -> Artifact:
         started = time.monotonic()
         with self.store.building(target.kind, target.fingerprint) as out:
@@ -115,7 +120,7 @@ class Planner:
     def _visit(self, node: Node, steps: dict[str, PlanStep]) -> None:
         if node.fingerprint in steps:
             return
-        if self.store.find(node.kind, node.fingerprint) is not None:
+        if node.fingerprint in self._loaded or self.store.find(node.kind, node.fingerprint) is not None:
             steps[node.fingerprint] = PlanStep(node=node, action="reuse", why="same settings, versions and inputs")
             return
         for upstream in node.inputs.values():
@@ -126,3 +131,19 @@ class Planner:
 def _why(node: Node, steps: Mapping[str, PlanStep]) -> str:
     changed = [name for name, up in node.inputs.items() if steps[up.fingerprint].action == "build"]
     return f"waits for {', '.join(changed)}" if changed else "no artifact with this fingerprint"
+
+
+def existing_node(artifact: Artifact) -> Node:
+    """Return the node of an artifact that exists, to build on; `Planner.adopt` it if it lies outside the store."""
+
+    def run(_: NodeRun) -> Mapping[str, Json]:
+        raise ShardError(f"{artifact.path}: this {artifact.kind} is not in the store; rerun the command that builds it")
+
+    return Node(
+        kind=artifact.kind,
+        version=str(artifact.manifest["version"]),
+        params={},
+        inputs={},
+        run=run,
+        known_fingerprint=artifact.fingerprint,
+    )

@@ -1,0 +1,179 @@
+"""The model of every tier: a pre-norm decoder that is exactly `Qwen3ForCausalLM`, parameter for parameter.
+
+RMSNorm with gain, multi-head attention with RoPE (`rotate_half` layout) and per-head RMSNorm on queries and keys
+before it, SwiGLU, no biases, no dropout, untied embeddings. Names are those of the Hugging Face class, so export is a
+copy. Shapes: B rows, T positions, D width, H heads, K head_dim, F feed-forward width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from curation.randomness import generator
+from train.tiers import Shape, Tier
+
+TRUNCATED_AT = 3.0
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x), times a gain."""
+
+    def __init__(self, size: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.eps = eps
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Normalise the last dimension."""
+        return F.rms_norm(values, self.weight.shape, self.weight, self.eps)
+
+
+class Attention(nn.Module):
+    """Causal multi-head attention with QK-norm and RoPE."""
+
+    def __init__(self, shape: Shape, norm_eps: float) -> None:
+        super().__init__()
+        inner = shape.num_heads * shape.head_dim
+        self.head_dim = shape.head_dim
+        self.q_proj = nn.Linear(shape.width, inner, bias=False)
+        self.k_proj = nn.Linear(shape.width, inner, bias=False)
+        self.v_proj = nn.Linear(shape.width, inner, bias=False)
+        self.o_proj = nn.Linear(inner, shape.width, bias=False)
+        self.q_norm = RMSNorm(shape.head_dim, norm_eps)
+        self.k_norm = RMSNorm(shape.head_dim, norm_eps)
+
+    def forward(self, stream_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
+        """Return what attention adds to the stream."""
+        rows, positions, _ = stream_BTD.shape
+        heads = (rows, positions, -1, self.head_dim)
+        q_BHTK = rotated(self.q_norm(self.q_proj(stream_BTD).view(heads)).transpose(1, 2), cos_TK, sin_TK)
+        k_BHTK = rotated(self.k_norm(self.k_proj(stream_BTD).view(heads)).transpose(1, 2), cos_TK, sin_TK)
+        v_BHTK = self.v_proj(stream_BTD).view(heads).transpose(1, 2)
+        mixed_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, is_causal=True)
+        added: Tensor = self.o_proj(mixed_BHTK.transpose(1, 2).reshape(rows, positions, -1))
+        return added
+
+
+class MLP(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(shape.width, shape.ffn_width, bias=False)
+        self.up_proj = nn.Linear(shape.width, shape.ffn_width, bias=False)
+        self.down_proj = nn.Linear(shape.ffn_width, shape.width, bias=False)
+
+    def forward(self, stream_BTD: Tensor) -> Tensor:
+        """Return what the feed-forward layer adds to the stream."""
+        added: Tensor = self.down_proj(F.silu(self.gate_proj(stream_BTD)) * self.up_proj(stream_BTD))
+        return added
+
+
+class Block(nn.Module):
+    """Norm, attention, add; norm, feed-forward, add."""
+
+    def __init__(self, shape: Shape, norm_eps: float) -> None:
+        super().__init__()
+        self.self_attn = Attention(shape, norm_eps)
+        self.mlp = MLP(shape)
+        self.input_layernorm = RMSNorm(shape.width, norm_eps)
+        self.post_attention_layernorm = RMSNorm(shape.width, norm_eps)
+
+    def forward(self, stream_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
+        """Return the stream after this block."""
+        stream_BTD = stream_BTD + self.self_attn(self.input_layernorm(stream_BTD), cos_TK, sin_TK)
+        after_BTD: Tensor = stream_BTD + self.mlp(self.post_attention_layernorm(stream_BTD))
+        return after_BTD
+
+
+class Decoder(nn.Module):
+    """Embedding, blocks, final norm."""
+
+    cos_TK: Tensor
+    sin_TK: Tensor
+
+    def __init__(self, tier: Tier) -> None:
+        super().__init__()
+        shape = tier.shape
+        self.embed_tokens = nn.Embedding(shape.vocab_size, shape.width)
+        self.layers = nn.ModuleList(Block(shape, tier.norm_eps) for _ in range(shape.num_layers))
+        self.norm = RMSNorm(shape.width, tier.norm_eps)
+        cos_TK, sin_TK = rope_tables(
+            max(shape.context_tokens, tier.eval_context_tokens), shape.head_dim, tier.rope_theta
+        )
+        self.register_buffer("cos_TK", cos_TK, persistent=False)
+        self.register_buffer("sin_TK", sin_TK, persistent=False)
+
+    def forward(self, tokens_BT: Tensor) -> Tensor:
+        """Return the normalised stream that the head reads."""
+        positions = tokens_BT.shape[1]
+        cos_TK, sin_TK = self.cos_TK[:positions], self.sin_TK[:positions]
+        stream_BTD = self.embed_tokens(tokens_BT)
+        for layer in self.layers:
+            stream_BTD = layer(stream_BTD, cos_TK, sin_TK)
+        normed_BTD: Tensor = self.norm(stream_BTD)
+        return normed_BTD
+
+
+class LanguageModel(nn.Module):
+    """A decoder and its output head."""
+
+    def __init__(self, tier: Tier) -> None:
+        super().__init__()
+        self.model = Decoder(tier)
+        self.lm_head = nn.Linear(tier.shape.width, tier.shape.vocab_size, bias=False)
+
+    def hidden(self, tokens_BT: Tensor) -> Tensor:
+        """Return the stream before the head; losses multiply it by `lm_head.weight` themselves, in pieces."""
+        normed_BTD: Tensor = self.model(tokens_BT)
+        return normed_BTD
+
+    def forward(self, tokens_BT: Tensor) -> Tensor:
+        """Return the logits of the token after each position."""
+        logits_BTV: Tensor = self.lm_head(self.model(tokens_BT))
+        return logits_BTV
+
+
+def rope_tables(num_positions: int, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
+    """Return cosines and sines by position and head dimension, both halves alike (`rotate_half` layout)."""
+    frequencies = 1.0 / theta ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
+    angles = torch.outer(torch.arange(num_positions, dtype=torch.float32), frequencies)
+    both_TK = torch.cat((angles, angles), dim=-1)
+    return both_TK.cos(), both_TK.sin()
+
+
+def rotated(heads_BHTK: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
+    """Return queries or keys turned by their positions."""
+    first, second = heads_BHTK.chunk(2, dim=-1)
+    return heads_BHTK * cos_TK + torch.cat((-second, first), dim=-1) * sin_TK
+
+
+def build_model(tier: Tier, init_seed: int) -> LanguageModel:
+    """Return the model at step 0: N(0, 0.02²) cut at 3σ, what writes to the stream scaled by 1/√(2L), gains 1.
+
+    Every parameter has its own stream, named by the seed and its name, so none depends on the others' order or shape.
+    """
+    model = LanguageModel(tier)
+    residual_scale = 1.0 / math.sqrt(2 * tier.shape.num_layers)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim < 2:
+                continue
+            scale = residual_scale if name.endswith(("o_proj.weight", "down_proj.weight")) else 1.0
+            values = truncated_normal(init_seed, name, tuple(parameter.shape))
+            parameter.copy_(torch.from_numpy((values * (tier.init_std * scale)).astype(np.float32)))
+    return model
+
+
+def truncated_normal(seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return standard normal draws without those beyond 3σ (drawn again), from the stream of this parameter."""
+    stream = generator(seed, "init", name)
+    values = stream.standard_normal(shape)
+    while (outside := np.abs(values) > TRUNCATED_AT).any():
+        values[outside] = stream.standard_normal(int(outside.sum()))
+    return values

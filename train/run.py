@@ -1,0 +1,190 @@
+"""A run: corpus × tier × seed as an artifact; trained, then scored on the panel.
+
+Files: `model.safetensors` (Hugging Face names), `metrics.jsonl`, `documents.parquet` (nats of every panel document)
+and `run.json` (what the training gave). None holds a clock's reading, so equal runs are equal bytes; seconds and
+tokens per second go to `timing/` beside the artifacts. While it trains, `checkpoints/` lies in the artifact's
+directory; it is removed when the weights are on disk.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from curation.batches import read_table, text_view, write_table
+from curation.errors import RunError
+from curation.files import Json, read_json, replacing, write_json, write_text
+from curation.nodes import Node, NodeRun
+from curation.tokenizers import Tokenizer, load_tokenizer
+from train.tiers import Tier, load_tier, tier_digest
+
+if TYPE_CHECKING:
+    from train.loop import Report
+
+VERSION = "run@1"
+SCORE_VERSION = "score@1"
+MODEL = "model.safetensors"
+METRICS = "metrics.jsonl"
+RESULT = "run.json"
+DOCUMENTS = "documents.parquet"
+MAX_SKIPPED_FRACTION = 0.001
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Who wants to know how a training goes, and may ask it to stop; changes no result."""
+
+    report: Callable[[Report], None] = lambda _: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+def run_node(tokens: Node, panel: Node, tier: str, seed: int, watch: Watch | None = None) -> Node:
+    """Return the node of run `seed` (1..n, rule 10) of a tier on a corpus' token streams, scored on `panel`.
+
+    Raises: RunError for an unknown tier or a seed below 1.
+    """
+    loaded = load_tier(tier)
+    if seed < 1:
+        raise RunError(f"run: seed {seed}, expected an index from 1 on (rule 10)")
+
+    def run(context: NodeRun) -> Mapping[str, Json]:
+        return _build(context, loaded, seed, watch or Watch())
+
+    return Node(
+        kind="run",
+        version=VERSION,
+        params={"tier": loaded.name, "tier_digest": tier_digest(loaded), "seed": seed, "score": SCORE_VERSION},
+        inputs={"tokens": tokens, "panel": panel},
+        run=run,
+        label=f"run {loaded.name} seed {seed}",
+    )
+
+
+def timing_path(root: Path, fingerprint: str) -> Path:
+    """Return where the seconds of a run are kept, below the store's root."""
+    return root / "timing" / f"run-{fingerprint[:8]}.json"
+
+
+def _build(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> Mapping[str, Json]:
+    tokenizer = load_tokenizer(tier.tokenizer)
+    made_with = context.inputs["tokens"].summary["tokenizer"]
+    if made_with != tier.tokenizer:
+        raise RunError(f"{context.inputs['tokens'].path}: tokens of {made_with}, expected {tier.tokenizer} "
+                       f"for tier {tier.name} (rule 7)")  # fmt: skip
+    seconds: dict[str, float] = {}
+    if not context.out.has(RESULT):
+        started = time.monotonic()
+        _train(context, tier, seed, watch)
+        seconds["train"] = time.monotonic() - started
+    shutil.rmtree(context.out.path / "checkpoints", ignore_errors=True)
+    if not context.out.has(DOCUMENTS):
+        started = time.monotonic()
+        _score(context, tier, tokenizer)
+        seconds["score"] = time.monotonic() - started
+    write_json(timing_path(context.store.root, context.out.fingerprint), {"seconds": seconds})
+    return _summary(context, tier, seed)
+
+
+def _train(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> None:
+    from safetensors.torch import save_file
+
+    from train.loop import Hooks, train
+    from train.shards import open_streams
+
+    streams = open_streams(context.inputs["tokens"])
+    identity: dict[str, Json] = {"run": context.out.fingerprint, "tier_digest": tier_digest(tier), "seed": seed}
+    live = context.out.path / METRICS
+    live.unlink(missing_ok=True)
+    with context.progress.task(f"train {tier.name} seed {seed}", tier.num_steps) as task, live.open("a") as log:
+        done = 0
+
+        def report(now: Report, row: Mapping[str, Json]) -> None:
+            nonlocal done
+            task.advance(now.step - done)
+            done = now.step
+            print(_line(row), end="", file=log, flush=True)  # to be followed live; written whole at the end
+            watch.report(now)
+
+        hooks = Hooks(report=report, note=context.progress.note, should_stop=watch.should_stop)
+        trained = train(tier, streams, seed, context.out.path / "checkpoints", identity, hooks)
+    with replacing(context.out.path / MODEL) as temporary:
+        save_file(dict(trained.model.state_dict()), temporary, metadata={"format": "pt"})
+    write_text(live, "".join(map(_line, trained.metrics)))
+    windows = streams.num_windows(tier.shape.context_tokens)
+    result: dict[str, Json] = {
+        "final_train_loss": trained.final_loss,
+        "skipped_steps": list(trained.skipped_steps),
+        "sample_hash": trained.sample_hash,
+        "tokens_by_slice": {n: d * tier.shape.context_tokens for n, d in trained.draws_by_slice.items()},
+        "epochs_by_slice": {n: d / windows[n] for n, d in trained.draws_by_slice.items()},
+        "unique_tokens": sum(len(streams.tokens[n]) for n in trained.draws_by_slice),
+        "too_short_slices": sorted(n for n in streams.shares if windows[n] == 0),
+    }
+    write_json(context.out.path / RESULT, result)
+
+
+def _line(row: Mapping[str, Json]) -> str:
+    return json.dumps(row, sort_keys=True, allow_nan=False) + "\n"
+
+
+def _score(context: NodeRun, tier: Tier, tokenizer: Tokenizer) -> None:
+    from train.loop import fixed_threads
+    from train.score import document_nats, model_nats, read_panel, scores_table
+
+    panel = read_panel(context.inputs["panel"])
+    encoded = tokenizer.encode(text_view(panel.table["text"]))
+    nats_of = model_nats(load_model(context.out.path / MODEL, tier))
+    with context.progress.task(f"score {tier.name}", float(len(encoded.tokens))) as task, fixed_threads(tier.threads):
+        nats = document_nats(encoded, tokenizer.eos_id, tier.eval_context_tokens, nats_of, task.advance)
+    with replacing(context.out.path / DOCUMENTS) as temporary:
+        write_table(temporary, scores_table(panel, nats, encoded.offsets[1:] - encoded.offsets[:-1]))
+
+
+def load_model(path: Path, tier: Tier) -> Any:
+    """Return the trained model whose weights are in `path`.
+
+    Raises: RunError if the file does not hold exactly the tier's parameters.
+    """
+    from safetensors.torch import load_file
+
+    from train.model import LanguageModel
+
+    model = LanguageModel(tier)
+    try:
+        model.load_state_dict(load_file(path), strict=True)
+    except (RuntimeError, OSError) as error:
+        raise RunError(f"{path}: does not fit tier {tier.name} ({error}); train it again") from None
+    return model.eval()
+
+
+def _summary(context: NodeRun, tier: Tier, seed: int) -> Mapping[str, Json]:
+    from train.score import bits_per_byte
+
+    result = cast("Mapping[str, Any]", read_json(context.out.path / RESULT))
+    skipped = len(result["skipped_steps"])
+    return {
+        **result,
+        "tier": tier.name,
+        "tier_digest": tier_digest(tier),
+        "seed": seed,
+        "tokenizer": tier.tokenizer,
+        "context": tier.eval_context_tokens,
+        "evidence": tier.evidence,
+        "steps": tier.num_steps,
+        "tokens_seen": tier.num_tokens,
+        "epochs": tier.num_tokens / result["unique_tokens"],
+        "flops": tier.num_tokens * tier.shape.flops_per_token,
+        "params": {
+            "non_embedding": tier.shape.non_embedding_params,
+            "matmul": tier.shape.matmul_params,
+            "total": tier.shape.total_params,
+        },
+        "stable": skipped <= MAX_SKIPPED_FRACTION * tier.num_steps,
+        "panel_digest": context.inputs["panel"].summary["digest"],
+        "bpb": bits_per_byte(read_table(context.out.path / DOCUMENTS)),
+    }

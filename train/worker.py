@@ -1,0 +1,119 @@
+"""`python -m train.worker`: one run in a process of its own; what a study starts side by side.
+
+    python -m train.worker --store S --corpus-artifact PATH --panel PATH --tier T --seed K [--progress FILE]
+
+`--progress FILE` is replaced with one JSON object (step, steps, loss, tokens_per_second) every few steps. stdout gets
+one JSON object at the end: path and fingerprint of the run. SIGTERM ends it after a checkpoint with exit code 143;
+after SIGKILL the same command goes on from the last checkpoint. A fault the user can mend is one line on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from curation.errors import CurateError, StoreBusyError
+from curation.nodes import Node, Planner, existing_node
+from curation.progress import Progress, SilentProgress
+from curation.store import Artifact, Store, load_artifact
+from train.run import Watch, run_node
+from train.shards import tokens_node
+from train.tiers import load_tier
+
+if TYPE_CHECKING:
+    from train.loop import Report
+
+EXIT_STOPPED = 143
+POLL_SECONDS = 0.5
+
+
+def build_run(
+    store: Store, corpus: Artifact, panel: Artifact, tier: str, seed: int, *, progress: Progress, watch: Watch
+) -> Artifact:
+    """Return the run of `tier` and `seed` on `corpus`, trained if the store lacks it.
+
+    Waits while another process builds the same artifact (two seeds share token streams).
+    """
+    planner = Planner(store=store, workers=1, progress=progress)
+    planner.adopt(corpus)
+    planner.adopt(panel)
+    tokens = tokens_node(existing_node(corpus), load_tier(tier).tokenizer)
+    run = run_node(tokens, existing_node(panel), tier, seed, watch)
+    _patiently(planner, tokens, progress)
+    return _patiently(planner, run, progress)
+
+
+def _patiently(planner: Planner, node: Node, progress: Progress) -> Artifact:
+    told = False
+    while True:
+        try:
+            return planner.materialise(node)
+        except StoreBusyError as busy:
+            if not told:
+                progress.note(str(busy))
+            told = True
+            time.sleep(POLL_SECONDS)
+
+
+def stoppable_watch(path: Path | None) -> Watch:
+    """Return a watch that writes progress to `path`, if one is given, and asks to stop after SIGTERM."""
+    stopping = False
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends the process at once
+
+    def report(now: Report) -> None:
+        if path is None:
+            return
+        temporary = path.with_name(path.name + ".new")
+        temporary.write_text(json.dumps(asdict(now), sort_keys=True), encoding="utf-8")
+        temporary.replace(path)
+
+    signal.signal(signal.SIGTERM, stop)
+    return Watch(report=report, should_stop=lambda: stopping)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train one run; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m train.worker", description="Train one run.")
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--corpus-artifact", type=Path, required=True)
+    parser.add_argument("--panel", type=Path, required=True)
+    parser.add_argument("--tier", required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--progress", type=Path)
+    given = parser.parse_args(arguments)
+    from train.loop import StoppedError
+
+    try:
+        run = build_run(
+            Store.open(given.store),
+            load_artifact(given.corpus_artifact),
+            load_artifact(given.panel),
+            given.tier,
+            given.seed,
+            progress=SilentProgress(),
+            watch=stoppable_watch(given.progress),
+        )
+    except StoppedError as stopped:
+        print(stopped, file=sys.stderr)
+        return EXIT_STOPPED
+    except CurateError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+    print(json.dumps({"path": str(run.path), "fingerprint": run.fingerprint}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
