@@ -118,7 +118,7 @@ def write_report(result: StudyResult, folder: Path) -> Path:
 
 def render_html(result: StudyResult) -> str:
     """Return the page."""
-    return str(_environment(markdown=False).get_template("report.html.j2").render(_context(result)))
+    return str(_environment(markdown=False).get_template("report.html.j2").render(_context(result))).lstrip()
 
 
 def render_markdown(result: StudyResult) -> str:

@@ -92,7 +92,7 @@ def run_study(
     frozen = freeze(folder, ready.fingerprint, ready.identity, existing)
     with watch.stage("train and score"):
         failures = train_missing(ready.runs, store, workers, progress)
-    with watch.stage("compare and report"):
+    with watch.stage("compare"):
         result = _result(ready, planner, frozen, built, failures)
     return _write(result, folder, watch, out)
 

@@ -84,7 +84,7 @@ def train_missing(plans: Sequence[RunPlan], store: Store, workers: int, progress
         [_job(plan, store) for plan in order],
         workers,
         progress,
-        label=f"train {len(order)} models",
+        label=f"train {len(order)} models (tokens)",
         done_fraction=lambda number: _done_fraction(order[number], store),
     )
     failed = {
@@ -127,7 +127,7 @@ def _job(plan: RunPlan, store: Store) -> Job:
         "--seed": plan.seed,
     }
     arguments = tuple(text for name, value in places.items() for text in (name, str(value)))
-    return Job(label=plan.label, module=WORKER, arguments=arguments)
+    return Job(label=plan.label, module=WORKER, arguments=arguments, weight=load_tier(plan.tier).num_tokens)
 
 
 def _failure_message(outcome: Outcome) -> str:

@@ -60,8 +60,9 @@ def epochs_flag(arm: Supply, baseline: Supply) -> str:
     high, low = max(arm.epochs, baseline.epochs), min(arm.epochs, baseline.epochs)
     if low <= 0 or high / low <= MAX_EPOCH_RATIO:
         return ""
+    aside = ", though neither repeats any text" if high <= 1 else ""
     return (
-        f"{arm.epochs:.2f} epochs against {baseline.epochs:.2f}, more than {MAX_EPOCH_RATIO}x apart: "
+        f"{arm.epochs:.2f} epochs against {baseline.epochs:.2f}, more than {MAX_EPOCH_RATIO}x apart{aside}: "
         "compares only through the equal-keep controls"
     )
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -32,6 +32,8 @@ class Job:
     module: str
     arguments: tuple[str, ...]
     stdin: str = ""
+    weight: float = 1.0
+    """Its share of the bar: tokens, or 1 a job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +69,8 @@ def run_jobs(
     outcomes: dict[int, Outcome] = {}
     waiting = list(enumerate(jobs))
     running: list[_Child] = []
-    with progress.task(label, float(len(jobs))) as task, _ending(running):
-        meter = _Meter(task=task, done_fraction=done_fraction)
+    with progress.task(label, sum(job.weight for job in jobs)) as task, _ending(running):
+        meter = _Meter(task=task, weights=[job.weight for job in jobs], done_fraction=done_fraction)
         while waiting or running:
             while waiting and len(running) < workers:
                 running.append(_start(*waiting.pop(0)))
@@ -76,7 +78,7 @@ def run_jobs(
                 if child.process.poll() is not None:
                     running.remove(child)
                     outcomes[child.number] = _outcome(child)
-            meter.show(len(outcomes), [child.number for child in running])
+            meter.show(outcomes.keys(), [child.number for child in running])
             time.sleep(POLL_SECONDS)
     return [outcomes[number] for number in range(len(jobs))]
 
@@ -86,19 +88,21 @@ class _Meter:
     """Turns finished jobs and the parts of running ones into advances of one task."""
 
     task: Task
+    weights: Sequence[float]
     done_fraction: Callable[[int], float] | None
     shown: float = 0.0
     next_look: float = 0.0
 
-    def show(self, finished: int, running: Sequence[int]) -> None:
+    def show(self, finished: Collection[int], running: Sequence[int]) -> None:
         now = time.monotonic()
-        if now < self.next_look and finished <= self.shown:
+        if running and now < self.next_look:
             return
         self.next_look = now + 1.0
-        parts = sum(min(1.0, self.done_fraction(number)) for number in running) if self.done_fraction else 0.0
-        done = max(self.shown, finished + parts)
-        self.task.advance(done - self.shown)
-        self.shown = done
+        done = sum(self.weights[number] for number in finished)
+        if self.done_fraction is not None:
+            done += sum(self.weights[number] * min(1.0, self.done_fraction(number)) for number in running)
+        self.task.advance(max(0.0, done - self.shown))
+        self.shown = max(done, self.shown)
 
 
 def _start(number: int, job: Job) -> _Child:

@@ -114,6 +114,7 @@ def supply(epochs: float) -> Supply:
 def test_epochs_more_than_a_quarter_apart_are_flagged() -> None:
     assert epochs_flag(supply(1.25), supply(1.0)) == ""
     assert "compares only through the equal-keep controls" in epochs_flag(supply(1.26), supply(1.0))
+    assert "though neither repeats any text" in epochs_flag(supply(0.2), supply(0.1))
 
 
 def test_a_control_with_other_kept_tokens_is_noted(make_scores: Any, make_supply: Any) -> None:
