@@ -31,7 +31,7 @@ from train.steps import StepGuard, sample_hash
 from train.tiers import Tier
 
 MAX_METRIC_ROWS = 200
-CHECKPOINT_FLOPS = 5e11
+CHECKPOINT_FLOPS = 1.2e12
 """Work between checkpoints, 20 to 30 s of one core; a whole number of steps, so it never depends on the clock."""
 
 

@@ -1,0 +1,43 @@
+"""The piecewise loss against torch's own graph."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from train.losses import PIECE_POSITIONS, token_nats, training_loss
+
+
+def problem(positions: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    made = torch.Generator().manual_seed(3)
+    stream = torch.randn(positions, 12, generator=made, requires_grad=True)
+    head = torch.randn(50, 12, generator=made, requires_grad=True)
+    return stream, head, torch.randint(0, 50, (positions,), generator=made)
+
+
+@pytest.mark.parametrize("positions", [1, PIECE_POSITIONS - 1, PIECE_POSITIONS, 2 * PIECE_POSITIONS + 7])
+@pytest.mark.parametrize("z_loss", [0.0, 0.1])
+def test_value_and_gradients_are_those_of_the_plain_graph(positions: int, z_loss: float) -> None:
+    stream, head, targets = problem(positions)
+    logits = stream @ head.T
+    nats = F.cross_entropy(logits, targets, reduction="sum")
+    plain = nats + z_loss * torch.logsumexp(logits, 1).square().sum()
+    expected = torch.autograd.grad(plain * 0.5, (stream, head))
+    objective, summed = training_loss(stream, head, targets, z_loss)
+    found = torch.autograd.grad(objective * 0.5, (stream, head))
+    torch.testing.assert_close((objective, summed), (plain, nats), rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_scored_nats_are_the_loss_position_by_position() -> None:
+    stream, head, targets = problem(PIECE_POSITIONS + 5)
+    expected = F.cross_entropy(stream @ head.T, targets, reduction="none")
+    torch.testing.assert_close(token_nats(stream, head, targets), expected.detach(), rtol=1e-5, atol=1e-5)
+
+
+def test_large_logits_do_not_overflow() -> None:
+    stream, head = torch.full((2, 1), 300.0), torch.tensor([[1.0], [0.9]])
+    objective, nats = training_loss(stream, head, torch.tensor([0, 1]), 0.0)
+    assert float(nats) == pytest.approx(30.0, rel=1e-4)
+    assert float(objective) == pytest.approx(30.0, rel=1e-4)

@@ -1,0 +1,165 @@
+"""Runs as artifacts: what they hold, and that a kill at any moment changes no byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from curation.batches import read_table
+from curation.errors import RunError
+from curation.files import sha256_file
+from curation.nodes import Node, Planner
+from curation.progress import SilentProgress
+from curation.randomness import generator
+from curation.store import Artifact, Store
+from train.run import Watch, run_node
+from train.score import bits_per_byte
+from train.shards import tokens_node
+from train.tiers import Tier, load_tier
+from train.worker import build_run
+
+Build = Callable[[Node], Artifact]
+PICO = "ladder-pico@1"
+ROOT = Path(__file__).resolve().parents[2]
+
+# A study's worker with the tests' tiny tier and a checkpoint every 10 steps.
+WORKER = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("fixtures", {conftest!r})
+fixtures = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(fixtures)
+from train import loop, tiers, worker
+tiers.TIERS["tiny"] = fixtures.tiny_tier()
+tier = tiers.load_tier("tiny-6x")
+loop.CHECKPOINT_FLOPS = 10 * tier.batch_tokens * tier.shape.flops_per_token
+sys.exit(worker.main(sys.argv[1:]))
+"""
+
+
+def digests(run: Artifact) -> dict[str, str]:
+    return {path.name: sha256_file(path) for path in run.path.iterdir() if path.name != "build.lock"}
+
+
+def test_a_run_holds_weights_metrics_scores_and_what_follows_from_them(
+    build: Build, tiny: Tier, small_corpus: Node, small_panel: Node
+) -> None:
+    run = build(run_node(tokens_node(small_corpus, PICO), small_panel, "tiny", 1))
+    files = {"documents.parquet", "manifest.json", "metrics.jsonl", "model.safetensors", "run.json", "build.lock"}
+    assert {path.name for path in run.path.iterdir()} == files
+    summary = run.summary
+    assert summary["bpb"] == bits_per_byte(read_table(run.path / "documents.parquet"))
+    assert (summary["steps"], summary["tokens_seen"]) == (40, 40 * 256)
+    assert summary["epochs"] == pytest.approx(40 * 256 / summary["unique_tokens"])  # type: ignore[operator]
+    assert set(summary["epochs_by_slice"]) == {"code", "web"}  # type: ignore[arg-type]
+    rows = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == list(range(1, 41))
+
+
+def test_equal_runs_in_two_stores_are_equal_bytes(
+    tmp_path: Path, tiny: Tier, small_corpus: Node, small_panel: Node
+) -> None:
+    found = []
+    for workers in (1, 2):
+        planner = Planner(store=Store.open(tmp_path / str(workers)), workers=workers, progress=SilentProgress())
+        found.append(digests(planner.materialise(run_node(tokens_node(small_corpus, PICO), small_panel, "tiny", 1))))
+    assert found[0] == found[1]
+
+
+def test_seed_tier_panel_and_corpus_make_another_run(
+    tiny: Tier, small_corpus: Node, small_panel: Node, make_panel: Callable[..., Node]
+) -> None:
+    tokens = tokens_node(small_corpus, PICO)
+    runs = [
+        run_node(tokens, small_panel, "tiny", 1),
+        run_node(tokens, small_panel, "tiny", 2),
+        run_node(tokens, small_panel, "tiny-2x", 1),
+        run_node(tokens, make_panel({"a": ["x"]}), "tiny", 1),
+    ]
+    assert len({run.fingerprint for run in runs}) == 4
+    assert run_node(tokens, small_panel, "tiny-1x", 1).fingerprint == runs[0].fingerprint
+
+
+def test_a_run_cut_off_before_its_scores_is_not_trained_again(
+    build: Build, tiny: Tier, small_corpus: Node, small_panel: Node
+) -> None:
+    node = run_node(tokens_node(small_corpus, PICO), small_panel, "tiny", 1)
+    run = build(node)
+    before = digests(run)
+    for name in ("manifest.json", "documents.parquet"):
+        (run.path / name).unlink()
+    seen: list[int] = []
+    again = run_node(
+        tokens_node(small_corpus, PICO), small_panel, "tiny", 1, Watch(report=lambda r: seen.append(r.step))
+    )
+    planner = Planner(store=Store.open(run.path.parent), workers=1, progress=SilentProgress())
+    assert digests(planner.materialise(again)) == before
+    assert seen == []
+
+
+def test_tokens_of_another_tokenizer_are_refused(
+    build: Build, tiny: Tier, small_corpus: Node, small_panel: Node
+) -> None:
+    with pytest.raises(RunError, match=r"tokens of ladder-nano@1, expected ladder-pico@1 .*rule 7"):
+        build(run_node(tokens_node(small_corpus, "ladder-nano@1"), small_panel, "tiny", 1))
+
+
+def test_seed_zero_is_refused(small_corpus: Node, small_panel: Node) -> None:
+    with pytest.raises(RunError, match="seed 0, expected an index from 1"):
+        run_node(tokens_node(small_corpus, PICO), small_panel, "pico", 0)
+
+
+def test_a_published_corpus_trains_the_run_of_the_store(
+    tmp_path: Path, build: Build, tiny: Tier, small_corpus: Node, small_panel: Node
+) -> None:
+    inside = build(run_node(tokens_node(small_corpus, PICO), small_panel, "tiny", 1))
+    elsewhere = build_run(
+        Store.open(tmp_path / "other"), build(small_corpus), build(small_panel), "tiny", 1,
+        progress=SilentProgress(), watch=Watch(),
+    )  # fmt: skip
+    assert digests(elsewhere) == digests(inside)
+
+
+def start_worker(store: Path, corpus: Artifact, panel: Artifact, progress: Path) -> subprocess.Popen[bytes]:
+    script = WORKER.format(conftest=str(Path(__file__).with_name("conftest.py")))
+    options = {"--store": store, "--corpus-artifact": corpus.path, "--panel": panel.path, "--progress": progress}
+    arguments = [str(word) for pair in options.items() for word in pair]
+    command = [sys.executable, "-c", script, *arguments, "--tier", "tiny-6x", "--seed", "1"]
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE)
+
+
+def wait_for_step(process: subprocess.Popen[bytes], progress: Path, step: int) -> None:
+    """Return when the worker has passed `step`, or has ended."""
+    while process.poll() is None:
+        if progress.is_file() and json.loads(progress.read_text())["step"] >= step:
+            return
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_that_is_killed_again_and_again_ends_with_the_same_bytes(
+    tmp_path: Path, build: Build, tiny: Tier, small_corpus: Node, small_panel: Node, number: signal.Signals
+) -> None:
+    corpus, panel, progress = build(small_corpus), build(small_panel), tmp_path / "progress.json"
+    whole = build(run_node(tokens_node(small_corpus, PICO), small_panel, "tiny-6x", 1))
+    steps = sorted(generator(1, "kill").integers(1, load_tier("tiny-6x").num_steps - 20, 2).tolist())
+    for step in steps:
+        process = start_worker(tmp_path / "killed", corpus, panel, progress)
+        wait_for_step(process, progress, step)
+        process.send_signal(number)
+        process.communicate()
+        assert process.returncode == (-9 if number == signal.SIGKILL else 143)
+    last = start_worker(tmp_path / "killed", corpus, panel, progress)
+    output, _ = last.communicate()
+    assert last.returncode == 0
+    ended = json.loads(output)
+    assert ended["fingerprint"] == whole.fingerprint
+    names = [path.name for path in whole.path.iterdir() if path.name != "build.lock"]
+    assert all(sha256_file(Path(ended["path"]) / name) == sha256_file(whole.path / name) for name in names)
