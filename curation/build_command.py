@@ -60,12 +60,14 @@ def build(
     from curation.ingest import ensure_pool, known_pool
     from curation.nodes import Planner
     from curation.pipeline import plan_corpus
-    from curation.publish import publish
+    from curation.publish import publish, refuse_foreign
     from curation.recipe import load_recipe
     from curation.store import Store
 
     chosen = load_recipe(recipe, base=base, pool=pool, filter_name=filter_name, overrides=tuple(overrides))
-    progress = progress_for(quiet=quiet or json_output)
+    if out is not None:
+        refuse_foreign(out)
+    progress = progress_for(quiet=quiet)
     opened = Store.open(store)
     planner = Planner(store=opened, workers=workers, progress=progress)
     if dry_run:

@@ -66,8 +66,8 @@ class _PartScan:
     alive: npt.NDArray[np.bool_]
     rows: Rows
     steps: list[Step]
-    licenses: Counter[str]
-    digests: list[bytes]
+    licenses: list[Counter[str]]  # of the survivors, by slice
+    digests: list[list[bytes]]
 
 
 def _build(context: NodeRun, recipe: Recipe, labels: Sequence[str]) -> Mapping[str, Json]:
@@ -82,6 +82,7 @@ def _build(context: NodeRun, recipe: Recipe, labels: Sequence[str]) -> Mapping[s
     schedule, kept = _mixed(recipe.mix, steps, slices, f"recipe `{recipe.name}`: mix")
     masks = [scan.alive & kept[scan.rows.slices] for scan in scans]
     totals = _write_shards(context, scans, masks, recipe.shard_bytes)
+    drawn = np.flatnonzero(kept).tolist()
     steps_json: list[Json] = [_ingest_step(pool), *(step.as_json(slices) for step in steps)]
     write_json(context.out.path / "funnel.json", steps_json)
     write_json(context.out.path / "contamination.json", _contamination(verdicts))
@@ -89,8 +90,8 @@ def _build(context: NodeRun, recipe: Recipe, labels: Sequence[str]) -> Mapping[s
         **totals,
         "slices": _slice_counts(steps[-1].left, slices),
         "schedule": schedule,
-        "licenses": dict(sorted(sum((scan.licenses for scan in scans), Counter[str]()).items())),
-        "logical_digest": _logical_digest([digest for scan in scans for digest in scan.digests]),
+        "licenses": dict(sorted(sum((scan.licenses[i] for scan in scans for i in drawn), Counter[str]()).items())),
+        "logical_digest": _logical_digest([digest for scan in scans for i in drawn for digest in scan.digests[i]]),
         "selected_for": _selected_for(verdicts),
         "panel_digest": context.inputs["panel"].summary["digest"],
         "tokenizer": recipe.tokenizer,
@@ -118,13 +119,13 @@ def _scan(
         steps.append(
             _step(label, table, rows, alive, after, judged.reason.astype(np.int64), names, judged.value, len(slices))
         )
-    kept = table.filter(pa.array(after))
+    survivors = [table.filter(pa.array(after & (rows.slices == code))) for code in range(len(slices))]
     return _PartScan(
         alive=after,
         rows=rows,
         steps=steps,
-        licenses=Counter(license or "unknown" for license in kept["license"].to_pylist()),
-        digests=_row_digests(kept),
+        licenses=[Counter(name or "unknown" for name in kept["license"].to_pylist()) for kept in survivors],
+        digests=[_row_digests(kept) for kept in survivors],
     )
 
 

@@ -25,9 +25,8 @@ def publish(corpus: Artifact, recipe: Recipe, out: Path) -> None:
 
     Raises: CurateError if `out` holds something that is not a corpus; RecipeError if it holds another corpus.
     """
-    if out.exists() and any(out.iterdir()):
-        if not (out / MANIFEST).is_file():
-            raise CurateError(f"{out}: exists and is not a corpus (no {MANIFEST}); choose another --out or remove it")
+    refuse_foreign(out)
+    if (out / MANIFEST).is_file():
         if load_artifact(out).fingerprint == corpus.fingerprint:
             return
         raise RecipeError(f"{out}: holds another corpus; choose another --out or remove it")
@@ -42,6 +41,14 @@ def publish(corpus: Artifact, recipe: Recipe, out: Path) -> None:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def refuse_foreign(out: Path) -> None:
+    """Raise CurateError if `out` is a file or holds something that is not a corpus; cheap, so ask before a build."""
+    if out.exists() and not out.is_dir():
+        raise CurateError(f"{out}: is a file, expected a directory or a free name; choose another --out")
+    if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file():
+        raise CurateError(f"{out}: exists and is not a corpus (no {MANIFEST}); choose another --out or remove it")
 
 
 def _portable(recipe: Recipe, corpus: Artifact) -> dict[str, Json]:

@@ -18,6 +18,8 @@ A bare string where a mapping is expected means its main field: `pool: data/*.js
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -84,7 +86,7 @@ class PanelSpec(Spec):
     bytes_per_slice: int = Field(default=2_000_000, gt=0)
     """Target UTF-8 bytes of panel text a slice; families are taken whole until it is reached."""
     max_fraction: float = Field(default=0.10, gt=0, lt=1)
-    """Upper bound on a slice's share that the panel may take."""
+    """Target for a slice's share that the panel may take; whole families pass it by at most half (`panel_split`)."""
     reference_fraction: float = Field(default=0.05, ge=0, lt=1)
     """Share of each slice's families set apart for fitting classifiers; in neither panel nor training (rule 2)."""
     max_doc_bytes: int = Field(default=32_768, gt=0)
@@ -109,8 +111,8 @@ class MixSpec(Spec):
     @field_validator("weights")
     @classmethod
     def _positive(cls, weights: object) -> object:
-        if isinstance(weights, dict) and any(weight < 0 for weight in weights.values()):
-            raise ValueError(f"weights must be at least 0, got {weights}")
+        if isinstance(weights, dict) and not all(0 <= weight < math.inf for weight in weights.values()):
+            raise ValueError(f"weights must be numbers of at least 0, got {weights}")
         return weights
 
     @model_validator(mode="after")
@@ -218,9 +220,14 @@ def load_recipe(
         value["pool"] = replaced_pool(value.get("pool"), pool)
     if filter_name is not None:
         value["stages"] = with_filter(value.get("stages", []), {"filter": filter_name})
-        value["name"] = f"{value.get('name', 'recipe')}-{filter_name}".replace("_", "-").lower()
+        value["name"] = _slug(f"{value.get('name', 'recipe')}-{filter_name}")
     recipe: Recipe = validate(Recipe, apply_overrides(value, overrides), str(path))
     return recipe
+
+
+def _slug(name: str) -> str:
+    """Return `name` as a recipe may be called: a filter can also be `package.module:Class`."""
+    return re.sub(r"[^a-z0-9.-]+", "-", name.lower())[:64]
 
 
 def replaced_pool(current: object, path: str) -> object:

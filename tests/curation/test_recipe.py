@@ -21,6 +21,12 @@ def test_a_shipped_recipe_takes_a_filter_a_pool_and_overrides() -> None:
     assert recipe.name == "baseline-quality-v3"
 
 
+def test_a_filter_of_ones_own_can_be_named_on_the_command_line() -> None:
+    recipe = load_recipe(filter_name="my_pkg.rules:NoShouting")
+    assert recipe.stages[0].name == "my_pkg.rules:NoShouting"
+    assert recipe.name == "baseline-my-pkg.rules-noshouting"
+
+
 def test_a_new_filter_replaces_the_old_one_in_its_place() -> None:
     stages = [{"dedup": "exact"}, {"filter": "a", "x": 1}, {"decontaminate": "ngram-13"}]
     assert with_filter(stages, {"filter": "b"})[1] == {"filter": "b"}
