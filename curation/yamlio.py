@@ -50,6 +50,8 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     result: dict[Any, Any] = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+        if not isinstance(key, (str, int, float, bool, type(None))):
+            raise yaml.MarkedYAMLError(problem="a list or mapping as a key", problem_mark=key_node.start_mark)
         if key in result:
             raise yaml.MarkedYAMLError(problem=f"duplicate key `{key}`", problem_mark=key_node.start_mark)
         result[key] = loader.construct_object(value_node, deep=True)  # type: ignore[no-untyped-call]
@@ -67,7 +69,7 @@ def parse_yaml(text: str, where: str) -> Any:
         mark = error.problem_mark
         place = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
         raise RecipeError(f"{place}: {error.problem}; expected plain YAML; fix this line") from None
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, AttributeError) as error:  # `!!int x`, `!!timestamp x`
         raise RecipeError(f"{where}: {error}; expected plain YAML") from None
 
 
@@ -102,8 +104,8 @@ def apply_overrides(value: dict[str, Any], overrides: tuple[str, ...]) -> dict[s
 
 
 def _assign(target: Any, keys: list[str], value: Any, override: str) -> None:
-    for depth, key in enumerate(keys[:-1]):
-        target = _child(target, key, override, create=depth < len(keys) - 1)
+    for key in keys[:-1]:
+        target = _child(target, key, override)
     last = keys[-1]
     if isinstance(target, list):
         target[_index(target, last, override)] = value
@@ -117,16 +119,14 @@ def _assign(target: Any, keys: list[str], value: Any, override: str) -> None:
     target[last] = value
 
 
-def _child(target: Any, key: str, override: str, *, create: bool) -> Any:
+def _child(target: Any, key: str, override: str) -> Any:
     if isinstance(target, list):
         return target[_index(target, key, override)]
     if not isinstance(target, dict):
         raise RecipeError(f"--set {override}: `{key}` is looked up in {target!r}, expected a mapping or a list")
-    if create:
-        existing = target.get(key)
-        if isinstance(existing, str) and key == "pool":
-            target[key] = {"source": "environment"} if existing == "environment" else {"path": existing}
-        target.setdefault(key, {})
+    existing = target.setdefault(key, {})
+    if isinstance(existing, str) and key == "pool":
+        target[key] = {"source": "environment"} if existing == "environment" else {"path": existing}
     return target[key]
 
 

@@ -41,6 +41,8 @@ def test_a_scalar_means_what_it_looks_like(text: str, value: object) -> None:
         ("a: 1\na: 2", "f.yaml:2:1: duplicate key `a`"),
         ("!!python/object/apply:os.system [echo]", "could not determine a constructor"),
         ("a: [1", "f.yaml:1:6"),
+        ("b: {[a]: 1}", "f.yaml:1:5: a list or mapping as a key"),
+        ("a: !!int many", "f.yaml"),
         ("a: &x 1\nb: [" + "*x, " * 200 + "1]", "aliases"),
     ],
 )
