@@ -133,6 +133,7 @@ def _machine() -> Check:
 
 def _store(root: Path | None) -> Check:
     from curation.errors import CurateError
+    from curation.ingest import was_ingested
     from curation.store import MANIFEST, Store
 
     try:
@@ -140,7 +141,8 @@ def _store(root: Path | None) -> Check:
         complete = len(opened.artifacts())
     except (OSError, CurateError) as error:
         return Check(name="store", state="broken", found=str(error), remedy="choose another CURATE_STORE, or remove it")
-    unfinished = [p for p in opened.root.iterdir() if p.is_dir() and "-" in p.name and not (p / MANIFEST).is_file()]
+    begun = [p for p in opened.root.iterdir() if p.is_dir() and "-" in p.name and not (p / MANIFEST).is_file()]
+    unfinished = [path for path in begun if not was_ingested(path)]
     free = shutil.disk_usage(opened.root).free
     found = f"{opened.root.resolve()}: {complete} artifacts, {len(unfinished)} unfinished, {free / 1e9:.0f} GB free"
     if free < MIN_FREE_BYTES:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from curation.errors import ShardError
@@ -68,6 +69,11 @@ def known_pool(store: Store, spec: PoolSpec) -> Artifact | None:
     Raises: ShardError for missing input.
     """
     return _known(store, _origin(store, spec, workers=1).key)
+
+
+def was_ingested(path: Path) -> bool:
+    """Return whether `path` is the work place of a finished ingest, which keeps only the name of its pool."""
+    return (path / _ALIAS).is_file()
 
 
 def pool_node(pool: Artifact) -> Node:

@@ -11,6 +11,9 @@ import typer
 from curation import doctor as doctor_module
 from curation.doctor import Check, doctor
 from curation.errors import EXIT_FAILURE
+from curation.ingest import ensure_pool
+from curation.progress import SilentProgress
+from curation.recipe import PoolSpec
 from curation.store import Store
 
 
@@ -39,6 +42,14 @@ def test_an_interrupted_build_is_counted_and_not_broken(
     checks = looked(monkeypatch, capsys, store.root)
     assert checks["store"].state == "note"
     assert "1 artifacts, 1 unfinished" in checks["store"].found
+
+
+def test_a_finished_ingest_is_not_counted_as_interrupted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], store: Store, tmp_path: Path
+) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "one"}\n')
+    ensure_pool(store, PoolSpec(path=(str(tmp_path / "a.jsonl"),)), workers=1, progress=SilentProgress())
+    assert "1 artifacts, 0 unfinished" in looked(monkeypatch, capsys, store.root)["store"].found
 
 
 def test_a_damaged_artifact_exits_1_and_says_what_to_do(
