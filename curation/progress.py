@@ -54,7 +54,7 @@ class _Silent:
 
 @dataclass(slots=True)
 class LogProgress:
-    """A line on stderr when a task starts late or ends, and every 30 s while it runs."""
+    """A line on stderr when a task of more than a second ends, and every 30 s while one runs, advancing or not."""
 
     every_seconds: float = LOG_EVERY_SECONDS
 
@@ -62,7 +62,14 @@ class LogProgress:
     def task(self, label: str, total: float | None) -> Iterator[Task]:
         """Log the task's state at most every `every_seconds`."""
         task = _Logged(label=label, total=total, every_seconds=self.every_seconds)
-        yield task
+        ended = threading.Event()
+        ticker = threading.Thread(target=task.tick, args=(ended,), daemon=True)
+        ticker.start()
+        try:
+            yield task
+        finally:
+            ended.set()
+            ticker.join()
         if time.monotonic() - task.started > 1.0:
             task.say()
 
@@ -84,9 +91,18 @@ class _Logged:
     def advance(self, amount: float = 1.0) -> None:
         with self.lock:
             self.done += amount
-            if time.monotonic() - self.said >= self.every_seconds:
-                self.said = time.monotonic()
-                self.say()
+            self.say_when_due()
+
+    def tick(self, ended: threading.Event) -> None:
+        """Keep the lines coming while one long step runs."""
+        while not ended.wait(max(self.every_seconds, 0.05)):
+            with self.lock:
+                self.say_when_due()
+
+    def say_when_due(self) -> None:
+        if time.monotonic() - self.said >= self.every_seconds:
+            self.said = time.monotonic()
+            self.say()
 
     def say(self) -> None:
         of_total = f"/{self.total:,.0f}" if self.total else ""

@@ -55,7 +55,9 @@ def classifier_node(settings: ClassifierSettings, pool: Node, panel: Node, scope
 
     def run(context: NodeRun) -> Mapping[str, Json]:
         chosen = collect_training_set(settings, scope, context, where)
-        train_model(chosen, settings, context.out.path)
+        with context.progress.task("train quality classifier", 1) as task:
+            train_model(chosen, settings, context.out.path)
+            task.advance()
         return {
             "num_positives": len(chosen.positives),
             "num_negatives": len(chosen.negatives),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from curation.progress import BarProgress, LogProgress, SilentProgress
@@ -11,6 +13,12 @@ def test_away_from_a_terminal_a_long_task_logs_lines_on_stderr_only(capsys: pyte
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("read: 4/10 in ")
+
+
+def test_a_step_that_never_advances_still_logs_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with LogProgress(every_seconds=0.05).task("fit", 1):
+        time.sleep(0.5)
+    assert capsys.readouterr().err.count("fit: 0/1 in ") >= 2
 
 
 def test_silence_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
