@@ -54,7 +54,7 @@ def item_of(record: object, number: int) -> Item | None:
         return None
     options = _strings(record.get("context_options"))
     if options:
-        question = options[_index(record.get("gold"), len(options))]
+        question = options[_index(record.get("gold"), options) or 0]
         return Item(id=str(number), question=question, answer=_first(record, ("continuation",)), choices=options)
     name = next((name for name in QUESTION_FIELDS if _text(record.get(name))), None)
     if name is None:
@@ -96,9 +96,9 @@ def _split_prompt(text: str) -> _Prompt:
 
 def _answer(record: Mapping[object, object], choices: tuple[str, ...], listed: Mapping[str, str]) -> str:
     if choices:
-        gold = record.get("gold", record.get("answer"))
-        chosen = choices[_index(gold, len(choices))]
-        return listed.get(chosen.strip(), chosen)
+        gold = _index(record.get("gold", record.get("answer")), choices)
+        if gold is not None:
+            return listed.get(choices[gold].strip(), choices[gold])
     return _first(record, ANSWER_FIELDS)
 
 
@@ -128,6 +128,12 @@ def _strings(value: object) -> tuple[str, ...]:
     return tuple(_text(item) for item in value) if isinstance(value, (list, tuple)) else ()
 
 
-def _index(value: object, length: int) -> int:
-    """Return a gold index; anything that is none counts as the first choice."""
-    return value if isinstance(value, int) and 0 <= value < length else 0
+def _index(value: object, choices: tuple[str, ...]) -> int | None:
+    """Return the choice that a number, a number as text, a letter or the choice itself stands for; None for others."""
+    if isinstance(value, str):
+        given = value.strip()
+        if given in choices:
+            return choices.index(given)
+        letter = re.fullmatch(r"\(?([A-J])[.)]*", given)
+        value = ord(letter[1]) - ord("A") if letter else int(given) if re.fullmatch(r"[0-9]{1,3}", given) else None
+    return value if isinstance(value, int) and 0 <= value < len(choices) else None

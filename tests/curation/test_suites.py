@@ -51,6 +51,21 @@ RECORDS: list[tuple[str, dict[str, Any], tuple[str, str, tuple[str, ...], str]]]
         {"question": "Which?", "choices": ["a", "b"], "answer": 1},
         ("Which?", "b", ("a", "b"), ""),
     ),
+    (
+        "answer by letter",
+        {"question": "Which?", "choices": ["a cat", "a dog"], "answer": "B"},
+        ("Which?", "a dog", ("a cat", "a dog"), ""),
+    ),
+    (
+        "answer by a number as text",
+        {"question": "Which?", "choices": ["a cat", "a dog"], "gold": "1"},
+        ("Which?", "a dog", ("a cat", "a dog"), ""),
+    ),
+    (
+        "answer that is no choice",
+        {"question": "Which?", "choices": ["a cat", "a dog"], "answer": "neither"},
+        ("Which?", "neither", ("a cat", "a dog"), ""),
+    ),
     ("code", {"text": "Write f.", "code": "def f(): ..."}, ("Write f.", "def f(): ...", (), "")),
     (
         "choices as a Python literal",
