@@ -79,7 +79,8 @@ class ArtifactWriter:
         listed: list[Json] = [
             {"path": str(file.relative_to(self.path)), "bytes": file.stat().st_size, "sha256": sha256_file(file)}
             for file in sorted(self.path.rglob("*"))
-            if file.is_file() and file.name not in (LOCK, MANIFEST)
+            # a helper process that outlived a killed try may still be writing under a temporary name
+            if file.is_file() and file.name not in (LOCK, MANIFEST) and not file.name.startswith(TEMPORARY_PREFIX)
         ]
         manifest: dict[str, Json] = {
             "format": FORMAT_VERSION,
@@ -149,11 +150,11 @@ class Store:
 def load_artifact(path: Path) -> Artifact:
     """Load the artifact in directory `path`.
 
-    Raises: ShardError if it has no manifest or a listed file is missing or has another size.
+    Raises: ShardError if it has no manifest of ours, or a listed file is missing or has another size.
     """
     if not (path / MANIFEST).is_file():
         raise ShardError(f"{path}: no {MANIFEST}; expected a complete artifact; rerun the command that builds it")
-    manifest = cast("Mapping[str, Json]", read_json(path / MANIFEST))
+    manifest = _read_manifest(path / MANIFEST)
     for entry in cast("list[Mapping[str, Json]]", manifest["files"]):
         file = path / str(entry["path"])
         actual = file.stat().st_size if file.is_file() else None
@@ -163,6 +164,17 @@ def load_artifact(path: Path) -> Artifact:
                 f"{file}: {found}, the manifest says {entry['bytes']}; remove {path} and rerun to rebuild it"
             )
     return Artifact(path=path, manifest=manifest)
+
+
+def _read_manifest(path: Path) -> Mapping[str, Json]:
+    try:
+        manifest = read_json(path)
+    except ValueError as error:
+        raise ShardError(f"{path}: is not JSON ({error}); remove {path.parent} and rerun to rebuild it") from None
+    missing = {"kind", "fingerprint", "files"} - (manifest.keys() if isinstance(manifest, dict) else set())
+    if missing:
+        raise ShardError(f"{path}: has no {', '.join(sorted(missing))}; expected a manifest of curate; choose another")
+    return cast("Mapping[str, Json]", manifest)
 
 
 def _acquire(path: Path) -> int:

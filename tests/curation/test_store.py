@@ -9,7 +9,7 @@ import pytest
 
 from curation.errors import ShardError, StoreBusyError
 from curation.files import write_text
-from curation.store import Store
+from curation.store import Store, load_artifact
 
 FINGERPRINT = "ab" * 32
 
@@ -37,6 +37,20 @@ def test_a_damaged_file_is_named_and_never_read(store: Store, damage: str) -> No
     file.unlink() if damage == "gone" else file.write_text("x")
     with pytest.raises(ShardError, match=r"part-00000.parquet: .*remove"):
         store.find("thing", FINGERPRINT)
+
+
+@pytest.mark.parametrize("text", ['{"name": "somebody else\'s"}', "[]", "{cut off"])
+def test_a_manifest_that_is_not_ours_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(ShardError, match="manifest.json"):
+        load_artifact(tmp_path)
+
+
+def test_a_manifest_never_lists_a_temporary_file(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "unlink", lambda path: None)  # as if another process made it again at once
+    with store.building("thing", FINGERPRINT) as out:
+        (out.path / ".tmp-late.bin").write_text("half")
+        assert out.finish({"summary": {}}).manifest["files"] == []
 
 
 def test_two_artifacts_with_one_short_name_are_refused(store: Store) -> None:
