@@ -89,9 +89,8 @@ def _expand(entry: str) -> list[Path]:
         raise ShardError(f"{entry}: no such file or directory; expected a pool's file, directory or glob; mend `path`")
     # Path.glob wants a relative pattern and a root; people write absolute ones
     matched = sorted(Path(name) for name in glob.glob(str(path), recursive=True))  # noqa: PTH207
-    files = [path for path in matched if path.is_file()]
     # `data/**` names folders and all that lies in them: the files alone say it once, and unknown kinds are skipped
-    chosen = [path for path in files if kind_of_file(path)] if "**" in entry else files or matched
+    chosen = [path for path in matched if path.is_file() and kind_of_file(path)] if "**" in entry else matched
     if not chosen:
         raise ShardError(f"{entry}: the glob matches no file; expected at least one of {READABLE}; mend `path`")
     return chosen

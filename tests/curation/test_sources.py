@@ -166,6 +166,11 @@ def test_a_file_named_twice_counts_once(tmp_path: Path) -> None:
     assert len(find_inputs([str(file), str(tmp_path), str(tmp_path / "*.jsonl"), str(tmp_path / "**")]).files) == 1
 
 
+def test_a_glob_that_matches_files_and_folders_reads_both(tmp_path: Path) -> None:
+    files = {put(tmp_path / "a.jsonl"), put(tmp_path / "sub/b.jsonl")}
+    assert {item.path for item in find_inputs([str(tmp_path / "*")]).files} == files
+
+
 @pytest.mark.parametrize(
     ("pattern", "path", "matched"),
     [
