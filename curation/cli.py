@@ -6,6 +6,7 @@ A command is a typer function in some package; it returns normally, raises a `Cu
 
 from __future__ import annotations
 
+import errno
 import functools
 import importlib
 import os
@@ -16,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from curation.errors import EXIT_INTERRUPTED, CurateError, PluginError
+from curation.errors import EXIT_FAILURE, EXIT_INTERRUPTED, CurateError, PluginError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,11 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "study run", "Build, train, score and compare all arms of a study; resumable.", "leaderboard.commands:study_run"
     ),
+    Command(
+        "study report",
+        "Write the page of a finished study again, from its result alone.",
+        "leaderboard.commands:study_report",
+    ),
     Command("build", "Build a corpus from a recipe: raw text in, sharded Parquet out.", "curation.build_command:build"),
     Command("train", "Train one tier on one corpus with one seed.", "train.commands:train"),
     Command("eval", "Score a trained model on a panel: bits per byte per slice.", "train.commands:evaluate"),
@@ -59,6 +65,14 @@ COMMANDS: tuple[Command, ...] = (
     Command("filters show", "Show a filter's rules, bounds, reasons and sources.", "filters.commands:filters_show"),
     Command("tiers", "List tiers, or show every number of one.", "train.commands:tiers"),
 )
+
+MACHINE_FAULTS = {
+    errno.ENOSPC: "free space, or choose another --store (CURATE_STORE)",
+    errno.EDQUOT: "raise the quota, or choose another --store (CURATE_STORE)",
+    errno.EROFS: "choose a --store (CURATE_STORE) and --out that can be written",
+    errno.EACCES: "grant the permission, or choose another --store (CURATE_STORE) or --out",
+}
+"""Faults of the machine that a user can mend, and how; any other stays a traceback."""
 
 GROUPS = {
     "study": "Studies: a base recipe, one named change, its controls.",
@@ -80,6 +94,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in MACHINE_FAULTS:
+            raise
+        place = error.filename or "the store"
+        print(f"{place}: {error.strerror}; {MACHINE_FAULTS[error.errno]}; nothing is half-written", file=sys.stderr)
+        sys.exit(EXIT_FAILURE)
 
 
 def build_app(arguments: Sequence[str]) -> Any:

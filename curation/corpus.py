@@ -24,7 +24,7 @@ from curation.corpus_counts import SliceCounts
 from curation.errors import RecipeError
 from curation.files import Json, read_json, replacing, write_json
 from curation.funnel import SAMPLE_CHARS, Counts, Rows, Sample, Step, count
-from curation.mixture import MIXTURES
+from curation.mixture import MIXTURES, SCHEDULE_VERSION
 from curation.nodes import Node, NodeRun
 from curation.recipe import MixSpec, Recipe, as_json
 from curation.sidecars import ROLE_TRAIN, ROLES, map_parts, read_column, read_verdict
@@ -49,6 +49,7 @@ def corpus_node(
         version=VERSION,
         params={
             "mix": as_json(recipe.mix),
+            "schedule": SCHEDULE_VERSION,
             "shard_bytes": recipe.shard_bytes,
             "steps": steps,
             "tokenizer": recipe.tokenizer,

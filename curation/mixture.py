@@ -13,4 +13,7 @@ from curation.registry import Registry
 Scheduler: TypeAlias = Callable[[MixSpec, Mapping[str, SliceCounts], str], list[dict[str, Json]]]
 """(mix, what each slice holds, where) -> one entry a slice with `slice`, `byte_share`, `token_share` and counts."""
 
+SCHEDULE_VERSION = "schedule@1"
+"""Part of every corpus's fingerprint; a change of the weights' formula must raise it."""
+
 MIXTURES: Registry[Scheduler] = Registry("mixture", {"schedule": "mixtures.stage:schedule"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -253,3 +254,18 @@ def test_a_build_killed_three_times_ends_with_the_same_bytes(tmp_path: Path) -> 
 @pytest.mark.slow
 def test_a_build_killed_twenty_times_ends_with_the_same_bytes(tmp_path: Path) -> None:
     killed_builds(tmp_path, kills=20, seed=2)
+
+
+def test_a_store_that_cannot_be_written_is_one_line_with_a_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, injected at the one place where bytes reach it."""
+    write_jsonl(tmp_path / "pool.jsonl", records(60))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "part-00000.parquet")
+
+    monkeypatch.setattr("curation.batches.pq.write_table", full)
+    assert curate("build", "--pool", tmp_path / "pool.jsonl", "--store", tmp_path / "s", "-q") == 1
+    told = capsys.readouterr().err
+    assert "part-00000.parquet: No space left on device; free space" in told
