@@ -262,7 +262,7 @@ def test_a_store_that_cannot_be_written_is_one_line_with_a_remedy(
     """A full disk, injected at the one place where bytes reach it."""
     write_jsonl(tmp_path / "pool.jsonl", records(60))
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "part-00000.parquet")
 
     monkeypatch.setattr("curation.batches.pq.write_table", full)
