@@ -1,4 +1,4 @@
-"""Training and scoring speed of the CPU tiers on one core: tokens per CPU-second, fp32 and bf16 autocast.
+"""Speed of the CPU tiers on one core, ours beside transformers' Qwen3ForCausalLM: tokens per CPU-second.
 
 Whole optimizer steps on random tokens (forward, backward, clip, AdamW), torch threads as the tier fixes them; CPU time,
 so other work on the machine shows only through shared caches. Best and median of the timed steps.
@@ -20,6 +20,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from curation.tokenizers import load_tokenizer
+from train.export import model_config
 from train.loop import fixed_threads
 from train.losses import training_loss
 from train.model import LanguageModel, build_model
@@ -65,11 +67,30 @@ def timed(work: Callable[[], object], repeats: int) -> list[float]:
     return seconds[2:]
 
 
+def peer_step_seconds(tier: Tier, steps: int) -> list[float]:
+    """Return the CPU seconds of the same step on transformers' own class with its own loss."""
+    from transformers import Qwen3ForCausalLM
+
+    torch.manual_seed(1)
+    model = Qwen3ForCausalLM(model_config(tier, load_tokenizer(tier.tokenizer)))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=tier.learning_rate, fused=True)
+    tokens = torch.randint(0, tier.shape.vocab_size, (tier.batch_rows, tier.shape.context_tokens))
+
+    def step() -> None:
+        for micro in tokens.split(tier.micro_batch_rows):
+            loss = model(input_ids=micro, labels=micro, use_cache=False).loss
+            (loss * len(micro) / tier.batch_rows).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), tier.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return timed(step, steps)
+
+
 def show(label: str, tokens: int, seconds: list[float]) -> None:
     """Print one line."""
-    print(
-        f"{label:<28} median {tokens / statistics.median(seconds):>9,.0f}  best {tokens / min(seconds):>9,.0f} tokens/CPU-s"
-    )
+    median, best, worst = (tokens / value for value in (statistics.median(seconds), min(seconds), max(seconds)))
+    print(f"{label:<34} median {median:>8,.0f}  ({worst:,.0f} to {best:,.0f}) tokens/CPU-s")
 
 
 def main() -> None:
@@ -83,12 +104,10 @@ def main() -> None:
         tier = load_tier(name)
         with fixed_threads(tier.threads):
             show(f"{tier.name} train fp32", tier.batch_tokens, step_seconds(tier, given.steps, bf16=False))
+            show(f"{tier.name} train fp32, transformers", tier.batch_tokens, peer_step_seconds(tier, given.steps))
             show(f"{tier.name} train bf16 autocast", tier.batch_tokens, step_seconds(tier, given.steps, bf16=True))
-            show(
-                f"{tier.name} score fp32",
-                8 * tier.eval_context_tokens,
-                score_seconds(tier, given.steps, build_model(tier, 1)),
-            )
+            model = build_model(tier, 1)
+            show(f"{tier.name} score fp32", 8 * tier.eval_context_tokens, score_seconds(tier, given.steps, model))
 
 
 if __name__ == "__main__":

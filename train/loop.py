@@ -1,8 +1,8 @@
 """One training: from streams, tier and seeds to final weights, resumable at any step and bit-equal when resumed.
 
-AdamW with decoupled weight decay, warm-up, plateau and linear decay to 0, z-loss, gradient clipping, skipped outlier
-steps (`train.steps`). Which windows a step reads is a pure function of (streams, seed, step). The state after a step
-is parameters, moments, guard, metrics and the rolling hash of samples; all of it is in every checkpoint.
+AdamW with decoupled weight decay, warm-up, plateau and linear decay to 0, z-loss, gradient clipping, steps that are
+not finite skipped (`train.steps`). Which windows a step reads is a pure function of (streams, seed, step). The state
+after a step is parameters, moments, guard, metrics and the rolling hash of samples; all of it is in every checkpoint.
 Shapes: B rows, T positions, D width, N = B·T positions, V vocabulary.
 """
 
@@ -123,7 +123,7 @@ class _Run:
         self.draws = draws
         self.model = model
         self.optimizer = _optimizer(tier, model)
-        self.guard = StepGuard()
+        self.guard = StepGuard(sigmas=tier.skip_sigmas)
         self.step = 0
         self.samples = ""
         self.metrics: list[dict[str, Json]] = []
@@ -247,7 +247,7 @@ class _Run:
         self.samples = state["samples"]
         self.metrics = [dict(row) for row in state["metrics"]]
         self.losses = [math.nan if loss is None else loss for loss in state["losses"]]
-        self.guard = StepGuard.from_json(state["guard"])
+        self.guard = StepGuard.from_json(state["guard"], self.tier.skip_sigmas)
         self.began = (time.monotonic(), self.step * self.tier.batch_tokens)
 
     def finished(self) -> Trained:

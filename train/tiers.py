@@ -82,6 +82,8 @@ class Tier:
     """Decoupled; on matrices of the blocks and the head, not on the embedding, not on gains."""
     z_loss: float
     clip_norm: float
+    skip_sigmas: float | None
+    """Bound above which a finite step is an outlier and skipped (`train.steps`); None skips only what is not finite."""
     init_std: float
     rope_theta: float
     norm_eps: float
@@ -124,6 +126,7 @@ _LAPTOP = {
     "weight_decay": 0.1,
     "z_loss": 1e-5,
     "clip_norm": 1.0,
+    "skip_sigmas": None,
     "init_std": 0.02,
     "rope_theta": 10_000.0,
     "norm_eps": 1e-6,
@@ -144,9 +147,9 @@ TIERS: Mapping[str, Tier] = {
         shape=_PICO,
         tokenizer="ladder-pico@1",
         tokens_at_1x=1_500_000,
-        batch_tokens=4_096,
+        batch_tokens=2_048,
         micro_batch_rows=4,
-        learning_rate=6e-3,
+        learning_rate=1.5e-3,
         warmup_tokens=_PICO.non_embedding_params,
         **_LAPTOP,  # type: ignore[arg-type]
     ),

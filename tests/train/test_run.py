@@ -129,6 +129,7 @@ def test_a_published_corpus_trains_the_run_of_the_store(
 
 def start_worker(store: Path, corpus: Artifact, panel: Artifact, progress: Path) -> subprocess.Popen[bytes]:
     script = WORKER.format(conftest=str(Path(__file__).with_name("conftest.py")))
+    progress.unlink(missing_ok=True)
     options = {"--store": store, "--corpus-artifact": corpus.path, "--panel": panel.path, "--progress": progress}
     arguments = [str(word) for pair in options.items() for word in pair]
     command = [sys.executable, "-c", script, *arguments, "--tier", "tiny-6x", "--seed", "1"]

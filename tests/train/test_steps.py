@@ -15,7 +15,7 @@ from train.steps import WARM, StepGuard, sample_hash
 
 def warmed() -> StepGuard:
     """Return a guard that has seen 70 steps with losses 4.9 and 5.1 in turn: mean 5.0, σ 0.1."""
-    guard = StepGuard()
+    guard = StepGuard(sigmas=6.0)
     assert all(guard.accept(step, 5.0 + 0.1 * (-1) ** step, 1.0 + 0.1 * (-1) ** step) for step in range(70))
     return guard
 
@@ -26,9 +26,16 @@ def test_a_step_six_sigma_above_its_window_is_skipped(loss: float, norm: float, 
 
 
 def test_before_the_window_is_half_full_every_finite_step_is_taken() -> None:
-    guard = StepGuard()
+    guard = StepGuard(sigmas=6.0)
     assert all(guard.accept(step, 5.0 + 0.01 * (step % 2), 1.0) for step in range(WARM - 1))
     assert guard.accept(WARM - 1, 500.0, 1.0)
+
+
+def test_without_a_bound_every_finite_step_is_taken() -> None:
+    guard = StepGuard(sigmas=None)
+    assert all(guard.accept(step, 5.0, 1.0) for step in range(100))
+    assert guard.accept(100, 500.0, 500.0)
+    assert not guard.accept(101, math.inf, 1.0)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
@@ -40,7 +47,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_forgotten(bad: float) -> None:
 
 
 def test_the_third_non_finite_step_in_a_row_ends_the_run() -> None:
-    guard = StepGuard()
+    guard = StepGuard(sigmas=6.0)
     guard.accept(0, math.nan, 1.0)
     guard.accept(1, math.nan, 1.0)
     with pytest.raises(RunError, match="step 2: .*third non-finite"):
@@ -57,7 +64,7 @@ def test_a_lasting_new_level_is_followed() -> None:
 def test_the_state_survives_json() -> None:
     guard = warmed()
     guard.accept(70, 9.0, 1.0)
-    assert StepGuard.from_json(json.loads(json.dumps(guard.as_json()))) == guard
+    assert StepGuard.from_json(json.loads(json.dumps(guard.as_json())), 6.0) == guard
 
 
 def test_the_sample_hash_depends_on_every_draw_and_their_order() -> None:
