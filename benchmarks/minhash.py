@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import re
 import statistics
+import sys
 import sysconfig
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from curation.batches import text_array, text_view
 from curation.dedup.params import PRESETS
