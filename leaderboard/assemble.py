@@ -87,7 +87,8 @@ def assemble(study: Study, frozen: Frozen, found: Findings) -> StudyResult:
         at_tier = [score for run, score in scored if run.tier == tier]
         if at_tier:
             here = {item.arm: item for item in supply if item.tier == tier}
-            assessments += _assessments(study, found.arms, gather(at_tier), here, selected)
+            terms = _terms(study, tier, runs, selected)
+            assessments += _assessments(found.arms, gather(at_tier), here, terms)
     return StudyResult(
         schema=SCHEMA,
         fingerprint=frozen.fingerprint,
@@ -131,20 +132,27 @@ def scored_run(artifact: Artifact, arm: str) -> ScoredRun:
     )
 
 
-def _assessments(
-    study: Study, built: Sequence[BuiltArm], scores: TierScores, supply: Mapping[str, Supply], selected: frozenset[str]
-) -> list[Assessment]:
-    present = {arm for arm, _ in scores.runs}
-    if BASELINE not in present:
-        return []
-    terms = Terms(
+def _terms(study: Study, tier: str, runs: Sequence[RunResult], selected: frozenset[str]) -> Terms:
+    """Return what the study froze for `tier`, and how much of it finished."""
+    here = [run for run in runs if run.tier == tier]
+    return Terms(
         kind=study.kind,
         protect=study.protect,
         trade=study.trade,
         selected_for=selected,
-        num_budgets=_num_budgets(study, scores.tier),
+        num_budgets=_num_budgets(runs, tier),
+        num_seeds=study.tiers[tier],
+        unstable=frozenset((run.arm, run.seed) for run in here if not run.stable),
         multi_factor=study.multi_factor,
     )
+
+
+def _assessments(
+    built: Sequence[BuiltArm], scores: TierScores, supply: Mapping[str, Supply], terms: Terms
+) -> list[Assessment]:
+    present = {arm for arm, _ in scores.runs}
+    if BASELINE not in present:
+        return []
     controls = {(item.arm.of, item.arm.role): item.arm.name for item in built if item.arm.name in present}
     found = []
     for name in (item.arm.name for item in built if item.arm.role == "arm" and item.arm.name in present):
@@ -155,10 +163,10 @@ def _assessments(
     return found
 
 
-def _num_budgets(study: Study, tier: str) -> int:
-    """Count the token budgets of a tier's model among the study's tiers: `nano-0.1x` and `nano-1x` are two."""
-    family = tier.partition("-")[0]
-    return len({name for name in study.tiers if name.partition("-")[0] == family})
+def _num_budgets(runs: Sequence[RunResult], tier: str) -> int:
+    """Count the token budgets of a tier's model that have runs: `nano-0.1x` and `nano-1x` are two."""
+    model = tier.partition("-")[0]
+    return len({run.tier for run in runs if run.tier.partition("-")[0] == model})
 
 
 def _arm_result(built: BuiltArm) -> ArmResult:
@@ -200,6 +208,7 @@ def _run_result(run: TrainedRun, score: ScoredRun) -> RunResult:
         steps=int(summary["steps"]),
         flops=float(summary["flops"]),
         curve=tuple(_curve(run.artifact)),
+        stable=bool(summary["stable"]),
     )
 
 

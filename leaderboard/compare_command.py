@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from curation.errors import RunError, nearest
 from curation.files import Json
@@ -75,12 +75,34 @@ def _run_of(store: Store, run: RunResult) -> Artifact:
 
 
 def _of_runs(store: Store, left: str, right: str) -> Comparison:
-    """Compare the first run with the second; their seeds must be equal, since arms pair by seed (rule 10)."""
+    """Compare the first run with the second; their seeds must be equal, since arms pair by seed (rule 10).
+
+    Slices that something in either corpus was fitted to leave the headline (rule 2).
+    """
     first, second = _find_run(store, left), _find_run(store, right)
     if first.fingerprint == second.fingerprint:
         raise RunError(f"compare: {left} and {right} are one run; expected two")
     runs = [scored_run(first, first.path.name), scored_run(second, second.path.name)]
-    return compare_arms(gather(runs), first.path.name, second.path.name, Rules())
+    selected = _selected_for(store, first) | _selected_for(store, second)
+    return compare_arms(gather(runs), first.path.name, second.path.name, Rules(selected_for=selected))
+
+
+def _selected_for(store: Store, run: Artifact) -> frozenset[str]:
+    """Return the selected-for slices of the corpus that a run was trained on.
+
+    Raises: RunError when the store lacks the corpus, since the headline would then be over the wrong slices.
+    """
+    made_from = run
+    for kind in ("tokens", "corpus"):  # each is an input of the one before it, under its kind
+        fingerprint = str(cast("Mapping[str, Json]", made_from.manifest["inputs"]).get(kind, ""))
+        found = store.find(kind, fingerprint) if fingerprint else None
+        if found is None:
+            raise RunError(
+                f"{run.path}: its {kind} {fingerprint[:8]} is not in {store.root}, so the slices that something was "
+                "fitted to are unknown (rule 2); expected the store that trained it; give --store"
+            )
+        made_from = found
+    return frozenset(str(name) for name in cast("list[Json]", made_from.summary.get("selected_for", [])))
 
 
 def _find_run(store: Store, name: str) -> Artifact:

@@ -147,6 +147,8 @@ class RunResult:
     steps: int
     flops: float
     curve: tuple[CurvePoint, ...]
+    stable: bool = True
+    """False when more than 0.1 % of its steps were skipped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

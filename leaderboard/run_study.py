@@ -24,7 +24,7 @@ from leaderboard.assemble import BuiltArm, Findings, Frozen, TrainedRun, assembl
 from leaderboard.frozen import TIMINGS_FILE, Stopwatch, freeze, study_dir
 from leaderboard.report import write_report
 from leaderboard.results import RESULT_FILE, Failure, StudyResult, write_result
-from leaderboard.study import Study
+from leaderboard.study import Study, refuse_unknown_slices
 from leaderboard.training import RunPlan, plan_runs, train_missing, unigram_node, unigram_of
 from train.tiers import load_tier
 
@@ -100,8 +100,10 @@ def run_study(
 def prepare(study: Study, arms: Sequence[Arm], pool: Artifact) -> Prepared:
     """Return every node of the study on this pool; nothing is built.
 
-    Raises: RecipeError for an unknown stage or filter; StudyError if arms would have different panels.
+    Raises: RecipeError for an unknown stage or filter; StudyError if the study names slices that the pool lacks, or
+    if arms would have different panels.
     """
+    refuse_unknown_slices(study, cast("Mapping[str, Json]", pool.summary["slices"]), f"study {study.name}")
     corpora = {arm.name: plan_corpus(arm.recipe, pool) for arm in arms}
     panels = {plan.panel.fingerprint for plan in corpora.values()}
     if len(panels) != 1:
@@ -197,11 +199,8 @@ def _result(
     if not trained:
         reasons = "; ".join(sorted({failure.message for failure in failures}))
         raise StudyError(f"study {ready.study.name}: no training finished, expected at least one: {reasons}")
-    unigram = {
-        (plan.arm, plan.tier): unigram_of(planner.materialise(unigram_node(plan)))
-        for plan, artifact in found
-        if artifact is not None and plan.seed == 1
-    }
+    with_runs = {(plan.arm, plan.tier): plan for plan, artifact in found if artifact is not None}
+    unigram = {key: unigram_of(planner.materialise(unigram_node(plan))) for key, plan in with_runs.items()}
     findings = Findings(
         arms=built, runs=trained, failures=failures, unigram=unigram, seconds={}, code=describe_version()
     )

@@ -17,7 +17,7 @@ An arm is one change of one component; several changes are a list and need `mult
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -106,6 +106,21 @@ def with_known_tiers(study: Study, where: str) -> Study:
         seeds[full] = count
     raise_faults(StudyError, where, faults)
     return study.model_copy(update={"tiers": seeds})
+
+
+def refuse_unknown_slices(study: Study, known: Collection[str], where: str) -> None:
+    """Check every slice that the study names against the pool's: a misspelt `protect` would protect nothing.
+
+    Raises: StudyError that lists all unknown ones.
+    """
+    named = [("protect", study.protect), ("trade", study.trade), ("selected_for", study.selected_for)]
+    faults = [
+        f"{key}: the pool has no slice `{name}`, expected one of its slices; {nearest(name, known)}"
+        for key, names in named
+        for name in names
+        if name not in known
+    ]
+    raise_faults(StudyError, where, faults)
 
 
 def _base(name: str, study_path: Path) -> str:

@@ -38,6 +38,11 @@ class Terms:
     selected_for: frozenset[str] = frozenset()
     noise: Mapping[str, NoisePrior] = field(default_factory=dict)
     num_budgets: int = 1
+    """Token budgets of the tier's model with finished runs."""
+    num_seeds: int = 1
+    """Seeds that the study asks for at this tier."""
+    unstable: frozenset[tuple[str, int]] = frozenset()
+    """Arm and seed of runs at this tier that skipped more than 0.1 % of their steps."""
     multi_factor: bool = False
 
 
@@ -76,6 +81,12 @@ def assess(scores: TierScores, names: ArmNames, supply: Mapping[str, Supply], te
     volume = compare_arms(scores, names.random, BASELINE, rules) if names.random else None
     protect = _protected(total, terms)
     reasons = _reasons(scores.tier, total, quality, terms)
+    reasons += _run_faults(names, total, quality, terms) + _control_faults(names, supply)
+    reasons += [
+        Reason(rule=13, text=f"slice {item.slice}, which must hold, is not in the panel")
+        for item in protect
+        if item.state == "missing"
+    ]
     notes = _notes(names, supply, total, terms)
     matched_epochs = not epochs_flag(supply[names.arm], supply[BASELINE])
     verdict = "insufficient" if reasons else _decide(total, quality, protect, matched_epochs=matched_epochs)
@@ -113,6 +124,31 @@ def _reasons(tier: str, total: Comparison, quality: Comparison | None, terms: Te
     if terms.kind == "filter" and quality is None:
         reasons.append(Reason(rule=3, text="no random-matched control: quality and reweighting cannot be told apart"))
     return reasons
+
+
+def _run_faults(names: ArmNames, total: Comparison, quality: Comparison | None, terms: Terms) -> list[Reason]:
+    """Return what is wrong with the runs themselves: seeds that never finished, trainings that were not stable."""
+    reasons = []
+    shared = set(total.seeds) & set(quality.seeds if quality else total.seeds)
+    if len(shared) < terms.num_seeds:
+        text = f"{len(shared)} of {terms.num_seeds} seeds finished in all arms: the rest may have failed by the arm"
+        reasons.append(Reason(rule=10, text=text))
+    compared = [name for name in (names.arm, BASELINE, names.matched) if name]
+    unstable = [f"{arm} seed {seed}" for arm, seed in sorted(terms.unstable) if arm in compared]
+    if unstable:
+        text = f"skipped more than 0.1% of their steps: {', '.join(unstable)}; their noise is not the tier's"
+        reasons.append(Reason(rule=9, text=text))
+    return reasons
+
+
+def _control_faults(names: ArmNames, supply: Mapping[str, Supply]) -> list[Reason]:
+    """Return why `random-matched` is no control of the arm: it holds far more or less text."""
+    matched = supply.get(names.matched) if names.matched else None
+    own = supply[names.arm]
+    if matched is None or not epochs_flag(own, matched):
+        return []
+    text = f"{names.matched} has {matched.unique_tokens:,} unique tokens, {names.arm} {own.unique_tokens:,}: no control"
+    return [Reason(rule=3, text=text)]
 
 
 def _notes(names: ArmNames, supply: Mapping[str, Supply], total: Comparison, terms: Terms) -> list[Reason]:

@@ -136,7 +136,7 @@ CONTAMINATION: Json = {
 }
 
 
-def write_corpus(store: Store, arm: str, num_tokens: int) -> Artifact:
+def write_corpus(store: Store, arm: str, num_tokens: int, selected_for: tuple[str, ...] = ()) -> Artifact:
     """Write a corpus artifact with a funnel and no text."""
     fingerprint = digest_json({"corpus": arm})
     with store.building("corpus", fingerprint) as out:
@@ -146,13 +146,22 @@ def write_corpus(store: Store, arm: str, num_tokens: int) -> Artifact:
             "num_docs": 700,
             "num_bytes": num_tokens * 4,
             "num_tokens": num_tokens,
-            "selected_for": [],
+            "selected_for": list(selected_for),
         }
         return out.finish({"inputs": {}, "params": {}, "summary": summary})
 
 
-def write_run_artifact(store: Store, run: ScoredRun, *, unique_tokens: int, bpb_factor: float = 1.0) -> Artifact:
+def write_tokens(store: Store, arm: str) -> Artifact:
+    """Write a tokens artifact without tokens, made from the arm's corpus."""
+    with store.building("tokens", digest_json({"tokens": arm})) as out:
+        return out.finish({"inputs": {"corpus": digest_json({"corpus": arm})}, "params": {}, "summary": {}})
+
+
+def write_run_artifact(
+    store: Store, run: ScoredRun, *, unique_tokens: int, bpb_factor: float = 1.0, stable: bool = True
+) -> Artifact:
     """Write a run artifact as training does; `bpb_factor` falsifies its aggregates."""
+    tokens = write_tokens(store, run.arm)
     fingerprint = digest_json({"run": run.arm, "tier": run.tier, "seed": run.seed})
     bpb = {name: float(one.bpb[0]) * bpb_factor for name, one in gather([run]).slices.items()}
     with store.building("run", fingerprint) as out:
@@ -174,8 +183,10 @@ def write_run_artifact(store: Store, run: ScoredRun, *, unique_tokens: int, bpb_
             "tokenizer": run.tokenizer,
             "context": run.context,
             "panel_digest": run.panel,
+            "stable": stable,
         }
-        return out.finish({"inputs": {"panel": run.panel}, "params": {}, "summary": summary})
+        inputs: dict[str, Json] = {"panel": run.panel, "tokens": tokens.fingerprint}
+        return out.finish({"inputs": inputs, "params": {}, "summary": summary})
 
 
 @pytest.fixture
@@ -189,6 +200,8 @@ def make_result(store: Store) -> Callable[..., StudyResult]:
         tier: str = "pico",
         seeds: int = 2,
         failed: tuple[str, ...] = (),
+        unstable: tuple[tuple[str, int], ...] = (),
+        selected_for: tuple[str, ...] = (),
         **changes: Any,
     ) -> StudyResult:
         value = {
@@ -204,10 +217,12 @@ def make_result(store: Store) -> Callable[..., StudyResult]:
         built, trained = [], []
         for arm in resolve_arms(study, "s.yaml"):
             tokens = 2_000_000 if arm.role == "baseline" else 1_400_000
-            built.append(BuiltArm(arm=arm, corpus=write_corpus(store, arm.name, tokens)))
+            drawn_on = selected_for if arm.name == "mine" else ()
+            built.append(BuiltArm(arm=arm, corpus=write_corpus(store, arm.name, tokens, drawn_on)))
             for seed in range(1, seeds + 1 if arm.name not in failed else 1):
                 run = scored_run(arm.name, seed, level, slices, tier=tier)
-                artifact = write_run_artifact(store, run, unique_tokens=tokens)
+                stable = (arm.name, seed) not in unstable
+                artifact = write_run_artifact(store, run, unique_tokens=tokens, stable=stable)
                 trained.append(TrainedRun(arm=arm.name, tier=tier, seed=seed, artifact=artifact))
         findings = Findings(
             arms=built,

@@ -51,6 +51,22 @@ def test_two_runs_of_one_seed_are_compared_without_seed_noise(study_dir: Path, m
     assert found.headline.se_seeds is None
 
 
+def test_slices_that_a_corpus_was_fitted_to_leave_the_headline_of_two_runs(make_result: Any, store: Any) -> None:
+    result = make_result(level, SLICES, selected_for=("docs",))
+    runs = {(run.arm, run.seed): run.fingerprint[:8] for run in result.runs}
+    (found,) = comparisons(store, [runs["baseline", 1], runs["mine", 1]], arm=None, against=None)
+    assert found.headline_slices == ("code",)
+
+
+def test_two_runs_of_a_lost_corpus_are_not_compared_as_if_nothing_was_fitted(make_result: Any, store: Any) -> None:
+    result = make_result(level, SLICES)
+    runs = {(run.arm, run.seed): run.fingerprint[:8] for run in result.runs}
+    lost = next(arm.corpus for arm in result.arms if arm.name == "mine")
+    (store.path_of("corpus", lost) / "manifest.json").unlink()
+    with pytest.raises(RunError, match=r"its corpus .* is not in .*rule 2"):
+        comparisons(store, [runs["mine", 1], runs["baseline", 1]], arm=None, against=None)
+
+
 def test_runs_of_different_seeds_do_not_pair(study_dir: Path, make_result: Any, store: Any) -> None:
     runs = {(run.arm, run.seed): run.fingerprint[:8] for run in make_result(level, SLICES).runs}
     with pytest.raises(RunError, match="no seed in common"):

@@ -50,6 +50,17 @@ def test_a_missing_result_says_what_to_give(tmp_path: Path) -> None:
         read_result(tmp_path)
 
 
+def test_an_unstable_run_is_named_among_the_reasons(make_result: Any) -> None:
+    result = make_result(level, SLICES, unstable=(("mine", 2),))
+    assert [(run.arm, run.seed) for run in result.runs if not run.stable] == [("mine", 2)]
+    assert "mine seed 2" in " ".join(reason.text for reason in result.assessments[0].reasons)
+
+
+def test_a_second_budget_without_runs_does_not_count(make_result: Any) -> None:
+    result = make_result(level, SLICES, tier="micro-1x", tiers={"micro-1x": 2, "micro-2x": 2})
+    assert 16 in {reason.rule for reason in result.assessments[0].reasons}
+
+
 def test_bits_per_byte_in_the_result_are_recomputed_from_documents(make_result: Any, store: Any) -> None:
     result = make_result(level, SLICES)
     run = next(item for item in result.runs if item.arm == "mine" and item.seed == 2)

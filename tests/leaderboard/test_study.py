@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from curation.errors import StudyError
-from leaderboard.study import change_text, load_study, parse_study, with_known_tiers
+from leaderboard.study import change_text, load_study, parse_study, refuse_unknown_slices, with_known_tiers
 
 
 def plain(**changes: Any) -> dict[str, Any]:
@@ -93,6 +93,12 @@ def test_all_faults_of_form_come_at_once() -> None:
         parse_study(plain(tiers={"pico": 0}, hypothesys="x"), "s.yaml")
     assert "tiers.pico" in str(caught.value)
     assert "did you mean `hypothesis`" in str(caught.value)
+
+
+def test_slices_that_the_pool_lacks_are_refused_with_the_nearest() -> None:
+    study = parse_study(plain(protect=["cod"], trade={"web": 0.01}, selected_for=["docs"]), "s.yaml")
+    with pytest.raises(StudyError, match=r"(?s)2 faults.*no slice `cod`.*did you mean `code`.*no slice `web`"):
+        refuse_unknown_slices(study, ["code", "docs"], "s.yaml")
 
 
 def test_all_broken_rules_come_at_once() -> None:

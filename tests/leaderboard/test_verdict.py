@@ -101,9 +101,35 @@ def test_every_slice_that_got_worse_is_listed_worst_first(make_scores: Any, make
     assert result.regressions == ("code", "docs")
 
 
-def test_a_protected_slice_that_the_panel_lacks_is_said(make_scores: Any, make_supply: Any) -> None:
-    states = {item.slice: item.state for item in assessed(make_scores, make_supply, WIN, protect=("math",)).protect}
-    assert states["math"] == "missing"
+def test_a_protected_slice_that_the_panel_lacks_makes_a_win_insufficient(make_scores: Any, make_supply: Any) -> None:
+    result = assessed(make_scores, make_supply, WIN, protect=("math",))
+    assert {item.slice: item.state for item in result.protect}["math"] == "missing"
+    assert (result.verdict, [reason.rule for reason in result.reasons]) == ("insufficient", [13])
+
+
+@pytest.mark.parametrize(
+    ("options", "rule", "words"),
+    [
+        ({"num_seeds": 4}, 10, "3 of 4 seeds finished"),
+        ({"unstable": frozenset({("random-matched", 2)})}, 9, "random-matched seed 2"),
+    ],
+)
+def test_missing_and_unstable_runs_make_a_win_insufficient(
+    make_scores: Any, make_supply: Any, options: dict[str, Any], rule: int, words: str
+) -> None:
+    result = assessed(make_scores, make_supply, WIN, **options)
+    assert (result.verdict, [reason.rule for reason in result.reasons]) == ("insufficient", [rule])
+    assert words in result.reasons[0].text
+
+
+def test_an_unstable_run_of_an_arm_that_is_not_compared_changes_nothing(make_scores: Any, make_supply: Any) -> None:
+    assert assessed(make_scores, make_supply, WIN, unstable=frozenset({("other", 1)})).verdict == "better"
+
+
+def test_a_control_of_quite_another_size_is_no_control(make_scores: Any, make_supply: Any) -> None:
+    epochs = {"baseline": 1.0, "mine": 1.0, "random": 1.0, "random-matched": 0.7}
+    result = assessed(make_scores, make_supply, WIN, epochs=epochs)
+    assert (result.verdict, [reason.rule for reason in result.reasons]) == ("insufficient", [3])
 
 
 def supply(epochs: float) -> Supply:
