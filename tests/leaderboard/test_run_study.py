@@ -161,7 +161,19 @@ def start(study_path: Path, store: Path) -> subprocess.Popen[bytes]:
     """Start `curate study run` as a user does."""
     command = [sys.executable, "-c", "from curation.cli import main; main()", "study", "run", str(study_path), "-q"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CURATE_STORE": str(store)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+        preexec_fn=hear_ctrl_c,
+    )
+
+
+def hear_ctrl_c() -> None:
+    """Undo what a background shell does to its children: it makes them deaf to SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def result_of(store: Path) -> Any:
