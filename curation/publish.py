@@ -44,9 +44,10 @@ def publish(corpus: Artifact, recipe: Recipe, out: Path) -> None:
 
 
 def refuse_foreign(out: Path) -> None:
-    """Raise CurateError if `out` is a file or holds something that is not a corpus; cheap, so ask before a build."""
-    if out.exists() and not out.is_dir():
-        raise CurateError(f"{out}: is a file, expected a directory or a free name; choose another --out")
+    """Raise CurateError if `out` is or lies under a file, or is no corpus; cheap, so ask before a build."""
+    for place in (out, *out.absolute().parents):
+        if place.exists() and not place.is_dir():
+            raise CurateError(f"{place}: is a file, expected a directory or a free name; choose another --out")
     if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file():
         raise CurateError(f"{out}: exists and is not a corpus (no {MANIFEST}); choose another --out or remove it")
 

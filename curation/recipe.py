@@ -178,12 +178,14 @@ def _fault(model: type[BaseModel], item: Any) -> str:
         for part in item["loc"][:-1]:
             annotation = owner.model_fields[part].annotation if part in owner.model_fields else None
             owner = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else owner
+        if model is Recipe and place in STAGE_KINDS:
+            return f"{place}: a {place} is a stage; its settings are set as `stages.{place}.SETTING`"
         return f"{place}: unknown key; {nearest(str(item['loc'][-1]), owner.model_fields)}"
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "missing":
         return f"{place}: missing; it is required"
     shown = "" if item["type"] == "value_error" else f", got {item['input']!r}"
-    return f"{place or 'top level'}: {message}{shown}"
+    return f"{place}: {message}{shown}" if place else f"{message}{shown}"
 
 
 def read_mapping(path: Path, overrides: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -115,7 +115,9 @@ def _assign(target: Any, keys: list[str], value: Any, override: str) -> None:
         current["path"] = value
         return
     if not isinstance(target, dict):
-        raise RecipeError(f"--set {override}: `{last}` cannot be set inside {target!r}")
+        raise RecipeError(
+            f"--set {override}: `{last}` cannot be set inside {target!r}; set all of `{'.'.join(keys[:-1])}`"
+        )
     target[last] = value
 
 

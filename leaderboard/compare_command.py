@@ -47,6 +47,8 @@ def _study_path(store: Store, name: str) -> Path:
 
 def _of_study(store: Store, result: StudyResult, *, arm: str | None, against: str) -> list[Comparison]:
     known = [item.name for item in result.arms]
+    if against not in known and f"{arm}.{against}" in known:  # with several arms each has controls of its own
+        against = f"{arm}.{against}"
     for name in (arm, against):
         if name is not None and name not in known:
             raise RunError(f"study {result.name}: no arm `{name}`; {nearest(name, known)}")

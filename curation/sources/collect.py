@@ -125,8 +125,10 @@ def _check_rejected(collected: Collected, spec: PoolSpec) -> None:
     counts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(collected.rejected.items()))
     shown = "\n".join(f"  - {case}" for case in collected.cases)
     limit = f"at most {spec.max_bad_fraction:g} of all" if collected.num_docs else "at least one usable document"
+    fields = f"set `pool.text` to the text field (now `{spec.text}`), "
+    if collected.rejected["no-id"]:
+        fields = f"set `pool.id` to the id field (now `{spec.id}`) or leave it out to have ids computed, "
     raise ShardError(
-        f"{where}: {bad:,} of {records:,} records rejected ({counts}), expected {limit}; "
-        f"mend them, set `pool.text` to the text field (now `{spec.text}`), leave files out with `pool.exclude`, "
-        f"or raise `pool.max_bad_fraction`; first cases:\n{shown}"
+        f"{where}: {bad:,} of {records:,} records rejected ({counts}), expected {limit}; mend them, {fields}"
+        f"leave files out with `pool.exclude`, or raise `pool.max_bad_fraction`; first cases:\n{shown}"
     )

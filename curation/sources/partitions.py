@@ -54,7 +54,8 @@ def write_partitions(
 ) -> WrittenPool:
     """Write `part-*.parquet` and return the pool's summary.
 
-    Raises: ShardError for one id with two contents, or a cap that no document fits under.
+    Raises: ShardError for one id with two contents, a `pool.slice` that no record has, or a cap that no document fits
+    under.
     """
     cap = _choose(collected, spec)
     num_bytes = collected.num_bytes if cap is None else cap.num_bytes
@@ -69,6 +70,7 @@ def write_partitions(
         parts = list(pool.map(step, range(num_parts)))
     if spec.id is not None:
         _refuse_taken_numbers(parts, out)
+    _refuse_absent_slices(parts, spec)
     rejected = dict(sorted(collected.rejected.items()))
     num_docs = sum(docs for part in parts for docs, _ in part.slices.values())
     if num_docs < collected.num_docs:
@@ -81,6 +83,16 @@ def write_partitions(
         "logical_digest": hashlib.sha256(b"".join(part.digest for part in parts)).hexdigest(),
     }
     return WrittenPool(num_parts=num_parts, summary=summary)
+
+
+def _refuse_absent_slices(parts: list[_Part], spec: PoolSpec) -> None:
+    """Refuse a `pool.slice` that names no field: everything in one slice would pass for a choice."""
+    asked = spec.slice != PoolSpec.model_fields["slice"].default
+    if asked and {name for part in parts for name in part.slices} == {spec.default_slice}:
+        raise ShardError(
+            f"pool: no record has a slice under `{spec.slice}`, which `pool.slice` names; expected a field with the "
+            f"slice's name; mend `pool.slice`, or leave it out to have one slice `{spec.default_slice}`"
+        )
 
 
 def _choose(collected: Collected, spec: PoolSpec) -> _Cap | None:

@@ -69,8 +69,7 @@ class RecordReader:
         text = record.get(spec.text)
         fault = text_fault(text, spec.max_doc_bytes)
         if fault is not None or not isinstance(text, str):
-            hint = f"fields: {', '.join(sorted(map(str, record))[:8])}" if fault == "no-text" else ""
-            return Rejected(fault or "no-text", hint)
+            return Rejected(fault or "no-text", _text_hint(record, spec.text) if fault == "no-text" else "")
         own_id = None if spec.id is None else _scalar(record.get(spec.id))
         if spec.id is not None and not own_id:
             return Rejected("no-id", f"no `{spec.id}`")
@@ -104,6 +103,12 @@ class RecordReader:
         if family is not None:
             rest["family"] = family
         return _meta_json(rest) if rest else None
+
+
+def _text_hint(record: RawRecord, field: str) -> str:
+    if field in record:
+        return f"`{field}` holds {type(record[field]).__name__}, expected a string"
+    return f"fields: {', '.join(sorted(map(str, record))[:8])}"
 
 
 _BY_NAME = frozenset({"source", "url", "lang", "license", "date"})

@@ -205,6 +205,16 @@ def test_an_out_that_is_a_file_is_refused_before_anything_is_built(
     assert not list((tmp_path / "s").glob("*/manifest.json"))
 
 
+def test_an_out_below_a_file_is_refused_before_anything_is_built(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_jsonl(tmp_path / "pool.jsonl", records(60))
+    place = tmp_path / "pool.jsonl"
+    assert curate("build", "--pool", place, "--store", tmp_path / "s", "--out", place / "deep" / "out", "-q") == 2
+    assert f"{place}: is a file" in capsys.readouterr().err
+    assert not list((tmp_path / "s").glob("*/manifest.json"))
+
+
 def test_a_truncated_file_stops_the_build_and_names_the_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

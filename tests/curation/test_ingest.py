@@ -207,6 +207,31 @@ def test_records_without_the_named_id_are_rejected(tmp_path: Path) -> None:
     assert build(tmp_path / "s", file, id="id", max_bad_fraction=0.5).summary["rejected"] == {"no-id": 1}
 
 
+def test_a_text_that_is_no_string_is_named_with_its_type(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.jsonl", lines([{"text": "fine"}, {"text": None}]))
+    with pytest.raises(ShardError, match="`text` holds NoneType, expected a string"):
+        build(tmp_path / "s", file)
+
+
+def test_missing_ids_are_mended_by_the_id_setting_not_the_text_setting(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.jsonl", lines([{"text": "fine"}]))
+    with pytest.raises(ShardError, match="set `pool.id` to the id field") as error:
+        build(tmp_path / "s", file, id="uuid")
+    assert "pool.text" not in str(error.value)
+
+
+def test_a_slice_field_that_no_record_has_is_refused(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.jsonl", lines([{"text": "fine", "topic": "x"}]))
+    with pytest.raises(ShardError, match="no record has a slice under `tpic`"):
+        build(tmp_path / "s", file, slice="tpic")
+    assert not list((tmp_path / "s").glob("pool-*"))
+
+
+def test_a_slice_field_that_some_records_lack_gives_those_the_default(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.jsonl", lines([{"text": "fine", "topic": "x"}, {"text": "good"}]))
+    assert set(build(tmp_path / "s", file, slice="topic").summary["slices"]) == {"all", "x"}
+
+
 def test_a_cap_cuts_large_slices_to_one_ceiling_whatever_the_order(tmp_path: Path) -> None:
     records = [{"text": f"{i:09d}.", "slice": "small" if i % 5 == 0 else "large"} for i in range(1000)]
     pool = build(tmp_path / "s1", write(tmp_path / "a.jsonl", lines(records)), max_bytes=5000)

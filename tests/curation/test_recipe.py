@@ -55,3 +55,8 @@ def test_a_pool_of_files_needs_a_path() -> None:
 def test_two_recipes_at_once_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="choose one"):
         load_recipe(write(tmp_path, "name: x"), base="baseline")
+
+
+def test_a_filter_setting_at_the_top_names_the_place_where_it_belongs() -> None:
+    with pytest.raises(RecipeError, match=r"settings are set as `stages\.filter\.SETTING`"):
+        load_recipe(filter_name="random", overrides=("filter.keep=0.5",))

@@ -43,6 +43,13 @@ def test_an_unknown_arm_offers_the_nearest(study_dir: Path, store: Any) -> None:
         comparisons(store, [str(study_dir)], arm="random-match", against=None)
 
 
+def test_an_arm_among_several_is_compared_with_its_own_control(make_result: Any, store: Any) -> None:
+    vary = {"mine": {"filter": "quality_v1"}, "other": {"filter": "fineweb"}}
+    write_result(store.root / "study-two" / RESULT_FILE, make_result(level, SLICES, vary=vary))
+    (found,) = comparisons(store, ["study-two"], arm="mine", against="random-matched")
+    assert (found.arm, found.against) == ("mine", "mine.random-matched")
+
+
 def test_two_runs_of_one_seed_are_compared_without_seed_noise(study_dir: Path, make_result: Any, store: Any) -> None:
     runs = {(run.arm, run.seed): run.fingerprint[:8] for run in make_result(level, SLICES).runs}
     (found,) = comparisons(store, [runs["mine", 1], runs["baseline", 1]], arm=None, against=None)

@@ -29,7 +29,6 @@ def test_on_a_real_pool_every_arm_beats_a_unigram_on_every_slice(shared: Path, t
 
 def main_exit(*words: str) -> None:
     """Run one command in this process; any exit code but 0 fails."""
-    try:
+    with pytest.raises(SystemExit) as stop:
         main(words)
-    except SystemExit as stop:
-        assert not stop.code
+    assert not stop.value.code
