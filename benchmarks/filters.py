@@ -16,13 +16,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from curation.batches import text_array, text_view
+from curation.batches import text_array
 from curation.progress import SilentProgress
-from filters.rules import RULE_SETS, judge_rows
-from filters.signals import SIGNAL_SETS, compute_signals
+from filters.rules import find_rule_set, judge_rows
+from filters.signal_sets.text import TEXT
+from filters.signals import compute_signals
 
 SLICES = ("docs", "docstrings", "licences")
 MAX_CHARS = 20_000
@@ -47,10 +49,13 @@ def environment_prose(num_docs: int) -> list[str]:
 
 def ours(texts: Sequence[str]) -> dict[str, list[bool]]:
     """Return kept or not by rule set."""
-    view = text_view(text_array(list(texts)))
-    columns = compute_signals(SIGNAL_SETS["text"], view)
+    table = pa.table({"text": text_array(list(texts))})
+    columns = {f"text.{name}": values for name, values in compute_signals(TEXT, table).items()}
     judged = np.ones(len(texts), np.bool_)
-    return {name: judge_rows(RULE_SETS[name].rules, columns, judged).kept.tolist() for name in NAMES}
+    return {
+        name: judge_rows(find_rule_set(f"{name}/curate", "benchmark").rules, columns, judged).kept.tolist()
+        for name in NAMES
+    }
 
 
 def theirs() -> Callable[[Sequence[str]], dict[str, list[bool]]]:

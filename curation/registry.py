@@ -1,7 +1,7 @@
 """Registries: names that lead to components in any package, loaded on first use.
 
 A built-in entry is a string `module:object`, so that a lower package can name a higher one without importing it.
-Plugins add entries through the entry-point group `curate.<registry name>` or `register`.
+Plugins add entries through the entry-point group `curate.<registry name>s` or `register`.
 """
 
 from __future__ import annotations
@@ -61,4 +61,4 @@ class Registry(Generic[T]):
             raise PluginError(f"{self.name} at {target} does not load: {error}; reinstall its package") from error
 
     def _plugins(self) -> list[importlib.metadata.EntryPoint]:
-        return list(entry_points(group=f"curate.{self.name}"))
+        return list(entry_points(group=f"curate.{self.name}s"))

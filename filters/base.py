@@ -84,16 +84,18 @@ FILTERS: Registry[Any] = Registry(
         "word-count": "filters.word_count:WordCount",
     },
 )
-"""Filters by name; a value is a `Filter` or a document filter's class. Entry points: group `curate.filter`."""
+"""Filters by name; a value is a `Filter` or a document filter's class. Entry points: group `curate.filters`."""
 
 
 def find_filter(name: str, where: str) -> Filter:
-    """Return the filter called `name`, or the document filter that `module:Class` names.
+    """Return the filter called `name`: a registered one, a rule set `name/dialect[@version]` or `module:Class`.
 
     Raises: RecipeError for an unknown name (offering the nearest), PluginError for one that does not load.
     """
     from filters.document import as_filter
 
+    if "/" in name and ":" not in name:
+        return _rule_set_filter(name, where)
     if ":" in name:
         return as_filter(name, _plugin_class(name, where))
     if name not in FILTERS.names():
@@ -103,6 +105,14 @@ def find_filter(name: str, where: str) -> Filter:
         )
     found = FILTERS.get(name, where)
     return as_filter(name, found) if isinstance(found, type) else cast("Filter", found)
+
+
+def _rule_set_filter(name: str, where: str) -> Filter:
+    from filters.rule_filter import RuleFilter
+    from filters.rules import find_rule_set
+
+    found = find_rule_set(name, where)
+    return RuleFilter(name=f"{found.name}/{found.dialect}", summary=found.summary, rule_set_names=(name,))
 
 
 def _plugin_class(name: str, where: str) -> type[Any]:

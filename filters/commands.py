@@ -53,7 +53,7 @@ def _settings(item: Filter) -> list[dict[str, Json]]:
 
 
 def _rules(item: Filter) -> list[dict[str, Json]]:
-    from filters.quantile import ClassifierFilter
+    from filters.models.quantile import ClassifierFilter
     from filters.rule_filter import RuleFilter
 
     rules = item.rules if isinstance(item, ClassifierFilter) else item

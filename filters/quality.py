@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from filters.quantile import ClassifierFilter
+from filters.models.quantile import ClassifierFilter
 from filters.rule_filter import RuleFilter
 
 GOPHER_QUALITY_FILTER = RuleFilter(
-    name="gopher-quality", summary="Gopher's rules for natural English prose.", rule_set_names=("gopher-quality",)
+    name="gopher-quality",
+    summary="Gopher's rules for natural English prose.",
+    rule_set_names=("gopher-quality/curate",),
 )
 GOPHER_REPETITION_FILTER = RuleFilter(
     name="gopher-repetition",
     summary="Gopher's rules against repetition inside a document.",
-    rule_set_names=("gopher-repetition",),
+    rule_set_names=("gopher-repetition/curate",),
 )
-C4_PAGE_FILTER = RuleFilter(name="c4-page", summary="The rules of C4 that drop a page.", rule_set_names=("c4-page",))
+C4_PAGE_FILTER = RuleFilter(
+    name="c4-page",
+    summary="The rules of C4 that drop a page.",
+    rule_set_names=("c4-page/curate",),
+)
 FINEWEB_FILTER = RuleFilter(
-    name="fineweb", summary="FineWeb's rules against lists, menus and tables.", rule_set_names=("fineweb",)
+    name="fineweb",
+    summary="FineWeb's rules against lists, menus and tables.",
+    rule_set_names=("fineweb/curate",),
 )
-QUALITY_V1 = RuleFilter(name="quality_v1", summary="Gopher quality.", rule_set_names=("gopher-quality",))
+QUALITY_V1 = RuleFilter(name="quality_v1", summary="Gopher quality.", rule_set_names=("gopher-quality/curate",))
 QUALITY_V2 = RuleFilter(
     name="quality_v2",
     summary="Gopher quality, Gopher repetition, C4 page rules and FineWeb.",
-    rule_set_names=("gopher-quality", "gopher-repetition", "c4-page", "fineweb"),
+    rule_set_names=("gopher-quality/curate", "gopher-repetition/curate", "c4-page/curate", "fineweb/curate"),
 )
 FASTTEXT_QUALITY_FILTER = ClassifierFilter(
     name="fasttext-quality",

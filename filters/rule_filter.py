@@ -1,8 +1,8 @@
-"""Rule filters: one or more rule sets over a signal sidecar, judged in one pass; they never look at who is alive."""
+"""Rule filters: one or more rule sets over their signal sidecars, judged in one pass, whoever is alive."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,10 +13,11 @@ from curation.files import Json
 from curation.nodes import Node, NodeRun
 from curation.sidecars import map_parts, write_verdict
 from curation.stages import StageInputs
-from filters.base import FilterSettings, PartCount, count_part, verdict_summary
+from curation.store import Artifact
+from filters.base import FilterSettings, Kinds, PartCount, count_part, verdict_summary
 from filters.judged import slice_codes
-from filters.rules import RULE_SETS, Rule, RuleSet, judge_rows, with_bounds
-from filters.signals import read_signals, signals_node
+from filters.rules import Rule, RuleSet, check_signals, find_rule_set, judge_rows, with_bounds
+from filters.signals import Columns, read_signals, signal_set, signals_node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ class RuleFilter:
     @property
     def rule_sets(self) -> tuple[RuleSet, ...]:
         """Its rule sets, in the order in which the first failing rule is sought."""
-        return tuple(RULE_SETS[name] for name in self.rule_set_names)
+        return tuple(find_rule_set(name, f"filter `{self.name}`") for name in self.rule_set_names)
 
     @property
     def version(self) -> str:
@@ -43,18 +44,19 @@ class RuleFilter:
         return rule_settings(self.rule_set_names)
 
     def node(self, settings: Any, inputs: StageInputs, where: str) -> Node:
-        """Return the verdict node; it depends on the text, the bounds and the slices judged, nothing else."""
+        """Return the verdict node; it depends on the documents, the bounds and the slices judged, nothing else."""
         rules = self.bounded(settings)
+        check_signals(rules, where)
         scope = settings.scope(inputs)
+        set_names = sorted({rule.signal_set for rule in rules})
 
         def run(context: NodeRun) -> Mapping[str, Json]:
-            pool, signals = context.inputs["pool"], context.inputs["signals"]
-            columns = sorted({rule.signal for rule in rules})
+            pool = context.inputs["pool"]
 
             def judge(part: int) -> PartCount:
                 slices = slice_codes(pool, part)
                 judged = slices.rows_where(scope)
-                verdict = judge_rows(rules, read_signals(signals, part, columns), judged)
+                verdict = judge_rows(rules, rule_columns(rules, context.inputs, part), judged)
                 write_verdict(context.out, part, verdict)
                 return count_part(verdict, judged, slices, len(rules))
 
@@ -70,7 +72,10 @@ class RuleFilter:
                 "bounds": {rule.setting: rule.value for rule in rules},
                 **scope.as_params(),
             },
-            inputs={"pool": inputs.pool, "signals": signals_node(inputs.pool, "text")},
+            inputs={
+                "pool": inputs.pool,
+                **{f"signals-{name}": signals_node(inputs.pool, signal_set(name)) for name in set_names},
+            },
             run=run,
             label=f"filter {self.name}",
         )
@@ -85,12 +90,29 @@ class RuleFilter:
         return tuple(rule for rules in self.rule_sets for rule in rules.rules)
 
 
+def rule_columns(rules: Sequence[Rule], inputs: Mapping[str, Artifact], part: int) -> Columns:
+    """Return the columns of one part that `rules` need, from the inputs `signals-SET`."""
+    wanted: dict[str, set[str]] = {}
+    for rule in rules:
+        wanted.setdefault(rule.signal_set, set()).add(rule.signal)
+    return {
+        f"{name}.{signal}": values
+        for name, signals in sorted(wanted.items())
+        for signal, values in read_signals(inputs[f"signals-{name}"], part, sorted(signals)).items()
+    }
+
+
 @cache
 def rule_settings(rule_set_names: tuple[str, ...]) -> type[FilterSettings]:
     """Return the settings model of rule sets: each bound under its setting's name, with the published default."""
+    sets = [find_rule_set(name, "rule settings") for name in rule_set_names]
+    names = [rule.setting for rules in sets for rule in rules.rules]
+    assert len(set(names)) == len(names), f"two bounds of {', '.join(rule_set_names)} share a setting"
     fields: dict[str, Any] = {
         rule.setting: (float, Field(default=rule.value, ge=0, allow_inf_nan=False))
-        for name in rule_set_names
-        for rule in RULE_SETS[name].rules
+        for rules in sets
+        for rule in rules.rules
     }
+    kinds = tuple(sorted({kind for rules in sets for kind in rules.applies_to}))
+    fields["applies_to"] = (Kinds, kinds)
     return create_model("RuleSettings", __base__=FilterSettings, **fields)

@@ -1,4 +1,4 @@
-"""Rule sets: named, versioned tables of bounds over signals.
+"""Rules and rule sets: named, versioned tables of bounds over signals, and the verdicts they give.
 
 A rule bounds one signal; `min` and `max` are inclusive, so a value on the bound passes. The setting that overrides a
 bound is called after it: `min_words` bounds `num_words` from below. A verdict is the first failing rule in table
@@ -7,19 +7,20 @@ order plus the bit mask of all failing rules. A missing or NaN signal is an erro
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 
-from curation.errors import PluginError
+from curation.errors import PluginError, RecipeError, nearest
+from curation.registry import Registry
 from curation.sidecars import MAX_REASONS, VerdictPart
-from filters.signals import Columns
-
-GOPHER = "Gopher, arXiv:2112.11446, appendix A1.1"
-C4 = "C4, arXiv:1910.10683, section 2.2; TensorFlow Datasets `c4_utils.py`"
-FINEWEB = "FineWeb, arXiv:2406.17557, section 3.6; datatrove `fineweb_quality_filter.py`"
+from curation.slices import SliceKind
+from filters.judged import PROSE
+from filters.signals import Columns, compute_signals, signal_set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +31,17 @@ class Rule:
     signal: str
     bound: Literal["min", "max"]
     value: float
+    signal_set: str = "text"
 
     @property
     def setting(self) -> str:
         """Name of the setting that overrides the bound."""
         return f"{self.bound}_{self.signal.removeprefix('num_')}"
+
+    @property
+    def column(self) -> str:
+        """`set.signal`: where the value stands among the columns of several signal sets."""
+        return f"{self.signal_set}.{self.signal}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +54,8 @@ class RuleSet:
     source: str
     summary: str
     rules: tuple[Rule, ...]
-    signal_set: str = "text"
+    applies_to: tuple[SliceKind, ...] = PROSE
+    """Kinds of slices that its rules were made for."""
 
     @property
     def full_name(self) -> str:
@@ -55,109 +63,74 @@ class RuleSet:
         return f"{self.name}/{self.dialect}@{self.version}"
 
 
-def _low(reason: str, signal: str, value: float) -> Rule:
-    return Rule(reason=reason, signal=signal, bound="min", value=value)
-
-
-def _high(reason: str, signal: str, value: float) -> Rule:
-    return Rule(reason=reason, signal=signal, bound="max", value=value)
-
-
-GOPHER_QUALITY = RuleSet(
-    name="gopher-quality",
-    dialect="curate",
-    version=1,
-    source=GOPHER,
-    summary="Length, word shape, symbols, bullets and stop words of natural English prose.",
-    rules=(
-        _low("too-few-words", "num_words", 50),
-        _high("too-many-words", "num_words", 100_000),
-        _low("words-too-short", "mean_word_chars", 3),
-        _high("words-too-long", "mean_word_chars", 10),
-        _high("too-many-hashes", "hash_word_ratio", 0.1),
-        _high("too-many-ellipses", "ellipsis_word_ratio", 0.1),
-        _high("too-many-bullet-lines", "bullet_line_fraction", 0.9),
-        _high("too-many-ellipsis-lines", "ellipsis_line_fraction", 0.3),
-        _low("too-few-alphabetic-words", "alphabetic_word_fraction", 0.8),
-        _low("too-few-stop-words", "num_stop_words", 2),
-    ),
+RULE_SETS: Registry[RuleSet] = Registry(
+    "rule-set",
+    {
+        "gopher-quality/curate": "filters.rule_sets.curate:GOPHER_QUALITY",
+        "gopher-repetition/curate": "filters.rule_sets.curate:GOPHER_REPETITION",
+        "c4-page/curate": "filters.rule_sets.curate:C4_PAGE",
+        "fineweb/curate": "filters.rule_sets.curate:FINEWEB_QUALITY",
+    },
 )
+"""Rule sets by `name/dialect`."""
 
-GOPHER_REPETITION = RuleSet(
-    name="gopher-repetition",
-    dialect="curate",
-    version=1,
-    source=f"{GOPHER}, table A1",
-    summary="Repeated lines, paragraphs and word n-grams inside one document.",
-    rules=(
-        _high("too-many-duplicate-lines", "duplicate_line_fraction", 0.30),
-        _high("too-many-duplicate-paragraphs", "duplicate_paragraph_fraction", 0.30),
-        _high("too-much-text-in-duplicate-lines", "duplicate_line_char_fraction", 0.20),
-        _high("too-much-text-in-duplicate-paragraphs", "duplicate_paragraph_char_fraction", 0.20),
-        *(
-            _high(f"top-{n}-gram-too-frequent", f"top_{n}_gram_char_fraction", bound)
-            for n, bound in ((2, 0.20), (3, 0.18), (4, 0.16))
-        ),
-        *(
-            _high(f"too-many-duplicate-{n}-grams", f"duplicate_{n}_gram_char_fraction", bound)
-            for n, bound in ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10))
-        ),
-    ),
-)
 
-C4_PAGE = RuleSet(
-    name="c4-page",
-    dialect="curate",
-    version=1,
-    source=C4,
-    summary="The rules of C4 that drop a page; its line rules rewrite text and are not among them.",
-    rules=(
-        _high("lorem-ipsum", "num_lorem_ipsum", 0),
-        _high("curly-bracket", "num_curly_brackets", 0),
-        _low("too-few-sentences", "num_sentences", 3),
-    ),
-)
+def find_rule_set(name: str, where: str) -> RuleSet:
+    """Return the rule set `name/dialect` or `name/dialect@version`.
 
-FINEWEB_QUALITY = RuleSet(
-    name="fineweb",
-    dialect="curate",
-    version=1,
-    source=FINEWEB,
-    summary="Lists, menus and tables: lines without end marks, short lines, repeated lines, many newlines.",
-    rules=(
-        _low("too-few-terminal-lines", "terminal_line_fraction", 0.12),
-        _high("too-many-short-lines", "short_line_fraction", 0.67),
-        _high("text-in-repeated-lines", "repeated_line_char_fraction", 0.01),
-        _high("too-many-newlines", "newline_word_ratio", 0.3),
-    ),
-)
+    Raises: RecipeError for an unknown name or a version that is not the installed one.
+    """
+    plain, _, version = name.partition("@")
+    if plain not in RULE_SETS.names():
+        raise RecipeError(f"{where}: unknown rule set `{name}`; {nearest(plain, RULE_SETS.names())}")
+    found = RULE_SETS.get(plain, where)
+    if version and version != str(found.version):
+        raise RecipeError(
+            f"{where}: rule set `{name}`: this installation has version {found.version} ({found.full_name}); "
+            "leave the version out or install the release that has it"
+        )
+    return found
 
-RULE_SETS: Mapping[str, RuleSet] = {
-    rules.name: rules for rules in (GOPHER_QUALITY, GOPHER_REPETITION, C4_PAGE, FINEWEB_QUALITY)
-}
+
+def at_least(reason: str, signal: str, value: float, signal_set: str = "text") -> Rule:
+    """Return the rule that drops values below `value`."""
+    return Rule(reason=reason, signal=signal, bound="min", value=value, signal_set=signal_set)
+
+
+def at_most(reason: str, signal: str, value: float, signal_set: str = "text") -> Rule:
+    """Return the rule that drops values above `value`."""
+    return Rule(reason=reason, signal=signal, bound="max", value=value, signal_set=signal_set)
 
 
 def with_bounds(rules: Sequence[Rule], bounds: Mapping[str, float]) -> tuple[Rule, ...]:
     """Return `rules` with the bounds named by their settings replaced."""
-    return tuple(
-        Rule(reason=rule.reason, signal=rule.signal, bound=rule.bound, value=bounds.get(rule.setting, rule.value))
-        for rule in rules
-    )
+    return tuple(dataclasses.replace(rule, value=bounds.get(rule.setting, rule.value)) for rule in rules)
+
+
+def check_signals(rules: Sequence[Rule], where: str) -> None:
+    """Raise PluginError if a rule names a signal or a set that does not exist: before any work, not after it."""
+    for rule in rules:
+        names = [signal.name for signal in signal_set(rule.signal_set).signals]
+        if rule.signal not in names:
+            raise PluginError(
+                f"{where}: rule `{rule.reason}`: no signal `{rule.signal}` in the set `{rule.signal_set}`; "
+                f"{nearest(rule.signal, names)}"
+            )
 
 
 def judge_rows(rules: Sequence[Rule], columns: Columns, judged: np.ndarray) -> VerdictPart:
     """Return verdicts by `rules` on the rows where `judged` is true; the other rows pass.
 
-    Raises: PluginError if a signal is missing or NaN on a judged row.
+    `columns` are keyed by `Rule.column`. Raises: PluginError if a signal is missing or NaN on a judged row.
     """
     assert len(rules) <= MAX_REASONS
     verdict = VerdictPart.keep_all(len(judged))
     for code, rule in enumerate(rules):
-        if rule.signal not in columns:
-            raise PluginError(f"rule `{rule.reason}`: no signal `{rule.signal}` among {', '.join(columns)}")
-        values = columns[rule.signal].astype(np.float64)
+        if rule.column not in columns:
+            raise PluginError(f"rule `{rule.reason}`: no signal `{rule.column}` among {', '.join(columns)}")
+        values = columns[rule.column].astype(np.float64)
         if np.isnan(values[judged]).any():
-            raise PluginError(f"rule `{rule.reason}`: signal `{rule.signal}` is NaN for a judged document")
+            raise PluginError(f"rule `{rule.reason}`: signal `{rule.column}` is NaN for a judged document")
         failing = judged & ((values < rule.value) if rule.bound == "min" else (values > rule.value))
         first = failing & verdict.kept
         verdict.reason[first] = code
@@ -165,3 +138,13 @@ def judge_rows(rules: Sequence[Rule], columns: Columns, judged: np.ndarray) -> V
         verdict.failed[failing] |= np.uint64(1 << code)
         verdict.kept[failing] = False
     return verdict
+
+
+def compute_columns(rules: Sequence[Rule], table: pa.Table) -> Columns:
+    """Return every signal that `rules` need for the documents of `table`, keyed by `Rule.column`; nothing is stored."""
+    names = sorted({rule.signal_set for rule in rules})
+    return {
+        f"{name}.{signal}": values
+        for name in names
+        for signal, values in compute_signals(signal_set(name), table).items()
+    }

@@ -14,9 +14,9 @@ from curation.errors import RecipeError
 from curation.files import sha256_file
 from curation.randomness import generator
 from curation.sidecars import ROLE_PANEL, ROLE_REFERENCE, ROLE_TRAIN, read_column
-from filters.classifier import one_line, train_model
-from filters.quantile import decide_threshold, score_units
-from filters.training_set import ClassifierSettings, Example, TrainingSet, num_epochs
+from filters.models.classifier import one_line, train_model
+from filters.models.quantile import decide_threshold, score_units
+from filters.models.training_set import ClassifierSettings, Example, TrainingSet, num_epochs
 
 GOOD = [f"good{i}" for i in range(40)]
 BAD = [f"bad{i}" for i in range(40)]

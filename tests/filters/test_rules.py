@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from curation.batches import text_array, text_view
-from curation.errors import PluginError
+from curation.batches import text_array
+from curation.errors import PluginError, RecipeError
 from curation.sidecars import VerdictPart
-from filters.rules import RULE_SETS, Rule, judge_rows, with_bounds
-from filters.signals import SIGNAL_SETS, compute_signals
+from filters.rule_sets import curate
+from filters.rules import Rule, RuleSet, check_signals, compute_columns, find_rule_set, judge_rows, with_bounds
 
 LINE = "The {} of that town have come to be with us and the sea.\n"
 PLACES = ("harbour", "market", "bridge", "castle", "garden", "library", "station", "theatre", "museum", "river")
@@ -48,11 +49,15 @@ DROPS = {
     "text-in-repeated-lines": PROSE + LINE.format("harbour"),
     "too-many-newlines": "one\ntwo\nthree\n",
 }
+RULE_SETS: dict[str, RuleSet] = {
+    rules.name: rules
+    for rules in (curate.GOPHER_QUALITY, curate.GOPHER_REPETITION, curate.C4_PAGE, curate.FINEWEB_QUALITY)
+}
 RULES = {rule.reason: rule for rules in RULE_SETS.values() for rule in rules.rules}
 
 
 def judge(text: str, rules: tuple[Rule, ...]) -> VerdictPart:
-    columns = compute_signals(SIGNAL_SETS["text"], text_view(text_array([text])))
+    columns = compute_columns(rules, pa.table({"text": text_array([text])}))
     return judge_rows(rules, columns, np.ones(1, np.bool_))
 
 
@@ -98,20 +103,20 @@ def test_the_first_failing_rule_is_named_with_its_value_and_all_failures_are_in_
 
 
 def test_a_row_that_is_not_judged_passes_with_nothing_recorded() -> None:
-    columns = compute_signals(SIGNAL_SETS["text"], text_view(text_array(["", ""])))
+    columns = compute_columns((RULES["too-few-words"],), pa.table({"text": text_array(["", ""])}))
     verdict = judge_rows((RULES["too-few-words"],), columns, np.array([True, False]))
     assert verdict.kept.tolist() == [False, True]
     assert verdict.failed.tolist() == [1, 0]
 
 
 def test_a_missing_signal_is_an_error() -> None:
-    with pytest.raises(PluginError, match="no signal `num_words`"):
-        judge_rows((RULES["too-few-words"],), {"num_chars": np.zeros(1)}, np.ones(1, np.bool_))
+    with pytest.raises(PluginError, match="no signal `text.num_words`"):
+        judge_rows((RULES["too-few-words"],), {"text.num_chars": np.zeros(1)}, np.ones(1, np.bool_))
 
 
 def test_a_signal_that_is_nan_is_an_error() -> None:
     with pytest.raises(PluginError, match="is NaN"):
-        judge_rows((RULES["too-few-words"],), {"num_words": np.array([np.nan])}, np.ones(1, np.bool_))
+        judge_rows((RULES["too-few-words"],), {"text.num_words": np.array([np.nan])}, np.ones(1, np.bool_))
 
 
 def test_a_setting_moves_the_bound_it_is_named_after() -> None:
@@ -122,3 +127,21 @@ def test_a_setting_moves_the_bound_it_is_named_after() -> None:
 def test_no_two_rules_share_a_reason_or_a_setting() -> None:
     rules = [rule for rules in RULE_SETS.values() for rule in rules.rules]
     assert len({rule.reason for rule in rules}) == len({rule.setting for rule in rules}) == len(rules)
+
+
+def test_a_rule_set_is_found_by_name_dialect_and_version() -> None:
+    assert find_rule_set("gopher-quality/curate@1", "here") is curate.GOPHER_QUALITY
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("gopher-quality/curat", "did you mean `gopher-quality/curate`"), ("gopher-quality/curate@9", "has version 1")],
+)
+def test_an_unknown_rule_set_or_version_is_an_error(name: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        find_rule_set(name, "here")
+
+
+def test_a_rule_that_names_a_missing_signal_is_refused_before_any_work() -> None:
+    with pytest.raises(PluginError, match=r"no signal `num_word` in the set `text`; did you mean `num_words`"):
+        check_signals((Rule(reason="x", signal="num_word", bound="min", value=1),), "here")

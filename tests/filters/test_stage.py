@@ -14,6 +14,7 @@ from curation.errors import PluginError, RecipeError
 from curation.recipe import StageSpec
 from curation.sidecars import ROLE_PANEL, ROLE_TRAIN
 from filters.base import FILTERS, find_filter
+from filters.signal_sets.text import TEXT
 from filters.signals import read_signals, signal_set, signals_node
 from filters.stage import filter_node
 
@@ -90,14 +91,14 @@ def test_filters_with_other_bounds_share_one_signal_sidecar(make_world: Callable
 
 def test_counts_are_integers_and_shares_are_floats_in_the_sidecar(make_world: Callable[..., Any]) -> None:
     world = make_world([doc("a", "one two")], num_parts=1)
-    artifact = world.planner.materialise(signals_node(world.inputs.pool, "text"))
+    artifact = world.planner.materialise(signals_node(world.inputs.pool, TEXT))
     columns = read_signals(artifact, 0, ["num_words", "mean_word_chars"])
     assert (columns["num_words"].dtype, columns["mean_word_chars"].dtype) == (np.int64, np.float64)
 
 
 def test_a_signal_that_the_sidecar_lacks_is_an_error_with_the_nearest(make_world: Callable[..., Any]) -> None:
     world = make_world([doc("a", "one two")], num_parts=1)
-    artifact = world.planner.materialise(signals_node(world.inputs.pool, "text"))
+    artifact = world.planner.materialise(signals_node(world.inputs.pool, TEXT))
     with pytest.raises(PluginError, match=r"no signal `num_word`.*did you mean `num_words`"):
         read_signals(artifact, 0, ["num_word"])
 

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from curation.batches import TextView, text_array, text_view
-from filters.signals import SIGNAL_SETS, compute_signals
+from curation.batches import text_array
+from filters.signal_sets.text import TEXT
+from filters.signals import compute_signals
 
 STOP_WORDS = {"the", "be", "to", "of", "and", "that", "have", "with"}
 SPACES = "".join(chr(code) for code in range(0x110000) if chr(code).isspace())
@@ -106,12 +108,12 @@ def twin(text: str) -> dict[str, float]:
 
 
 def kernel(texts: Sequence[str]) -> list[dict[str, float]]:
-    return rows(text_view(text_array(list(texts))))
+    return rows(text_array(list(texts)))
 
 
-def rows(view: TextView) -> list[dict[str, float]]:
-    columns = compute_signals(SIGNAL_SETS["text"], view)
-    return [{name: column[i].item() for name, column in columns.items()} for i in range(len(view))]
+def rows(texts: pa.Array) -> list[dict[str, float]]:
+    columns = compute_signals(TEXT, pa.table({"text": texts}))
+    return [{name: column[i].item() for name, column in columns.items()} for i in range(len(texts))]
 
 
 PIECES = st.sampled_from(
@@ -135,18 +137,18 @@ def test_awkward_text_has_the_statistics_of_the_twin(awkward_text: str) -> None:
 
 def test_a_slice_of_a_column_is_read_at_its_own_offsets() -> None:
     column = text_array(["skipped words here", "one two.", "three"]).slice(1, 2)
-    assert rows(text_view(column)) == [pytest.approx(twin("one two.")), pytest.approx(twin("three"))]
+    assert rows(column) == [pytest.approx(twin("one two.")), pytest.approx(twin("three"))]
 
 
 def test_every_space_of_python_separates_words_and_nothing_else_does() -> None:
     everything = [chr(code) for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000]
-    columns = compute_signals(SIGNAL_SETS["text"], text_view(text_array([f"a{char}b" for char in everything])))
+    columns = compute_signals(TEXT, pa.table({"text": text_array([f"a{char}b" for char in everything])}))
     assert {everything[i] for i in np.flatnonzero(columns["num_words"] == 2)} == set(SPACES)
 
 
 def test_every_code_point_is_a_letter_exactly_where_the_definition_says() -> None:
     everything = [chr(c) for c in range(1, 0x110000) if not 0xD800 <= c < 0xE000 and not chr(c).isspace()]
-    columns = compute_signals(SIGNAL_SETS["text"], text_view(text_array(everything)))
+    columns = compute_signals(TEXT, pa.table({"text": text_array(everything)}))
     assert (columns["alphabetic_word_fraction"] == 1.0).tolist() == [letter(char) for char in everything]
 
 

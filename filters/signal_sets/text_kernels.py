@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from curation.compiled import kernel
-from filters.repetition_kernels import repetition_statistics, table_mask
-from filters.words_kernels import (
+from filters.signal_sets.repetition_kernels import repetition_statistics, table_mask
+from filters.signal_sets.words_kernels import (
     BEGIN,
     BYTES,
     CHAR_BEGIN,

@@ -22,11 +22,11 @@ from curation.nodes import Node, NodeRun
 from curation.sidecars import VerdictPart, alive, map_parts, read_column, read_verdict, write_verdict
 from curation.stages import StageInputs
 from filters.base import FilterSettings, PartCount, count_part, verdict_summary
-from filters.classifier import VERSION as CLASSIFIER_VERSION
-from filters.classifier import classifier_node, scores_node
 from filters.judged import Scope, slice_codes
+from filters.models.classifier import VERSION as CLASSIFIER_VERSION
+from filters.models.classifier import classifier_node, scores_node
+from filters.models.training_set import ClassifierSettings
 from filters.rule_filter import RuleFilter, rule_settings
-from filters.training_set import ClassifierSettings
 
 REASON = "low-quality-score"
 UNITS = 1_000_000

@@ -31,7 +31,7 @@ from curation.nodes import Node, NodeRun
 from curation.sidecars import map_parts
 from curation.store import Artifact
 from filters.judged import Scope, encode_slices
-from filters.training_set import ClassifierSettings, TrainingSet, collect_training_set, num_bytes, num_epochs
+from filters.models.training_set import ClassifierSettings, TrainingSet, collect_training_set, num_bytes, num_epochs
 
 VERSION = "fasttext-quality@1"
 MODEL_FILE = "model.bin"
@@ -137,7 +137,7 @@ def train_model(chosen: TrainingSet, settings: ClassifierSettings, folder: Path)
 
 
 def _train_apart(arguments: Mapping[str, str | int | float], out: Path) -> None:
-    """Run `filters/fasttext_worker.py`, which says why a process of its own, with memory that starts as zeros."""
+    """Run `fasttext_worker.py`, which says why a process of its own, with memory that starts as zeros."""
     worker = Path(__file__).with_name("fasttext_worker.py")
     done = subprocess.run(
         [sys.executable, "-P", str(worker), json.dumps(arguments), str(out)],

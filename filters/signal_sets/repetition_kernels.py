@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from curation.compiled import kernel
-from filters.words_kernels import (
+from filters.signal_sets.words_kernels import (
     BEGIN,
     CHAR_BEGIN,
     CHAR_END,

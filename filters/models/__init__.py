@@ -1,0 +1,1 @@
+"""Filters that are fitted or carry a model: classifiers, scores, quantiles."""

@@ -1,0 +1,1 @@
+"""Rule sets by dialect: tables of published bounds, one module a dialect."""

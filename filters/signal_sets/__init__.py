@@ -1,0 +1,1 @@
+"""Signal sets: what each pass over the text measures, one module a set, kernels beside it."""
