@@ -81,6 +81,7 @@ FILTERS: Registry[Any] = Registry(
         "fasttext-quality": "filters.quality:FASTTEXT_QUALITY_FILTER",
         "random": "filters.controls:RANDOM",
         "random-matched": "filters.controls:RANDOM_MATCHED",
+        "length": "filters.controls:LENGTH",
         "word-count": "filters.word_count:WordCount",
     },
 )

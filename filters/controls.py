@@ -1,8 +1,9 @@
 """Controls: filters that know nothing of quality and keep as many tokens as another filter (rule 3).
 
-`random` keeps the same share of all living tokens, `random-matched` the same share in each slice. Documents are taken
-in the order of hash(seed, id) over the whole pool until the kept tokens are as near to the target as whole documents
-allow. Gain over `random-matched` may be called document quality; the rest is reweighting of slices.
+`random` keeps the same share of all living tokens, `random-matched` the same share in each slice, `length` the longest
+documents of each slice. Documents are taken in the order of hash(seed, id), or of length and then that hash, over the
+whole pool until the kept tokens are as near to the target as whole documents allow. Gain over `random-matched` may be
+called document quality, the rest is reweighting of slices; a filter that does not beat `length` found long documents.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Annotated, Any, get_args
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 import xxhash
 from pydantic import Field, model_validator
 
@@ -21,9 +23,10 @@ from curation.files import Json
 from curation.nodes import Node, NodeRun
 from curation.randomness import stable_hash
 from curation.recipe import Spec, StageSpec
-from curation.sidecars import VerdictPart, alive, map_parts, read_column, read_verdict, write_verdict
+from curation.sidecars import VerdictPart, map_parts, read_column, read_verdict, write_verdict
 from curation.slices import SliceKind
-from curation.stages import StageInputs
+from curation.stages import StageInputs, living
+from curation.store import Artifact
 from filters.base import PartCount, count_part, verdict_summary
 from filters.judged import Scope, slice_codes
 
@@ -80,11 +83,12 @@ class Quota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """A random filter at equal kept tokens."""
+    """A filter that knows nothing of quality, at equal kept tokens."""
 
     name: str
     summary: str
     per_slice: bool
+    by_length: bool = False
 
     @property
     def version(self) -> str:
@@ -102,9 +106,8 @@ class Control:
 
         nodes = {
             "pool": inputs.pool,
-            "panel": inputs.panel,
             "token-counts": inputs.token_counts,
-            **{f"previous-{i}": node for i, node in enumerate(inputs.previous)},
+            **inputs.who_is_alive(),
         }
         spec = settings.matched_spec()
         if spec is not None:
@@ -133,12 +136,27 @@ RANDOM_MATCHED = Control(
     summary="Control: a random share of each slice, as many tokens as another filter keeps there.",
     per_slice=True,
 )
+LENGTH = Control(
+    name="length",
+    summary="Control: the longest documents of each slice, as many tokens as another filter keeps there.",
+    per_slice=True,
+    by_length=True,
+)
 
 
 def order_values(ids: list[str], seed: int) -> npt.NDArray[np.uint64]:
     """Return the place of each id in the random order of `seed`: 64-bit hashes, the smallest drawn first."""
     key = stable_hash("control", seed)
     return np.array([xxhash.xxh3_64_intdigest(id_.encode("utf-8"), seed=key) for id_ in ids], np.uint64)
+
+
+def length_order(random: npt.NDArray[np.uint64], num_bytes: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """Return places that put the longest text first; equal lengths are ordered by the highest bits of `random`.
+
+    40 bits hold lengths up to 1 TB, 24 bits the random order.
+    """
+    shortness = np.uint64(2**40 - 1) - np.minimum(num_bytes, 2**40 - 1).astype(np.uint64)
+    return (shortness << np.uint64(24)) | (random >> np.uint64(40))
 
 
 def decide_quota(order: npt.NDArray[np.uint64], tokens: npt.NDArray[np.int64], target: int) -> Quota:
@@ -157,7 +175,9 @@ def decide_quota(order: npt.NDArray[np.uint64], tokens: npt.NDArray[np.int64], t
 
 def _run(control: Control, settings: ControlSettings, context: NodeRun) -> dict[str, Json]:
     pool = context.inputs["pool"]
-    draws = map_parts(context, "living tokens", pool.num_parts, lambda part: _draw(context, part, settings.seed))
+    draws = map_parts(
+        context, "living tokens", pool.num_parts, lambda part: _draw(control, context, part, settings.seed)
+    )
     alive_docs = _joined(draws)
     names, codes = np.unique(alive_docs.slices, return_inverse=True)
     groups = codes if control.per_slice else np.zeros(len(codes), np.int64)
@@ -165,7 +185,7 @@ def _run(control: Control, settings: ControlSettings, context: NodeRun) -> dict[
     of_slice = {str(name): quotas[code if control.per_slice else 0] for code, name in enumerate(names.tolist())}
 
     def judge(part: int) -> PartCount:
-        return _write(context, part, settings.seed, {name: item.limit for name, item in of_slice.items()})
+        return _write(control, context, part, settings.seed, {name: item.limit for name, item in of_slice.items()})
 
     counts = map_parts(context, f"filter {control.name}", pool.num_parts, judge)
     by_slice: dict[str, Json] = {
@@ -211,26 +231,34 @@ def _slice_counts(docs: Draw, rows: npt.NDArray[np.bool_], quota: Quota, *, matc
     }
 
 
-def _draw(context: NodeRun, part: int, seed: int) -> Draw:
+def _draw(control: Control, context: NodeRun, part: int, seed: int) -> Draw:
     """Return the living documents of one part."""
     inputs = context.inputs
-    previous = [inputs[f"previous-{i}"] for i in range(sum(key.startswith("previous-") for key in inputs))]
-    rows = np.flatnonzero(alive(inputs["panel"], previous, part))
-    table = read_table(inputs["pool"].part_paths()[part], ["id", "slice"]).take(rows)
+    rows = np.flatnonzero(living(context, part))
+    table = read_table(inputs["pool"].part_paths()[part], ["slice"]).take(rows)
     reference = inputs.get("reference")
     return Draw(
-        order=order_values(table["id"].to_pylist(), seed),
+        order=_order(control, inputs["pool"], part, seed)[rows],
         tokens=read_column(inputs["token-counts"], part, "num_tokens")[rows].astype(np.int64),
         slices=np.array(table["slice"].to_pylist(), np.str_),
         kept=read_verdict(reference, part).kept[rows] if reference else np.zeros(len(rows), np.bool_),
     )
 
 
-def _write(context: NodeRun, part: int, seed: int, limits: Mapping[str, int | None]) -> PartCount:
+def _order(control: Control, pool: Artifact, part: int, seed: int) -> npt.NDArray[np.uint64]:
+    """Return the place of every row of a part in the control's order."""
+    path = pool.part_paths()[part]
+    random = order_values(read_table(path, ["id"])["id"].to_pylist(), seed)
+    if not control.by_length:
+        return random
+    return length_order(random, pc.binary_length(read_table(path, ["text"])["text"]).to_numpy().astype(np.int64))
+
+
+def _write(control: Control, context: NodeRun, part: int, seed: int, limits: Mapping[str, int | None]) -> PartCount:
     """Write the verdict of one part: every row against its slice's limit; a slice without living rows stays."""
     pool = context.inputs["pool"]
     slices = slice_codes(pool, part)
-    order = order_values(read_table(pool.part_paths()[part], ["id"])["id"].to_pylist(), seed)
+    order = _order(control, pool, part, seed)
     verdict = VerdictPart.keep_all(len(order))
     for code, name in enumerate(slices.names):
         limit = limits.get(name, 2**64 - 1)

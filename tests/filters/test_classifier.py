@@ -15,7 +15,7 @@ from curation.files import sha256_file
 from curation.randomness import generator
 from curation.sidecars import ROLE_PANEL, ROLE_REFERENCE, ROLE_TRAIN, read_column
 from filters.models.classifier import one_line, train_model
-from filters.models.quantile import decide_threshold, score_units
+from filters.models.keep_share import decide_threshold, score_units
 from filters.models.training_set import ClassifierSettings, Example, TrainingSet, num_epochs
 
 GOOD = [f"good{i}" for i in range(40)]
@@ -185,7 +185,16 @@ def test_a_classifier_of_forty_documents_still_tells_documents_apart(make_world:
 
 
 def test_scores_are_compared_in_millionths() -> None:
-    assert score_units(np.array([0.0, 0.5000004, 1.0, np.nan], np.float32)).tolist() == [0, 500000, 1_000_000, -1]
+    assert score_units(np.array([-1.5, 0.0, 0.5000004, 1.0], np.float32)).tolist() == [
+        -1_500_000,
+        0,
+        500_000,
+        1_000_000,
+    ]
+
+
+def test_a_row_without_a_score_is_below_every_score() -> None:
+    assert score_units(np.array([np.nan, -1e9]))[0] < score_units(np.array([-1e9]))[0]
 
 
 def test_no_document_can_forge_a_label_or_a_line() -> None:

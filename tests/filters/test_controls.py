@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from curation.errors import RecipeError
 from curation.recipe import StageSpec
 from curation.sidecars import ROLE_PANEL, ROLE_TRAIN
-from filters.controls import decide_quota, order_values
+from filters.controls import decide_quota, length_order, order_values
 from filters.stage import filter_node
 
 
@@ -116,7 +116,19 @@ def test_a_wrong_setting_is_refused_with_its_place(
         filter_node(StageSpec(kind="filter", name="random", params=params), make_world([]).inputs, "stages[0]")
 
 
-@pytest.mark.parametrize("name", ["random", "random-matched"])
+def test_length_keeps_the_longest_documents_of_each_slice(make_world: Callable[..., Any]) -> None:
+    sizes = {"a": 5, "b": 3, "c": 2, "d": 4}
+    rows = [doc(f"{slice_}-{id_}", size, slice_) for id_, size in sizes.items() for slice_ in ("one", "two")]
+    verdicts = make_world(rows).judge("length", keep=9 / 14)
+    assert {id_ for id_, reason in verdicts.items() if reason is None} == {"one-a", "one-d", "two-a", "two-d"}
+
+
+def test_equal_lengths_are_drawn_in_the_random_order() -> None:
+    random = np.array([3 << 60, 1 << 60, 2 << 60], np.uint64)
+    assert np.argsort(length_order(random, np.array([7, 7, 8]))).tolist() == [2, 1, 0]
+
+
+@pytest.mark.parametrize("name", ["random", "random-matched", "length"])
 def test_controls_survive_awkward_text(make_world: Callable[..., Any], name: str, awkward_text: str) -> None:
     row = {"id": "a", "text": awkward_text, "slice": "prose", "role": ROLE_TRAIN}
     assert make_world([row]).judge(name, keep=1.0) == {"a": None}
