@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol, cast
+from typing import Annotated, Any, Protocol, TypeAlias, cast
 
 import numpy as np
 from pydantic import BeforeValidator, Field
@@ -87,14 +87,29 @@ FILTERS: Registry[Any] = Registry(
 )
 """Filters by name; a value is a `Filter` or a document filter's class. Entry points: group `curate.filters`."""
 
+FilterMaker: TypeAlias = Callable[[str, str], Filter]
+"""(whole name with its scheme, where) -> filter; raises RecipeError for a rest that it cannot read."""
+
+FILTER_SCHEMES: Registry[FilterMaker] = Registry(
+    "filter-scheme",
+    {
+        "datatrove": "filters.datatrove_filter:datatrove_filter",
+    },
+)
+"""Who makes a filter from a name `scheme:rest`. Entry points: group `curate.filter-schemes`."""
+
 
 def find_filter(name: str, where: str) -> Filter:
-    """Return the filter called `name`: a registered one, a rule set `name/dialect[@version]` or `module:Class`.
+    """Return the filter called `name`.
 
+    A name is registered, a rule set `name/dialect[@version]`, `scheme:rest` (see `FILTER_SCHEMES`) or `module:Class`.
     Raises: RecipeError for an unknown name (offering the nearest), PluginError for one that does not load.
     """
     from filters.document import as_filter
 
+    scheme, colon, _ = name.partition(":")
+    if colon and scheme in FILTER_SCHEMES.names():
+        return FILTER_SCHEMES.get(scheme, where)(name, where)
     if "/" in name and ":" not in name:
         return _rule_set_filter(name, where)
     if ":" in name:

@@ -18,10 +18,11 @@ import hashlib
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast, get_type_hints
+from typing import Any, Protocol, TypeAlias, TypeVar, cast, get_type_hints
 
 import numpy as np
 from pydantic import create_model
@@ -156,7 +157,7 @@ class ClassFilter:
         judge = cast("DocumentFilter", self.cls(**values))
 
         def run(context: NodeRun) -> Mapping[str, Json]:
-            return _run(self.name, judge, scope, context)
+            return run_documents(self.name, partial(_judge_each, self.name, judge), scope, context)
 
         return Node(
             kind="verdict",
@@ -177,11 +178,18 @@ class _Judged:
     slices: SliceCodes
 
 
-def _run(name: str, judge: DocumentFilter, scope: Scope, context: NodeRun) -> dict[str, Json]:
-    """Judge all parts, number the reasons that occurred in alphabetic order, write the verdicts."""
+Judge: TypeAlias = Callable[[Sequence[Document]], Sequence[Verdict]]
+"""A batch of documents -> one verdict each, in their order."""
+
+BATCH = 1024
+"""Documents handed to a `Judge` at once."""
+
+
+def run_documents(name: str, judge: Judge, scope: Scope, context: NodeRun) -> dict[str, Json]:
+    """Judge all parts, number the reasons that occurred in alphabetic order, write the verdicts; return the summary."""
     pool = context.inputs["pool"]
     parts = map_parts(
-        context, f"filter {name}", pool.num_parts, lambda part: _judge_part(name, judge, scope, pool.part_paths()[part])
+        context, f"filter {name}", pool.num_parts, lambda part: _judge_part(judge, scope, pool.part_paths()[part])
     )
     reasons = sorted({str(verdict.reason) for part in parts for verdict in part.verdicts.values()})
     if len(reasons) > MAX_REASONS:
@@ -202,19 +210,28 @@ def _run(name: str, judge: DocumentFilter, scope: Scope, context: NodeRun) -> di
     return verdict_summary(reasons, counts, scope)
 
 
-def _judge_part(name: str, judge: DocumentFilter, scope: Scope, path: Path) -> _Judged:
+def _judge_part(judge: Judge, scope: Scope, path: Path) -> _Judged:
     table = read_table(path, _COLUMNS)
     slices = encode_slices(table["slice"])
     rows = slices.rows_where(scope)
+    judged = np.flatnonzero(rows)
     dropped: dict[int, Verdict] = {}
-    for row in np.flatnonzero(rows).tolist():
-        doc = Document(**{column: table[column][row].as_py() for column in _COLUMNS})
+    for start in range(0, len(judged), BATCH):
+        chosen = judged[start : start + BATCH]
+        docs = [Document(**record) for record in table.take(chosen).to_pylist()]
+        verdicts = zip(chosen.tolist(), judge(docs), strict=True)
+        dropped |= {row: verdict for row, verdict in verdicts if verdict.reason is not None}
+    return _Judged(verdicts=dropped, rows=rows, slices=slices)
+
+
+def _judge_each(name: str, chosen: DocumentFilter, docs: Sequence[Document]) -> list[Verdict]:
+    verdicts = []
+    for doc in docs:
         try:
-            verdict = judge.judge(doc)
+            verdict = chosen.judge(doc)
         except Exception as error:
             raise PluginError(f"filter `{name}`: `judge` raised {error!r} on document {doc.id}") from error
         if not isinstance(verdict, Verdict):
             raise PluginError(f"filter `{name}`: `judge` returned {verdict!r}, expected a Verdict (document {doc.id})")
-        if verdict.reason is not None:
-            dropped[row] = verdict
-    return _Judged(verdicts=dropped, rows=rows, slices=slices)
+        verdicts.append(verdict)
+    return verdicts
