@@ -82,6 +82,9 @@ FILTERS: Registry[Any] = Registry(
         "random": "filters.controls:RANDOM",
         "random-matched": "filters.controls:RANDOM_MATCHED",
         "length": "filters.controls:LENGTH",
+        "perplexity": "filters.models.perplexity:PERPLEXITY",
+        "dsir": "filters.models.importance:DSIR",
+        "pruning-metric": "filters.models.pruning:PRUNING",
         "word-count": "filters.word_count:WordCount",
     },
 )

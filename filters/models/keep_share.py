@@ -1,9 +1,9 @@
 """Keep a share of documents by score: a global decision with literal values.
 
 Three steps: each part counts its scores in small units; the counts merge into one threshold; every row is compared
-with it. The share is taken over living training documents (see `curation.stages.living`) that have a score and pass
-the rules, if the filter has any. Ties are ordered by (quantised score descending, id ascending), so the kept share is
-exact to one document. Scores may have any sign; NaN means "not judged".
+with it. The share is taken over living training documents (see `curation.stages.living`) that are judged, have a score
+and pass the rules, if the filter has any. Ties are ordered by (quantised score descending, id ascending), so the kept
+share is exact to one document. Scores may have any sign; NaN means "not judged".
 """
 
 from __future__ import annotations
@@ -42,13 +42,16 @@ class Threshold:
     num_scores: int
 
 
-def keep_share(context: NodeRun, *, label: str, keep: float, scope: Scope, reason: str, unit: str) -> dict[str, Json]:
+def keep_share(
+    context: NodeRun, *, label: str, keep: float, scope: Scope, reason: str, unit: str, shown: str = "score"
+) -> dict[str, Json]:
     """Write the verdicts that keep the best-scored share `keep`; return their summary.
 
-    Inputs: `pool`, `scores` (column `score`), those of `StageInputs.who_is_alive`, and `rules` (a verdict) or none.
+    Inputs: `pool`, `scores` (column `score`, higher is better), those of `StageInputs.who_is_alive`, and `rules` (a
+    verdict) or none. `shown` is the column of `scores` that stands in the verdict as the value that failed.
     """
     pool, rules = context.inputs["pool"], context.inputs.get("rules")
-    limit = decide_threshold(keep, context)
+    limit = decide_threshold(keep, context, scope)
     reasons = [*(cast("list[str]", rules.summary["reasons"]) if rules else []), reason]
 
     def judge(part: int) -> PartCount:
@@ -58,7 +61,8 @@ def keep_share(context: NodeRun, *, label: str, keep: float, scope: Scope, reaso
         judged = slices.rows_where(scope)
         verdict = read_verdict(rules, part) if rules else VerdictPart.keep_all(len(judged))
         low = judged & (units != NO_SCORE) & ~_above(limit, units, context, part)
-        verdict = with_reason(verdict, low, len(reasons) - 1, scores)
+        values = scores if shown == "score" else read_column(context.inputs["scores"], part, shown)
+        verdict = with_reason(verdict, low, len(reasons) - 1, values)
         write_verdict(context.out, part, verdict)
         return count_part(verdict, judged, slices, len(reasons))
 
@@ -84,12 +88,12 @@ def score_units(scores: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
     return units
 
 
-def decide_threshold(keep: float, context: NodeRun) -> Threshold | None:
+def decide_threshold(keep: float, context: NodeRun, scope: Scope) -> Threshold | None:
     """Return the threshold that keeps the share `keep` of eligible documents, at least one; None if there is none."""
     pool = context.inputs["pool"]
 
     def histogram(part: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        return np.unique_counts(_eligible_units(context, part)[1])
+        return np.unique_counts(_eligible_units(context, part, scope)[1])
 
     parts = map_parts(context, "score histogram", pool.num_parts, histogram)
     counts: dict[int, int] = {}
@@ -107,7 +111,7 @@ def decide_threshold(keep: float, context: NodeRun) -> Threshold | None:
         above += counts[limit]
 
     def ties(part: int) -> list[str]:
-        rows, units = _eligible_units(context, part)
+        rows, units = _eligible_units(context, part, scope)
         tied = rows[units == limit]
         if not len(tied):
             return []
@@ -124,9 +128,9 @@ def decide_threshold(keep: float, context: NodeRun) -> Threshold | None:
     )
 
 
-def _eligible_units(context: NodeRun, part: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _eligible_units(context: NodeRun, part: int, scope: Scope) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the rows that the share is taken over, and their scores in millionths."""
-    eligible = living(context, part)
+    eligible = living(context, part) & slice_codes(context.inputs["pool"], part).rows_where(scope)
     if "rules" in context.inputs:
         eligible = eligible & read_verdict(context.inputs["rules"], part).kept
     units = score_units(read_column(context.inputs["scores"], part, "score"))

@@ -15,7 +15,7 @@ from curation.files import sha256_file
 from curation.randomness import generator
 from curation.sidecars import ROLE_PANEL, ROLE_REFERENCE, ROLE_TRAIN, read_column
 from filters.models.classifier import one_line, train_model
-from filters.models.keep_share import decide_threshold, score_units
+from filters.models.keep_share import score_units
 from filters.models.training_set import ClassifierSettings, Example, TrainingSet, num_epochs
 
 GOOD = [f"good{i}" for i in range(40)]
@@ -209,4 +209,3 @@ def test_the_filter_survives_awkward_text(make_world: Callable[..., Any], awkwar
 def test_nothing_eligible_means_no_threshold(make_world: Callable[..., Any]) -> None:
     artifact = make_world(corpus(num_train=0)).build("fasttext-quality", **SMALL)
     assert artifact.summary["threshold"]["score_units"] is None
-    assert decide_threshold.__doc__
