@@ -56,7 +56,13 @@ class SignalSet:
     """Settings that its values depend on (a model's digest, a list's digest); part of the fingerprint."""
 
 
-SIGNAL_SETS: Registry[SignalSet] = Registry("signal-set", {"text": "filters.signal_sets.text:TEXT"})
+SIGNAL_SETS: Registry[SignalSet] = Registry(
+    "signal-set",
+    {
+        "text": "filters.signal_sets.text:TEXT",
+        "refinedweb-lines": "filters.signal_sets.refinedweb_lines:REFINEDWEB_LINES",
+    },
+)
 """Signal sets by name. Sets that need settings (a model, a list) are made by their filter and not listed here."""
 
 
