@@ -22,7 +22,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -177,6 +177,7 @@ def _fault(model: type[BaseModel], item: Any) -> str:
         owner: type[BaseModel] = model
         for part in item["loc"][:-1]:
             annotation = owner.model_fields[part].annotation if part in owner.model_fields else None
+            annotation = next(iter(get_args(annotation)), annotation)  # of `tuple[Model, ...]` the model
             owner = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else owner
         if model is Recipe and place in STAGE_KINDS:
             return f"{place}: a {place} is a stage; its settings are set as `stages.{place}.SETTING`"

@@ -86,6 +86,7 @@ FILTERS: Registry[Any] = Registry(
         "dsir": "filters.models.importance:DSIR",
         "pruning-metric": "filters.models.pruning:PRUNING",
         "word-count": "filters.word_count:WordCount",
+        "rules": "filters.own_rules:OWN_RULES",
     },
 )
 """Filters by name; a value is a `Filter` or a document filter's class. Entry points: group `curate.filters`."""

@@ -61,6 +61,8 @@ SIGNAL_SETS: Registry[SignalSet] = Registry(
     {
         "text": "filters.signal_sets.text:TEXT",
         "refinedweb-lines": "filters.signal_sets.refinedweb_lines:REFINEDWEB_LINES",
+        "information": "filters.signal_sets.information:INFORMATION",
+        "pii": "filters.signal_sets.pii:PII",
     },
 )
 """Signal sets by name. Sets that need settings (a model, a list) are made by their filter and not listed here."""

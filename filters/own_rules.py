@@ -1,0 +1,189 @@
+"""The filter `rules`: bounds of one's own over any registered signal.
+
+```yaml
+- filter: rules
+  rules:
+    - {signal: information.compression_ratio, min: 0.3}
+    - {signal: num_words, min: 50, max: 100000, reason: wrong-length}
+```
+A signal is `set.signal`, or the signal alone where one set has it. Bounds are inclusive. Without `reason` a bound's
+reason is derived from signal and bound: `compression-ratio-below-0-3`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from curation.errors import RecipeError, nearest
+from curation.files import Json
+from curation.nodes import Node, NodeRun
+from curation.recipe import Spec
+from curation.sidecars import MAX_REASONS, map_parts, write_verdict
+from curation.stages import StageInputs
+from filters.base import FilterSettings, PartCount, count_part, verdict_summary
+from filters.judged import slice_codes
+from filters.rule_filter import rule_columns
+from filters.rules import Rule, judge_rows
+from filters.signals import SIGNAL_SETS, signal_set, signals_node
+
+_REASON = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_BOUND_WORDS = {"min": "below", "max": "above"}
+
+
+class OwnRule(Spec):
+    """One or two bounds on one signal."""
+
+    signal: str
+    """`set.signal`, or the signal's name alone where only one registered set has it."""
+    min: float | None = Field(default=None, allow_inf_nan=False)
+    max: float | None = Field(default=None, allow_inf_nan=False)
+    reason: str | None = None
+    """Kebab-case; derived from signal and bound where it is not given."""
+
+    @field_validator("reason")
+    @classmethod
+    def _is_kebab_case(cls, value: str | None) -> str | None:
+        if value is not None and not _REASON.fullmatch(value):
+            raise ValueError(f"a reason is kebab-case like `too-short`, got {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _is_a_bound(self) -> OwnRule:
+        if self.min is None and self.max is None:
+            raise ValueError(f"the rule on `{self.signal}` has no bound; give `min`, `max` or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"the rule on `{self.signal}` has min {self.min:g} above max {self.max:g}")
+        return self
+
+
+class OwnRulesSettings(FilterSettings):
+    """The rules, in the order in which the first failing one is named."""
+
+    rules: tuple[OwnRule, ...]
+
+    @field_validator("rules")
+    @classmethod
+    def _is_not_empty(cls, value: tuple[OwnRule, ...]) -> tuple[OwnRule, ...]:
+        if not value:
+            raise ValueError("no rule is given; each is like {signal: num_words, min: 50}")
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnRules:
+    """Keeps what passes every rule of its settings."""
+
+    name: str = "rules"
+    version: str = "rules@1"
+    summary: str = "Bounds of your own over any registered signal."
+    settings: type[FilterSettings] = OwnRulesSettings
+
+    def node(self, settings: Any, inputs: StageInputs, where: str) -> Node:
+        """Return the verdict node. Raises: RecipeError for an unknown or ambiguous signal, before any work."""
+        rules = resolve_rules(settings.rules, f"{where}: filter `{self.name}`")
+        reasons = list(dict.fromkeys(rule.reason for rule in rules))
+        scope = settings.scope(inputs)
+
+        def run(context: NodeRun) -> Mapping[str, Json]:
+            pool = context.inputs["pool"]
+
+            def judge(part: int) -> PartCount:
+                slices = slice_codes(pool, part)
+                judged = slices.rows_where(scope)
+                verdict = judge_rows(rules, rule_columns(rules, context.inputs, part), judged)
+                write_verdict(context.out, part, verdict)
+                return count_part(verdict, judged, slices, len(rules))
+
+            counts = map_parts(context, f"filter {self.name}", pool.num_parts, judge)
+            return {**verdict_summary(reasons, counts, scope), "bounds": bounds(rules)}
+
+        return Node(
+            kind="verdict",
+            version=self.version,
+            params={"filter": self.name, "rules": bounds(rules), **scope.as_params()},
+            inputs={
+                "pool": inputs.pool,
+                **{
+                    f"signals-{name}": signals_node(inputs.pool, signal_set(name))
+                    for name in sorted({rule.signal_set for rule in rules})
+                },
+            },
+            run=run,
+            label=f"filter {self.name}",
+        )
+
+
+def resolve_rules(given: Sequence[OwnRule], where: str) -> tuple[Rule, ...]:
+    """Return `given` as rules, one a bound, with their sets and reasons.
+
+    Raises: RecipeError for an unknown or ambiguous signal, a reason given twice, or more rules than a verdict holds.
+    """
+    rules: list[Rule] = []
+    for number, item in enumerate(given):
+        set_name, signal = find_signal(item.signal, f"{where}: rules[{number}]")
+        both = item.min is not None and item.max is not None
+        for bound, value in (("min", item.min), ("max", item.max)):
+            if value is None:
+                continue
+            reason = f"{item.reason}-{_BOUND_WORDS[bound]}" if item.reason and both else item.reason
+            rules.append(
+                Rule(
+                    reason=reason or default_reason(signal, bound, value),
+                    signal=signal,
+                    bound="min" if bound == "min" else "max",
+                    value=value,
+                    signal_set=set_name,
+                )
+            )
+    reasons = [rule.reason for rule in rules]
+    twice = sorted({reason for reason in reasons if reasons.count(reason) > 1})
+    if twice:
+        raise RecipeError(f"{where}: the reason `{twice[0]}` is given by two rules; give each its own `reason`")
+    if len(rules) > MAX_REASONS:
+        raise RecipeError(f"{where}: {len(rules)} bounds, at most {MAX_REASONS} in one stage; use two stages")
+    return tuple(rules)
+
+
+def find_signal(name: str, where: str) -> tuple[str, str]:
+    """Return the set and the name of the registered signal `set.signal` or `signal`.
+
+    Raises: RecipeError if no set has it (offering the nearest) or several have (listing them).
+    """
+    known = {set_name: [item.name for item in signal_set(set_name).signals] for set_name in SIGNAL_SETS.names()}
+    set_name, dot, signal = name.rpartition(".")
+    if dot:
+        if set_name not in known:
+            raise RecipeError(f"{where}: unknown signal set `{set_name}` in `{name}`; {nearest(set_name, known)}")
+        if signal not in known[set_name]:
+            raise RecipeError(
+                f"{where}: no signal `{signal}` in the set `{set_name}`; {nearest(signal, known[set_name])}"
+            )
+        return set_name, signal
+    holders = [set_name for set_name in known if name in known[set_name]]
+    if not holders:
+        everything = sorted({signal for signals in known.values() for signal in signals})
+        raise RecipeError(f"{where}: unknown signal `{name}`; {nearest(name, everything)}")
+    if len(holders) > 1:
+        choices = " or ".join(f"`{holder}.{name}`" for holder in holders)
+        raise RecipeError(f"{where}: the signal `{name}` is in {len(holders)} sets; write {choices}")
+    return holders[0], name
+
+
+def default_reason(signal: str, bound: str, value: float) -> str:
+    """Return the reason of a bound without one: `num_words`, min, 50 -> `num-words-below-50`."""
+    number = f"{abs(value):g}".replace(".", "-").replace("+", "")
+    sign = "minus-" if value < 0 else ""
+    return f"{signal.replace('_', '-').lower()}-{_BOUND_WORDS[bound]}-{sign}{number}"
+
+
+def bounds(rules: Sequence[Rule]) -> list[Json]:
+    """Return the rules as plain values, for fingerprints and summaries."""
+    return [{"reason": rule.reason, "signal": rule.column, rule.bound: rule.value} for rule in rules]
+
+
+OWN_RULES = OwnRules()
