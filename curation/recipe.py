@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -207,7 +207,7 @@ def load_recipe(
 ) -> Recipe:
     """Return the recipe in `path`, or the shipped one called `base` (default `baseline`), with the given changes.
 
-    `pool` replaces where documents come from; `filter_name` replaces the recipe's filter or adds one (see
+    `pool` replaces where documents come from; `filter_name` replaces the recipe's last filter or adds one (see
     `with_filter`). Raises: RecipeError.
     """
     if path is None:
@@ -240,12 +240,16 @@ def replaced_pool(current: object, path: str) -> object:
     return {**current, "path": path}
 
 
-def with_filter(stages: list[Any], stage: dict[str, Any]) -> list[Any]:
-    """Return `stages` with its filter replaced by `stage`; without one it goes first (before dedup)."""
-    places = [i for i, item in enumerate(stages) if isinstance(item, Mapping) and "filter" in item]
-    if places:
-        return [stage if i == places[0] else item for i, item in enumerate(stages) if i not in places[1:]]
-    return [stage, *stages]
+def with_filter(stages: Sequence[Any], stage: Mapping[str, Any]) -> list[Any]:
+    """Return `stages` with the last filter replaced by `stage`; without any it goes first (before dedup).
+
+    The last one, because published recipes clean first and decide on quality last. Stages may be as written
+    (`{filter: name}`) or resolved (`{kind: filter, name: ...}`).
+    """
+    places = [i for i, item in enumerate(stages) if "filter" in item or item.get("kind") == "filter"]
+    if not places:
+        return [stage, *stages]
+    return [stage if i == places[-1] else item for i, item in enumerate(stages)]
 
 
 def as_json(spec: BaseModel) -> dict[str, Json]:

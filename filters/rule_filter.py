@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, create_model
+from pydantic import AfterValidator, Field, create_model
 
+from curation.errors import nearest
 from curation.files import Json
 from curation.nodes import Node, NodeRun
+from curation.recipe import Strings
 from curation.sidecars import map_parts, write_verdict
 from curation.stages import StageInputs
 from curation.store import Artifact
@@ -20,9 +22,19 @@ from filters.rules import Rule, RuleSet, check_signals, find_rule_set, judge_row
 from filters.signals import Columns, read_signals, signal_set, signals_node
 
 
+class RuleFilterSettings(FilterSettings):
+    """Settings of every rule filter; each bound is one more field."""
+
+    without: Strings = ()
+    """Rule sets that are left out."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleFilter:
-    """Keeps what passes every rule of its rule sets; every bound is a setting (`min_words: 20`)."""
+    """Keeps what passes every rule of its rule sets; every bound is a setting (`min_words: 20`).
+
+    `without` leaves whole rule sets out, for ablations (`without: gopher-repetition`).
+    """
 
     name: str
     summary: str
@@ -39,7 +51,7 @@ class RuleFilter:
         return "+".join(rules.full_name for rules in self.rule_sets)
 
     @property
-    def settings(self) -> type[FilterSettings]:
+    def settings(self) -> type[RuleFilterSettings]:
         """One field a bound."""
         return rule_settings(self.rule_set_names)
 
@@ -80,14 +92,11 @@ class RuleFilter:
             label=f"filter {self.name}",
         )
 
-    def bounded(self, settings: FilterSettings) -> tuple[Rule, ...]:
-        """Return its rules with the bounds that `settings` hold."""
-        values = settings.model_dump()
-        return with_bounds(self.default_rules(), {name: values[name] for name in values if name != "applies_to"})
-
-    def default_rules(self) -> tuple[Rule, ...]:
-        """Return its rules with the published bounds."""
-        return tuple(rule for rules in self.rule_sets for rule in rules.rules)
+    def bounded(self, settings: RuleFilterSettings) -> tuple[Rule, ...]:
+        """Return the rules of the sets that `settings` leave in, with the bounds that they hold."""
+        values = settings.model_dump(exclude={"applies_to", "without"})
+        used = [rules for rules in self.rule_sets if rules.name not in settings.without]
+        return with_bounds([rule for rules in used for rule in rules.rules], values)
 
 
 def rule_columns(rules: Sequence[Rule], inputs: Mapping[str, Artifact], part: int) -> Columns:
@@ -103,7 +112,7 @@ def rule_columns(rules: Sequence[Rule], inputs: Mapping[str, Artifact], part: in
 
 
 @cache
-def rule_settings(rule_set_names: tuple[str, ...]) -> type[FilterSettings]:
+def rule_settings(rule_set_names: tuple[str, ...]) -> type[RuleFilterSettings]:
     """Return the settings model of rule sets: each bound under its setting's name, with the published default."""
     sets = [find_rule_set(name, "rule settings") for name in rule_set_names]
     names = [rule.setting for rules in sets for rule in rules.rules]
@@ -115,4 +124,13 @@ def rule_settings(rule_set_names: tuple[str, ...]) -> type[FilterSettings]:
     }
     kinds = tuple(sorted({kind for rules in sets for kind in rules.applies_to}))
     fields["applies_to"] = (Kinds, kinds)
-    return create_model("RuleSettings", __base__=FilterSettings, **fields)
+    removable = [rules.name for rules in sets] if len(sets) > 1 else []
+
+    def known(names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in removable:
+                raise ValueError(f"no rule set `{name}` to leave out; {nearest(name, removable)}")
+        return names
+
+    fields["without"] = (Annotated[Strings, AfterValidator(known)], ())
+    return create_model("RuleSettings", __base__=RuleFilterSettings, **fields)

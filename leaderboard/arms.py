@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from curation.errors import RecipeError, StudyError
 from curation.files import Json, digest_json
-from curation.recipe import Recipe, as_json, load_recipe, validate
+from curation.recipe import Recipe, as_json, load_recipe, validate, with_filter
 from leaderboard.study import BASELINE, CONTROLS, Study, change_text
 
 Role = Literal["baseline", "arm", "random", "random-matched"]
@@ -86,23 +86,18 @@ def _changed(value: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]
     if "mix" in change:
         return {**value, "mix": change["mix"]}
     params = {key: item for key, item in change.items() if key != "filter"}
-    return {**value, "stages": _with_filter(value["stages"], str(change["filter"]), params)}
+    return {**value, "stages": with_filter(value["stages"], _filter_stage(str(change["filter"]), params))}
 
 
-def _with_filter(stages: list[Any], name: str, params: Mapping[str, Any]) -> list[Any]:
-    """Return `stages` with the first filter replaced, or with one put in front (before any dedup)."""
-    stage = {"kind": "filter", "name": name, "params": dict(params)}
-    places = [number for number, item in enumerate(stages) if item["kind"] == "filter"]
-    if not places:
-        return [stage, *stages]
-    return [stage if number == places[0] else item for number, item in enumerate(stages)]
+def _filter_stage(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    return {"kind": "filter", "name": name, "params": dict(params)}
 
 
 def _control(value: dict[str, Any], base: dict[str, Any], arm: str, control: str, where: str, *, alone: bool) -> Arm:
-    stage = next(item for item in value["stages"] if item["kind"] == "filter")
+    stage = next(item for item in reversed(value["stages"]) if item["kind"] == "filter")
     match: object = {"filter": stage["name"], **stage["params"]} if stage["params"] else stage["name"]
     name = control if alone else f"{arm}.{control}"
-    changed = {**value, "stages": _with_filter(value["stages"], control, {"match": match})}
+    changed = {**value, "stages": with_filter(value["stages"], _filter_stage(control, {"match": match}))}
     changed["name"] = _recipe_name(base, name)
     recipe = _recipe(changed, f"{where}: control {name}")
     role: Role = "random" if control == "random" else "random-matched"

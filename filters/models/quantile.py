@@ -60,7 +60,7 @@ class ClassifierFilter:
         }
         if self.rules:
             bounds = {rule.setting: rule.value for rule in self.rules.bounded(settings)}
-            chosen = self.rules.settings(applies_to=settings.applies_to, **bounds)
+            chosen = self.rules.settings(applies_to=settings.applies_to, without=settings.without, **bounds)
             nodes["rules"] = self.rules.node(chosen, inputs, where)
 
         def run(context: NodeRun) -> Mapping[str, Json]:

@@ -60,3 +60,8 @@ def test_two_recipes_at_once_are_refused(tmp_path: Path) -> None:
 def test_a_filter_setting_at_the_top_names_the_place_where_it_belongs() -> None:
     with pytest.raises(RecipeError, match=r"settings are set as `stages\.filter\.SETTING`"):
         load_recipe(filter_name="random", overrides=("filter.keep=0.5",))
+
+
+def test_of_several_filters_the_last_one_is_replaced() -> None:
+    stages = [{"filter": "language"}, {"dedup": "exact"}, {"kind": "filter", "name": "a", "params": {}}]
+    assert with_filter(stages, {"filter": "b"}) == [{"filter": "language"}, {"dedup": "exact"}, {"filter": "b"}]

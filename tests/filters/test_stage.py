@@ -232,3 +232,15 @@ def test_a_registered_name_is_taken_once_and_reasons_are_kebab_case() -> None:
     with pytest.raises(ValueError, match="kebab-case"):
         Verdict.drop("Too Few")
     assert WordCount().judge.__doc__
+
+
+def test_a_rule_set_can_be_left_out(make_world: Callable[..., Any], clean_text: str) -> None:
+    text = clean_text + "function f() { return 1; }\n"
+    world = make_world([doc("a", text)])
+    assert world.judge("quality_v2")["a"] == "curly-bracket"
+    assert world.judge("quality_v2", without="c4-page")["a"] is None
+
+
+def test_an_unknown_rule_set_to_leave_out_is_an_error_with_the_nearest(make_world: Callable[..., Any]) -> None:
+    with pytest.raises(RecipeError, match="no rule set `c4-pages` to leave out; did you mean `c4-page`"):
+        make_world([doc("a", "text")]).build("quality_v2", without="c4-pages")
