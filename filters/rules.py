@@ -70,6 +70,10 @@ RULE_SETS: Registry[RuleSet] = Registry(
         "gopher-repetition/curate": "filters.rule_sets.curate:GOPHER_REPETITION",
         "c4-page/curate": "filters.rule_sets.curate:C4_PAGE",
         "fineweb/curate": "filters.rule_sets.curate:FINEWEB_QUALITY",
+        "gopher-quality/datatrove": "filters.rule_sets.datatrove:GOPHER_QUALITY",
+        "gopher-repetition/datatrove": "filters.rule_sets.datatrove:GOPHER_REPETITION",
+        "gopher/datatrove": "filters.rule_sets.datatrove:GOPHER",
+        "fineweb/datatrove": "filters.rule_sets.datatrove:FINEWEB",
     },
 )
 """Rule sets by `name/dialect`."""

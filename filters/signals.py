@@ -63,6 +63,7 @@ SIGNAL_SETS: Registry[SignalSet] = Registry(
         "refinedweb-lines": "filters.signal_sets.refinedweb_lines:REFINEDWEB_LINES",
         "information": "filters.signal_sets.information:INFORMATION",
         "pii": "filters.signal_sets.pii:PII",
+        "datatrove": "filters.signal_sets.datatrove:DATATROVE",
     },
 )
 """Signal sets by name. Sets that need settings (a model, a list) are made by their filter and not listed here."""
