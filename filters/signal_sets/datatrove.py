@@ -46,7 +46,7 @@ def _measured_end(view: TextView, begin: int, end: int) -> int:
 def datatrove_statistics(view: TextView) -> Matrix:
     """Return documents x DATATROVE_SIGNALS."""
     from filters.signal_sets import datatrove_kernels as kernels
-    from filters.signal_sets.spacy_words import ANY_ALPHA, SYMBOL_ONLY, spacy_tokens
+    from filters.signal_sets.spacy_words import IS_ALPHA_ANY, IS_NON_SYMBOL, spacy_tokens
 
     matrix = np.zeros((len(view), kernels.NUM_COLUMNS), np.float64)
     for first, batch in measured_batches(view):
@@ -59,8 +59,8 @@ def datatrove_statistics(view: TextView) -> Matrix:
             words.end,
             words.char_len,
             words.flags,
-            ANY_ALPHA,
-            SYMBOL_ONLY,
+            IS_ALPHA_ANY,
+            IS_NON_SYMBOL,
             matrix[first : first + len(batch)],
         )
     return matrix

@@ -143,9 +143,7 @@ def count_grams(
         grams[i], _ = spaced_word(hashes[i], steps[i])
     for size in range(MIN_TOP, MAX_TOP + 1):
         generation = next_generation(keys, generation)
-        covered[size - MIN_TOP] = top_gram_chars(
-            grams, hashes, steps, chars, size, keys, generation, counts, firsts
-        )
+        covered[size - MIN_TOP] = top_gram_chars(grams, hashes, steps, chars, size, keys, generation, counts, firsts)
     grams[:num_words] = hashes
     for size in range(2, MAX_DUPLICATE + 1):
         extend_grams(grams, hashes, steps, size)

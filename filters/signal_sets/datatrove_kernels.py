@@ -70,12 +70,14 @@ def write_line_columns(counts: Any, row: Any) -> None:
 
 
 @kernel()
-def write_word_columns(lengths: Any, flags: Any, alphabetic_flag: int, symbol_flag: int, counts: Any, row: Any) -> None:
+def write_word_columns(
+    lengths: Any, flags: Any, alphabetic_flag: int, non_symbol_flag: int, counts: Any, row: Any
+) -> None:
     """Write the columns of words that need no n-grams."""
     num_words = len(lengths)
     plain, plain_chars, alphabetic = 0, 0, 0
     for i in range(num_words):
-        if not flags[i] & symbol_flag:
+        if flags[i] & non_symbol_flag:
             plain += 1
             plain_chars += lengths[i]
         alphabetic += (flags[i] & alphabetic_flag) != 0
@@ -101,9 +103,7 @@ def scratch_sizes(data: Any, offsets: Any, token_offsets: Any) -> tuple[int, int
     return most_words, max(most_words, 2 * most_lines)
 
 
-@kernel(
-    f"void({BYTES}, {OFFSETS}, {OFFSETS}, {OFFSETS}, {OFFSETS}, {LENGTHS}, {FLAGS}, int64, int64, float64[:, ::1])"
-)
+@kernel(f"void({BYTES}, {OFFSETS}, {OFFSETS}, {OFFSETS}, {OFFSETS}, {LENGTHS}, {FLAGS}, int64, int64, float64[:, ::1])")
 def datatrove_statistics(
     data: Any,
     offsets: Any,
@@ -113,12 +113,12 @@ def datatrove_statistics(
     lengths: Any,
     flags: Any,
     alphabetic_flag: int,
-    symbol_flag: int,
+    non_symbol_flag: int,
     matrix: Any,
 ) -> None:
     """Fill one row of `matrix` a document; `begins` and `ends` of words are byte positions in `data`.
 
-    A word's flags hold `alphabetic_flag` if a character of it is alphabetic, `symbol_flag` if all are punctuation.
+    A word's flags hold `alphabetic_flag` if a character of it is a letter, `non_symbol_flag` if one is no punctuation.
     """
     most_words, most_entries = scratch_sizes(data, offsets, token_offsets)
     size = 1 << table_bits(most_entries)
@@ -137,7 +137,7 @@ def datatrove_statistics(
         count_lines(data, offsets[doc], offsets[doc + 1], keys, generation, counts)
         write_line_columns(counts, row)
         first, last = token_offsets[doc], token_offsets[doc + 1]
-        write_word_columns(lengths[first:last], flags[first:last], alphabetic_flag, symbol_flag, counts, row)
+        write_word_columns(lengths[first:last], flags[first:last], alphabetic_flag, non_symbol_flag, counts, row)
         row[9] = count_stop_words(data, begins[first:last], ends[first:last])
         num_words = last - first
         hash_words(data, begins[first:last], ends[first:last], lengths[first:last], hashes, steps, chars)

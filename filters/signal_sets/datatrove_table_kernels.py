@@ -2,8 +2,9 @@
 
 An entry is 48 bits of a mixed key and a 16-bit generation. A new question (a document's lines, its 5-grams, ...) takes
 the next generation, which makes every older entry a free slot; only when the generations run out is the table
-cleared. The slot comes from bits that the entry lacks, so slot and entry tell apart at least 54 bits of the key. Keys are polynomial hashes of bytes modulo 2^64: hash(ab) = hash(a) * BASE^len(b) + hash(b), so a
-string has one hash however it was cut.
+cleared. The slot comes from bits that the entry lacks: slot and entry tell apart at least 54 bits of the key. Keys are
+polynomial hashes of bytes modulo 2^64: hash(ab) = hash(a) * BASE^len(b) + hash(b), so a string has one hash however it
+was cut.
 """
 
 from __future__ import annotations
