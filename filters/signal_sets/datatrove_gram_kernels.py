@@ -84,7 +84,7 @@ def spaced_word(hash_: Any, step: Any) -> Any:
 @kernel()
 def top_gram_chars(
     grams: Any, hashes: Any, steps: Any, chars: Any, size: int, keys: Any, generation: int, counts: Any, firsts: Any
-) -> int:
+) -> Any:
     """Return occurrences x characters of the most frequent n-gram of `size` words; 0 if there is none.
 
     `grams` holds hashes of (size - 1)-grams with a space after each word, by first word, and is brought up to `size`.
@@ -136,7 +136,7 @@ def duplicate_gram_chars(grams: Any, chars: Any, num_words: int, size: int, keys
 @kernel()
 def count_grams(
     hashes: Any, steps: Any, chars: Any, grams: Any, keys: Any, generation: int, counts: Any, firsts: Any, covered: Any
-) -> int:
+) -> Any:
     """Fill `covered` with the characters of top 2- to 4-grams and duplicate 5- to 10-grams; return the generation."""
     num_words = len(hashes)
     for i in range(num_words):
