@@ -63,6 +63,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("doctor", "Check this installation and say what to mend.", "curation.doctor:doctor"),
     Command("filters list", "List filters and rule sets.", "filters.commands:filters_list"),
     Command("filters show", "Show a filter's rules, bounds, reasons and sources.", "filters.commands:filters_show"),
+    Command(
+        "plugins", "List what installed packages add, and what of it is broken.", "curation.plugins_command:plugins"
+    ),
     Command("tiers", "List tiers, or show every number of one.", "train.commands:tiers"),
 )
 

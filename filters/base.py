@@ -124,7 +124,14 @@ def find_filter(name: str, where: str) -> Filter:
             "(a filter of your own is `package.module:Class`)"
         )
     found = FILTERS.get(name, where)
-    return as_filter(name, found) if isinstance(found, type) else cast("Filter", found)
+    if isinstance(found, type):
+        return as_filter(name, found)
+    if not callable(getattr(found, "node", None)):
+        raise PluginError(
+            f"{where}: filter `{name}` ({FILTERS.origin(name)}) is a {type(found).__name__}, expected a Filter or a "
+            "class with `judge(document) -> Verdict`; see docs/filters.md"
+        )
+    return cast("Filter", found)
 
 
 def _rule_set_filter(name: str, where: str) -> Filter:

@@ -88,6 +88,10 @@ def find_rule_set(name: str, where: str) -> RuleSet:
     if plain not in RULE_SETS.names():
         raise RecipeError(f"{where}: unknown rule set `{name}`; {nearest(plain, RULE_SETS.names())}")
     found = RULE_SETS.get(plain, where)
+    if not isinstance(found, RuleSet):
+        raise PluginError(
+            f"{where}: rule set `{plain}` ({RULE_SETS.origin(plain)}) is a {type(found).__name__}, expected a RuleSet"
+        )
     if version and version != str(found.version):
         raise RecipeError(
             f"{where}: rule set `{name}`: this installation has version {found.version} ({found.full_name}); "

@@ -78,7 +78,12 @@ def signal_set(name: str) -> SignalSet:
     """Return the signal set called `name`. Raises: PluginError for an unknown name."""
     if name not in SIGNAL_SETS.names():
         raise PluginError(f"unknown signal set `{name}`; {nearest(name, SIGNAL_SETS.names())}")
-    return SIGNAL_SETS.get(name)
+    found = SIGNAL_SETS.get(name)
+    if not isinstance(found, SignalSet):
+        raise PluginError(
+            f"signal set `{name}` ({SIGNAL_SETS.origin(name)}) is a {type(found).__name__}, expected a SignalSet"
+        )
+    return found
 
 
 def compute_signals(chosen: SignalSet, table: pa.Table) -> Columns:
