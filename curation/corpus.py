@@ -1,8 +1,8 @@
 """The corpus: the documents that every stage kept, sharded, with the funnel and the schedule of slices.
 
 A corpus holds unique documents; repeats are never written, the schedule says how often slices are drawn. Rows keep
-the pool's canonical order; shards are cut by bytes alone. Files: `data/train-00000-of-0000N.parquet`,
-`funnel.json`, `contamination.json`, and `manifest.json` last.
+the pool's canonical order and have the text of the last text version; shards are cut by bytes alone. Files:
+`data/train-00000-of-0000N.parquet`, `funnel.json`, `contamination.json`, and `manifest.json` last.
 """
 
 from __future__ import annotations
@@ -10,35 +10,43 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-import xxhash
 
 from curation.batches import TEXT_SCHEMA, read_table, write_table
 from curation.corpus_counts import SliceCounts
+from curation.corpus_scan import TEXT, TOKENS, PartScan, TextVersion, last_text, scan_part
 from curation.errors import RecipeError
 from curation.files import Json, read_json, replacing, write_json
-from curation.funnel import SAMPLE_CHARS, Counts, Rows, Sample, Step, count
+from curation.funnel import Counts, Step
 from curation.mixture import MIXTURES, SCHEDULE_VERSION
 from curation.nodes import Node, NodeRun
 from curation.recipe import MixSpec, Recipe, as_json
-from curation.sidecars import ROLE_TRAIN, ROLES, map_parts, read_column, read_verdict
+from curation.sidecars import map_parts
 from curation.store import Artifact
 
 VERSION = "corpus@1"
 
 
 def corpus_node(
-    recipe: Recipe, pool: Node, panel: Node, token_counts: Node, verdicts: Sequence[Node], labels: Sequence[str]
+    recipe: Recipe,
+    raw: TextVersion,
+    panel: Node,
+    verdicts: Sequence[Node],
+    rewritten: Mapping[int, TextVersion],
+    labels: Sequence[str],
 ) -> Node:
-    """Return the node of the corpus that these verdicts leave; its identity does not hold the recipe's name."""
-    inputs = {"pool": pool, "panel": panel, "token-counts": token_counts}
+    """Return the node of the corpus that these verdicts leave; its identity does not hold the recipe's name.
+
+    `rewritten` holds the text versions by the number of the stage that made them; the corpus has the last one.
+    """
+    inputs = {"pool": raw.pool, "panel": panel, "token-counts": raw.token_counts}
     inputs |= {f"verdict-{number:02d}": verdict for number, verdict in enumerate(verdicts)}
+    for number, text in rewritten.items():
+        inputs |= {f"{TEXT}{number:02d}": text.pool, f"{TOKENS}{number:02d}": text.token_counts}
     steps = list(labels)
 
     def run(context: NodeRun) -> Mapping[str, Json]:
@@ -60,24 +68,11 @@ def corpus_node(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _PartScan:
-    """What one part contributes: which rows stay, how big they are, and the steps that led there."""
-
-    alive: npt.NDArray[np.bool_]
-    rows: Rows
-    steps: list[Step]
-    licenses: list[Counter[str]]  # of the survivors, by slice
-    digests: list[list[bytes]]
-
-
 def _build(context: NodeRun, recipe: Recipe, labels: Sequence[str]) -> Mapping[str, Json]:
     pool = context.inputs["pool"]
     slices = sorted(cast("Mapping[str, Json]", pool.summary["slices"]))
     verdicts = [context.inputs[name] for name in sorted(context.inputs) if name.startswith("verdict-")]
-    scans = map_parts(
-        context, "count survivors", pool.num_parts, lambda part: _scan(context, part, slices, verdicts, labels)
-    )
+    scans = map_parts(context, "count survivors", pool.num_parts, lambda part: scan_part(context, part, slices, labels))
     steps = _merged([scan.steps for scan in scans])
     _refuse_empty(recipe, steps)
     schedule, kept = _mixed(recipe.mix, steps, slices, f"recipe `{recipe.name}`: mix")
@@ -97,64 +92,6 @@ def _build(context: NodeRun, recipe: Recipe, labels: Sequence[str]) -> Mapping[s
         "panel_digest": context.inputs["panel"].summary["digest"],
         "tokenizer": recipe.tokenizer,
     }
-
-
-def _scan(
-    context: NodeRun, part: int, slices: Sequence[str], verdicts: Sequence[Artifact], labels: Sequence[str]
-) -> _PartScan:
-    table = read_table(context.inputs["pool"].part_paths()[part], ["id", "text", "slice", "license"])
-    index = pc.index_in(table["slice"], value_set=pa.array(slices, pa.large_string()))
-    rows = Rows(
-        slices=index.to_numpy().astype(np.int64),
-        num_bytes=pc.binary_length(table["text"]).to_numpy().astype(np.int64),
-        num_tokens=read_column(context.inputs["token-counts"], part, "num_tokens").astype(np.int64),
-    )
-    role = read_column(context.inputs["panel"], part, "role").astype(np.int64)
-    alive = np.ones(len(rows.slices), np.bool_)
-    after = role == ROLE_TRAIN
-    steps = [_step("panel split", table, rows, alive, after, role, list(ROLES), None, len(slices))]
-    for verdict, label in zip(verdicts, labels, strict=True):
-        judged = read_verdict(verdict, part)
-        alive, after = after, after & judged.kept
-        names = [str(reason) for reason in cast("list[Json]", verdict.summary["reasons"])]
-        steps.append(
-            _step(label, table, rows, alive, after, judged.reason.astype(np.int64), names, judged.value, len(slices))
-        )
-    survivors = [table.filter(pa.array(after & (rows.slices == code))) for code in range(len(slices))]
-    return _PartScan(
-        alive=after,
-        rows=rows,
-        steps=steps,
-        licenses=[Counter(name or "unknown" for name in kept["license"].to_pylist()) for kept in survivors],
-        digests=[_row_digests(kept) for kept in survivors],
-    )
-
-
-def _step(
-    name: str,
-    table: pa.Table,
-    rows: Rows,
-    entered: npt.NDArray[np.bool_],
-    left: npt.NDArray[np.bool_],
-    reason: npt.NDArray[np.int64],
-    names: Sequence[str],
-    value: npt.NDArray[np.float64] | None,
-    num_slices: int,
-) -> Step:
-    step = Step(name=name, entered=count(rows, entered, num_slices), left=count(rows, left, num_slices))
-    dropped = entered & ~left
-    for code in np.unique(reason[dropped]).tolist():
-        chosen = dropped & (reason == code)
-        step.reasons[names[code]] = count(rows, chosen, num_slices)
-        for row in np.flatnonzero(chosen)[:5].tolist():
-            step.samples.append(_sample(table, row, names[code], value))
-    return step
-
-
-def _sample(table: pa.Table, row: int, reason: str, value: npt.NDArray[np.float64] | None) -> Sample:
-    shown = None if value is None or not np.isfinite(value[row]) else float(value[row])
-    text = table["text"][row].as_py()[:SAMPLE_CHARS]
-    return Sample(id=table["id"][row].as_py(), slice=table["slice"][row].as_py(), reason=reason, value=shown, text=text)
 
 
 def _merged(parts: Sequence[list[Step]]) -> list[Step]:
@@ -198,7 +135,7 @@ def _mixed(
 
 
 def _write_shards(
-    context: NodeRun, scans: Sequence[_PartScan], masks: Sequence[npt.NDArray[np.bool_]], shard_bytes: int
+    context: NodeRun, scans: Sequence[PartScan], masks: Sequence[npt.NDArray[np.bool_]], shard_bytes: int
 ) -> dict[str, Json]:
     sizes = [np.where(mask, scan.rows.num_bytes, 0) for scan, mask in zip(scans, masks, strict=True)]
     total = int(sum(int(size.sum()) for size in sizes))
@@ -214,7 +151,7 @@ def _write_shards(
         if path.is_file():
             return
         chosen = [mask & (owner == shard) for mask, owner in zip(masks, shard_of, strict=True)]
-        paths = context.inputs["pool"].part_paths()
+        paths = last_text(context.inputs).part_paths()
         pieces = [read_table(paths[i]).filter(pa.array(rows)) for i, rows in enumerate(chosen) if rows.any()]
         table = pa.concat_tables(pieces) if pieces else TEXT_SCHEMA.empty_table()
         with replacing(path) as temporary:
@@ -262,11 +199,6 @@ def _contamination(verdicts: Sequence[Artifact]) -> Json:
 def _selected_for(verdicts: Sequence[Artifact]) -> list[Json]:
     marked = {str(name) for v in verdicts for name in cast("list[Json]", v.summary.get("selected_for", []))}
     return list[Json](sorted(marked))
-
-
-def _row_digests(table: pa.Table) -> list[bytes]:
-    ids, texts = table["id"].to_pylist(), table["text"].to_pylist()
-    return [xxhash.xxh128_digest(f"{i}\0{text}".encode()) for i, text in zip(ids, texts, strict=True)]
 
 
 def _logical_digest(digests: list[bytes]) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from curation.corpus import corpus_node
+from curation.corpus_scan import TextVersion
 from curation.errors import RecipeError, nearest
 from curation.ingest import pool_node
 from curation.nodes import Node
 from curation.panel import panel_node
 from curation.recipe import STAGE_KINDS, Recipe
-from curation.stages import STAGES, StageInputs
+from curation.stages import STAGES, Rewrite, StageInputs
 from curation.store import Artifact
 from curation.token_counts import token_counts_node
 
@@ -21,8 +22,10 @@ class CorpusPlan:
 
     recipe: Recipe
     pool: Node
+    """The raw text."""
     panel: Node
     token_counts: Node
+    """Tokens of the raw text."""
     verdicts: tuple[Node, ...]
     corpus: Node
 
@@ -35,15 +38,25 @@ def plan_corpus(recipe: Recipe, pool: Artifact) -> CorpusPlan:
     source = pool_node(pool)
     panel = panel_node(source, recipe.panel, recipe.slice_kinds)
     counts = token_counts_node(source, recipe.tokenizer)
+    text = TextVersion(pool=source, token_counts=counts)
     verdicts: tuple[Node, ...] = ()
+    rewritten: dict[int, TextVersion] = {}
     for number, spec in enumerate(recipe.stages):
         where = f"recipe `{recipe.name}`: stages[{number}]"
         if spec.kind not in STAGE_KINDS:
             raise RecipeError(f"{where}: unknown stage kind `{spec.kind}`; {nearest(spec.kind, STAGE_KINDS)}")
         inputs = StageInputs(
-            pool=source, panel=panel, token_counts=counts, previous=verdicts, slice_kinds=recipe.slice_kinds
+            pool=text.pool,
+            panel=panel,
+            token_counts=text.token_counts,
+            previous=verdicts,
+            slice_kinds=recipe.slice_kinds,
         )
-        verdicts = (*verdicts, STAGES.get(spec.kind, where)(spec, inputs, where))
+        made = STAGES.get(spec.kind, where)(spec, inputs, where)
+        if isinstance(made, Rewrite):
+            new_counts = token_counts_node(made.pool, recipe.tokenizer, label=f"token counts after {spec.name}")
+            text = rewritten[number] = TextVersion(pool=made.pool, token_counts=new_counts)
+        verdicts = (*verdicts, made.verdict if isinstance(made, Rewrite) else made)
     labels = tuple(f"{spec.kind}: {spec.name}" for spec in recipe.stages)
-    corpus = corpus_node(recipe, source, panel, counts, verdicts, labels)
+    corpus = corpus_node(recipe, TextVersion(pool=source, token_counts=counts), panel, verdicts, rewritten, labels)
     return CorpusPlan(recipe=recipe, pool=source, panel=panel, token_counts=counts, verdicts=verdicts, corpus=corpus)

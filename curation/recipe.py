@@ -7,6 +7,7 @@ pool: environment            # or a path, a glob, a list of them, or a mapping w
 panel: {version: 1}
 tokenizer: ladder-nano@1     # counts kept tokens; training uses the tier's own
 stages:                      # in this order; a stage is one mapping {kind: name, ...parameters}
+  - modify: newlines         # rewrites text; later stages and the corpus see the new text
   - dedup: exact
   - filter: quality_v3
   - dedup: minhash
@@ -32,7 +33,7 @@ from curation.files import Json
 from curation.slices import SliceKind
 from curation.yamlio import apply_overrides, load_yaml
 
-STAGE_KINDS = ("filter", "dedup", "decontaminate")
+STAGE_KINDS = ("filter", "modify", "dedup", "decontaminate")
 
 
 class Spec(BaseModel):

@@ -103,25 +103,28 @@ def _draw(console: Console, artifact: Artifact, *, samples: bool) -> None:
 
 
 def draw_funnel(console: Console, corpus: Artifact) -> None:
-    """Draw what each step let through and its most frequent reasons."""
+    """Draw what each step let through, its most frequent reasons and what it changed."""
     from rich.table import Table
+
+    from curation.funnel import changed_text
 
     table = Table(title="Funnel", title_justify="left")
     table.add_column("step")
     for column in ("documents in", "out", "MB out", "tokens out"):
         table.add_column(column, justify="right")
-    table.add_column("dropped, most frequent first")
+    table.add_column("dropped, most frequent first; what was changed")
     for step in cast("list[dict[str, Json]]", read_json(corpus.path / "funnel.json")):
         reasons = cast("Mapping[str, Mapping[str, int]]", step["reasons"])
         top = sorted(reasons.items(), key=lambda item: (-item[1]["docs"], item[0]))
         more = f", {len(top) - 4} more reasons" if len(top) > 4 else ""
+        dropped = ", ".join(f"{reason} {n['docs']:,}" for reason, n in top[:4]) + more
         table.add_row(
             printable(str(step["step"])),
             f"{step['docs_in']:,}",
             f"{step['docs_out']:,}",
             f"{cast('int', step['bytes_out']) / 1e6:,.1f}",
             f"{step['tokens_out']:,}" if "tokens_out" in step else "",
-            ", ".join(f"{reason} {n['docs']:,}" for reason, n in top[:4]) + more,
+            "; ".join(part for part in (dropped, changed_text(step)) if part),
         )
     console.print(table)
 

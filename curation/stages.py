@@ -1,7 +1,7 @@
-"""Corpus stages by kind: how a recipe's stage becomes a verdict node.
+"""Corpus stages by kind: how a recipe's stage becomes a verdict node, or a new text version and its verdict.
 
 A stage builder is registered by name in any package. It gets the stage's settings and the nodes before it and
-returns a node of kind `verdict` (see `curation.sidecars` for the format).
+returns a node of kind `verdict` (see `curation.sidecars` for the format), or a `Rewrite` if it changes text.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ class StageInputs:
     """The nodes a stage may build on."""
 
     pool: Node
+    """The text version at this stage: rewritten by every `modify` before it."""
     panel: Node
+    """Roles and families, decided on the raw text; row-aligned with every text version."""
     token_counts: Node
+    """Tokens of `pool`, so of this text version."""
     previous: tuple[Node, ...]
     """Verdicts of the stages before this one, in order; with the panel's roles they say which rows are alive."""
     slice_kinds: Mapping[str, SliceKind]
@@ -43,13 +46,24 @@ def living(context: NodeRun, part: int) -> npt.NDArray[np.bool_]:
     return alive(inputs["panel"], previous, part)
 
 
-StageBuilder: TypeAlias = Callable[[StageSpec, StageInputs, str], Node]
-"""(spec, inputs, where) -> verdict node; `where` is the place in the recipe, for error messages."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewrite:
+    """What a stage that changes text makes; see `curation.text_versions` for the format."""
+
+    pool: Node
+    """The new text version: a node of kind `pool` with the parts, rows and ids of the one before."""
+    verdict: Node
+    """Drops what the rewriting left nothing of, or refused."""
+
+
+StageBuilder: TypeAlias = Callable[[StageSpec, StageInputs, str], Node | Rewrite]
+"""(spec, inputs, where) -> verdict node or rewrite; `where` is the place in the recipe, for error messages."""
 
 STAGES: Registry[StageBuilder] = Registry(
     "stage",
     {
         "filter": "filters.stage:filter_node",
+        "modify": "filters.modifiers.stage:modify_stage",
         "dedup": "curation.dedup.stage:dedup_node",
         "decontaminate": "curation.decontaminate:decontaminate_node",
     },

@@ -16,7 +16,7 @@ from curation.tokenizers import load_tokenizer
 VERSION = "token-counts@1"
 
 
-def token_counts_node(pool: Node, tokenizer: str) -> Node:
+def token_counts_node(pool: Node, tokenizer: str, *, label: str = "token counts") -> Node:
     """Return the node of the counts of `pool` under the shipped tokenizer of that name.
 
     Raises: RecipeError for an unknown tokenizer.
@@ -43,5 +43,5 @@ def token_counts_node(pool: Node, tokenizer: str) -> Node:
         params={"tokenizer": frozen.name, "digest": frozen.digest},
         inputs={"pool": pool},
         run=run,
-        label="token counts",
+        label=label,
     )

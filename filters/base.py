@@ -117,7 +117,7 @@ def find_filter(name: str, where: str) -> Filter:
     if "/" in name and ":" not in name:
         return _rule_set_filter(name, where)
     if ":" in name:
-        return as_filter(name, _plugin_class(name, where))
+        return as_filter(name, plugin_class(name, where, method="judge", gives="Verdict"))
     if name not in FILTERS.names():
         raise RecipeError(
             f"{where}: unknown filter `{name}`; {nearest(name, FILTERS.names())} "
@@ -142,8 +142,11 @@ def _rule_set_filter(name: str, where: str) -> Filter:
     return RuleFilter(name=f"{found.name}/{found.dialect}", summary=found.summary, rule_set_names=(name,))
 
 
-def _plugin_class(name: str, where: str) -> type[Any]:
-    """Return the class at `module:Class`; modules of the working directory are found too."""
+def plugin_class(name: str, where: str, *, method: str, gives: str, kind: str = "filter") -> type[Any]:
+    """Return the class at `module:Class` with the named method; modules of the working directory are found too.
+
+    Raises: PluginError if it does not load or has no such method.
+    """
     module_name, _, attribute = name.partition(":")
     here = str(Path.cwd())
     sys.path.append(here)
@@ -151,14 +154,14 @@ def _plugin_class(name: str, where: str) -> type[Any]:
         found = getattr(importlib.import_module(module_name), attribute)
     except (ImportError, AttributeError) as error:
         raise PluginError(
-            f"{where}: filter `{name}` does not load ({error}); expected `package.module:Class` on the Python path "
+            f"{where}: {kind} `{name}` does not load ({error}); expected `package.module:Class` on the Python path "
             "or in the working directory"
         ) from error
     finally:
         sys.path.remove(here)
-    if not isinstance(found, type) or not callable(getattr(found, "judge", None)):
+    if not isinstance(found, type) or not callable(getattr(found, method, None)):
         raise PluginError(
-            f"{where}: filter `{name}` is not a class with `judge(document) -> Verdict`; see docs/filters.md"
+            f"{where}: {kind} `{name}` is not a class with `{method}(document) -> {gives}`; see docs/{kind}s.md"
         )
     return found
 

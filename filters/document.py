@@ -31,15 +31,17 @@ from curation.batches import read_table
 from curation.errors import PluginError
 from curation.files import Json
 from curation.nodes import Node, NodeRun
+from curation.recipe import Spec
 from curation.sidecars import MAX_REASONS, VerdictPart, map_parts, write_verdict
 from curation.stages import StageInputs
 from filters.base import FILTERS, FilterSettings, count_part, verdict_summary
 from filters.judged import Scope, SliceCodes, encode_slices
 
 C = TypeVar("C", bound=type)
+S = TypeVar("S", bound=Spec)
 
 _REASON = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_COLUMNS = ["id", "text", "source", "slice", "url", "lang", "license", "date", "meta"]
+DOCUMENT_COLUMNS = ["id", "text", "source", "slice", "url", "lang", "license", "date", "meta"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,37 @@ def as_filter(name: str, cls: type[Any]) -> ClassFilter:
     return ClassFilter(name=name, cls=cls)
 
 
+def class_version(name: str, cls: type[Any], declared: int) -> str:
+    """Return the declared version of a plugin class; for classes not ours also a digest of the defining module."""
+    if cls.__module__.startswith("filters."):
+        return f"{name}@{declared}"
+    source = inspect.getsourcefile(cls)
+    digest = hashlib.sha256(Path(source).read_bytes()).hexdigest()[:16] if source else "unknown"
+    return f"{name}@{declared}+{digest}"
+
+
+def class_summary(cls: type[Any]) -> str:
+    """Return the first line of the class's docstring."""
+    return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+
+def class_settings(cls: type[Any], base: type[S]) -> type[S]:
+    """Return the settings model of a dataclass: its fields and those of `base`."""
+    hints = get_type_hints(cls)
+    fields: dict[str, Any] = {}
+    for item in dataclasses.fields(cls):
+        default = item.default
+        if default is dataclasses.MISSING:
+            default = ... if item.default_factory is dataclasses.MISSING else item.default_factory()
+        fields[item.name] = (hints[item.name], default)
+    return cast("type[S]", create_model(f"{cls.__name__}Settings", __base__=base, **fields))
+
+
+def class_instance(cls: type[Any], settings: Any) -> Any:
+    """Return the object that a plugin class makes of settings (an instance of `class_settings`)."""
+    return cls(**{item.name: getattr(settings, item.name) for item in dataclasses.fields(cls)})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassFilter:
     """A document filter's class as a `Filter`."""
@@ -123,38 +156,22 @@ class ClassFilter:
     @property
     def version(self) -> str:
         """The declared version; for classes that are not ours also a digest of the module that defines them."""
-        declared = str(getattr(self.cls, "filter_version", 0))
-        if self.cls.__module__.startswith("filters."):
-            return f"{self.name}@{declared}"
-        source = inspect.getsourcefile(self.cls)
-        digest = hashlib.sha256(Path(source).read_bytes()).hexdigest()[:16] if source else "unknown"
-        return f"{self.name}@{declared}+{digest}"
+        return class_version(self.name, self.cls, getattr(self.cls, "filter_version", 0))
 
     @property
     def summary(self) -> str:
         """First line of the class's docstring."""
-        return (inspect.getdoc(self.cls) or "").partition("\n")[0]
+        return class_summary(self.cls)
 
     @property
     def settings(self) -> type[FilterSettings]:
         """The class's dataclass fields."""
-        hints = get_type_hints(self.cls)
-        fields: dict[str, Any] = {}
-        for item in dataclasses.fields(self.cls):
-            default = item.default
-            if default is dataclasses.MISSING:
-                default = ... if item.default_factory is dataclasses.MISSING else item.default_factory()
-            fields[item.name] = (hints[item.name], default)
-        return cast(
-            "type[FilterSettings]",
-            create_model(f"{self.cls.__name__}Settings", __base__=FilterSettings, **fields),
-        )
+        return class_settings(self.cls, FilterSettings)
 
     def node(self, settings: Any, inputs: StageInputs, where: str) -> Node:
         """Return the verdict node of the class under `settings`."""
         scope = settings.scope(inputs)
-        values = {item.name: getattr(settings, item.name) for item in dataclasses.fields(self.cls)}
-        judge = cast("DocumentFilter", self.cls(**values))
+        judge = cast("DocumentFilter", class_instance(self.cls, settings))
 
         def run(context: NodeRun) -> Mapping[str, Json]:
             return run_documents(self.name, partial(_judge_each, self.name, judge), scope, context)
@@ -211,7 +228,7 @@ def run_documents(name: str, judge: Judge, scope: Scope, context: NodeRun) -> di
 
 
 def _judge_part(judge: Judge, scope: Scope, path: Path) -> _Judged:
-    table = read_table(path, _COLUMNS)
+    table = read_table(path, DOCUMENT_COLUMNS)
     slices = encode_slices(table["slice"])
     rows = slices.rows_where(scope)
     judged = np.flatnonzero(rows)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from curation.console import printable
 from curation.files import write_text
+from curation.funnel import changed_text
 from leaderboard.charts import CurvePlot, IntervalPlot, curve_plot, interval_plot
 from leaderboard.results import ArmResult, Assessment, Comparison, Delta, StudyResult
 from leaderboard.verdict import is_laptop_tier
@@ -197,6 +198,7 @@ def _step_row(step: Mapping[str, Any]) -> StepRow:
     rest = sum(int(counts.get("docs", 0)) for _, counts in by_docs[REASONS_SHOWN:])
     if rest:
         shown.append(f"{len(by_docs) - REASONS_SHOWN} other reasons {rest:,}")
+    told = "; ".join(part for part in (", ".join(shown), changed_text(step, REASONS_SHOWN)) if part)
     return StepRow(
         name=str(step["step"]),
         docs_in=int(step["docs_in"]),
@@ -205,7 +207,7 @@ def _step_row(step: Mapping[str, Any]) -> StepRow:
         tokens_out=step.get("tokens_out"),
         bytes_in=int(step["bytes_in"]),
         bytes_out=int(step["bytes_out"]),
-        reasons=", ".join(shown),
+        reasons=told,
     )
 
 

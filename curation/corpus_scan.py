@@ -1,0 +1,148 @@
+"""Which rows of a part every stage keeps, step by step: the counts behind a corpus and its funnel.
+
+A stage that rewrites text counts its documents in with their old text and out with their new one, so bytes and tokens
+satisfy in = out + dropped + removed by editing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from curation.batches import read_table
+from curation.files import Json
+from curation.funnel import MAX_SAMPLES_PER_REASON, SAMPLE_CHARS, Edits, Rows, Sample, Step, count
+from curation.nodes import Node, NodeRun
+from curation.sidecars import ROLE_TRAIN, ROLES, read_column, read_verdict
+from curation.store import Artifact
+from curation.text_versions import ChangesPart, read_changes
+
+TEXT, TOKENS, VERDICT = "text-", "token-counts-", "verdict-"
+"""Names of a corpus's inputs, each followed by the number of the stage that made it."""
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextVersion:
+    """A text version and its token counts."""
+
+    pool: Node
+    token_counts: Node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartScan:
+    """What one part contributes: which rows stay, how big they are, and the steps that led there."""
+
+    alive: Mask
+    rows: Rows
+    steps: list[Step]
+    licenses: list[Counter[str]]  # of the survivors, by slice
+    digests: list[list[bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Text:
+    """One part of one text version."""
+
+    table: pa.Table
+    rows: Rows
+    num_slices: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Drops:
+    """Why rows of a part are dropped: codes into `names` (-1: not dropped), and the values that failed."""
+
+    codes: npt.NDArray[np.int64]
+    names: Sequence[str]
+    values: npt.NDArray[np.float64] | None = None
+
+
+def last_text(inputs: Mapping[str, Artifact]) -> Artifact:
+    """Return the text version that the corpus is written from."""
+    rewritten = sorted(name for name in inputs if name.startswith(TEXT))
+    return inputs[rewritten[-1] if rewritten else "pool"]
+
+
+def scan_part(context: NodeRun, part: int, slices: Sequence[str], labels: Sequence[str]) -> PartScan:
+    """Return what part number `part` contributes after all stages, `labels` in the order of the recipe."""
+    inputs = context.inputs
+    text = _read(inputs["pool"], inputs["token-counts"], part, slices)
+    role = read_column(inputs["panel"], part, "role").astype(np.int64)
+    alive = role == ROLE_TRAIN
+    steps = [_step("panel split", text, np.ones(len(alive), np.bool_), alive, _Drops(codes=role, names=ROLES))]
+    for number, label in enumerate(labels):
+        entered, drops = alive, _drops(inputs[f"{VERDICT}{number:02d}"], part)
+        alive = entered & (drops.codes < 0)
+        step = _step(label, text, entered, alive, drops)
+        version = inputs.get(f"{TEXT}{number:02d}")
+        if version is not None:
+            before, text = text, _read(version, inputs[f"{TOKENS}{number:02d}"], part, slices)
+            step.left = count(text.rows, alive, len(slices))
+            step.edits = _edits(read_changes(version.path, part), before, alive)
+        steps.append(step)
+    survivors = [text.table.filter(pa.array(alive & (text.rows.slices == code))) for code in range(len(slices))]
+    return PartScan(
+        alive=alive,
+        rows=text.rows,
+        steps=steps,
+        licenses=[Counter(name or "unknown" for name in kept["license"].to_pylist()) for kept in survivors],
+        digests=[_row_digests(kept) for kept in survivors],
+    )
+
+
+def _read(pool: Artifact, token_counts: Artifact, part: int, slices: Sequence[str]) -> _Text:
+    table = read_table(pool.part_paths()[part], ["id", "text", "slice", "license"])
+    index = pc.index_in(table["slice"], value_set=pa.array(slices, pa.large_string()))
+    rows = Rows(
+        slices=index.to_numpy().astype(np.int64),
+        num_bytes=pc.binary_length(table["text"]).to_numpy().astype(np.int64),
+        num_tokens=read_column(token_counts, part, "num_tokens").astype(np.int64),
+    )
+    return _Text(table=table, rows=rows, num_slices=len(slices))
+
+
+def _drops(verdict: Artifact, part: int) -> _Drops:
+    judged = read_verdict(verdict, part)
+    names = [str(reason) for reason in cast("list[Json]", verdict.summary["reasons"])]
+    return _Drops(codes=np.where(judged.kept, -1, judged.reason).astype(np.int64), names=names, values=judged.value)
+
+
+def _step(name: str, text: _Text, entered: Mask, left: Mask, drops: _Drops) -> Step:
+    """Return the step with every document counted as `text` has it."""
+    rows, num_slices = text.rows, text.num_slices
+    step = Step(name=name, entered=count(rows, entered, num_slices), left=count(rows, left, num_slices))
+    dropped = entered & ~left
+    for code in np.unique(drops.codes[dropped]).tolist():
+        chosen = dropped & (drops.codes == code)
+        step.reasons[drops.names[code]] = count(rows, chosen, num_slices)
+        for row in np.flatnonzero(chosen)[:MAX_SAMPLES_PER_REASON].tolist():
+            step.samples.append(_sample(text.table, row, drops.names[code], drops.values))
+    return step
+
+
+def _edits(changes: ChangesPart, before: _Text, left: Mask) -> Edits:
+    """Return what was edited in the documents that stayed."""
+    counters = {name: int(values[left].sum()) for name, values in changes.counters.items()}
+    return Edits(changed=count(before.rows, changes.changed & left, before.num_slices)[:, 0], counters=counters)
+
+
+def _sample(table: pa.Table, row: int, reason: str, value: npt.NDArray[np.float64] | None) -> Sample:
+    shown = None if value is None or not np.isfinite(value[row]) else float(value[row])
+    text = table["text"][row].as_py()[:SAMPLE_CHARS]
+    return Sample(id=table["id"][row].as_py(), slice=table["slice"][row].as_py(), reason=reason, value=shown, text=text)
+
+
+def _row_digests(table: pa.Table) -> list[bytes]:
+    ids, texts = table["id"].to_pylist(), table["text"].to_pylist()
+    return [xxhash.xxh128_digest(f"{i}\0{text}".encode()) for i, text in zip(ids, texts, strict=True)]

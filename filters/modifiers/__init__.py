@@ -1,0 +1,1 @@
+"""Modifiers: components that rewrite text and say how much they changed."""
