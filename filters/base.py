@@ -87,6 +87,7 @@ FILTERS: Registry[Any] = Registry(
         "pruning-metric": "filters.models.pruning:PRUNING",
         "word-count": "filters.word_count:WordCount",
         "rules": "filters.own_rules:OWN_RULES",
+        "language": "filters.language:LANGUAGE",
     },
 )
 """Filters by name; a value is a `Filter` or a document filter's class. Entry points: group `curate.filters`."""

@@ -13,23 +13,21 @@ reason is derived from signal and bound: `compression-ratio-below-0-3`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
 from curation.errors import RecipeError, nearest
-from curation.files import Json
-from curation.nodes import Node, NodeRun
+from curation.nodes import Node
 from curation.recipe import Spec
-from curation.sidecars import MAX_REASONS, map_parts, write_verdict
+from curation.sidecars import MAX_REASONS
 from curation.stages import StageInputs
-from filters.base import FilterSettings, PartCount, count_part, verdict_summary
-from filters.judged import slice_codes
-from filters.rule_filter import rule_columns
-from filters.rules import Rule, judge_rows
-from filters.signals import SIGNAL_SETS, signal_set, signals_node
+from filters.base import FilterSettings
+from filters.measured import Measured, measured_node
+from filters.rules import Rule
+from filters.signals import SIGNAL_SETS, signal_set
 
 _REASON = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _BOUND_WORDS = {"min": "below", "max": "above"}
@@ -86,36 +84,9 @@ class OwnRules:
     def node(self, settings: Any, inputs: StageInputs, where: str) -> Node:
         """Return the verdict node. Raises: RecipeError for an unknown or ambiguous signal, before any work."""
         rules = resolve_rules(settings.rules, f"{where}: filter `{self.name}`")
-        reasons = list(dict.fromkeys(rule.reason for rule in rules))
-        scope = settings.scope(inputs)
-
-        def run(context: NodeRun) -> Mapping[str, Json]:
-            pool = context.inputs["pool"]
-
-            def judge(part: int) -> PartCount:
-                slices = slice_codes(pool, part)
-                judged = slices.rows_where(scope)
-                verdict = judge_rows(rules, rule_columns(rules, context.inputs, part), judged)
-                write_verdict(context.out, part, verdict)
-                return count_part(verdict, judged, slices, len(rules))
-
-            counts = map_parts(context, f"filter {self.name}", pool.num_parts, judge)
-            return {**verdict_summary(reasons, counts, scope), "bounds": bounds(rules)}
-
-        return Node(
-            kind="verdict",
-            version=self.version,
-            params={"filter": self.name, "rules": bounds(rules), **scope.as_params()},
-            inputs={
-                "pool": inputs.pool,
-                **{
-                    f"signals-{name}": signals_node(inputs.pool, signal_set(name))
-                    for name in sorted({rule.signal_set for rule in rules})
-                },
-            },
-            run=run,
-            label=f"filter {self.name}",
-        )
+        sets = [signal_set(name) for name in sorted({rule.signal_set for rule in rules})]
+        measured = Measured(name=self.name, version=self.version, rules=rules, sets=sets)
+        return measured_node(measured, inputs, settings.scope(inputs))
 
 
 def resolve_rules(given: Sequence[OwnRule], where: str) -> tuple[Rule, ...]:
@@ -179,11 +150,6 @@ def default_reason(signal: str, bound: str, value: float) -> str:
     number = f"{abs(value):g}".replace(".", "-").replace("+", "")
     sign = "minus-" if value < 0 else ""
     return f"{signal.replace('_', '-').lower()}-{_BOUND_WORDS[bound]}-{sign}{number}"
-
-
-def bounds(rules: Sequence[Rule]) -> list[Json]:
-    """Return the rules as plain values, for fingerprints and summaries."""
-    return [{"reason": rule.reason, "signal": rule.column, rule.bound: rule.value} for rule in rules]
 
 
 OWN_RULES = OwnRules()
