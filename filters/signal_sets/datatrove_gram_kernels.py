@@ -27,7 +27,7 @@ SPACE = np.uint64(0x21)  # a space, counted from 1
 
 STOP_WORDS = np.array(
     [
-        sum(byte << (8 * i) for i, byte in enumerate(word))
+        sum(byte << (8 * i) for i, byte in enumerate(word)) + (len(word) << 32)  # the length tells "be" from "be\0"
         for word in (b"the", b"be", b"to", b"of", b"and", b"that", b"have", b"with")
     ],
     np.int64,
@@ -39,7 +39,7 @@ def stop_word_bit(data: Any, begin: int, end: int) -> int:
     """Return the bit of the stop word that the word is, letter by letter; else 0."""
     if end - begin < 2 or end - begin > 4:
         return 0
-    packed = np.int64(0)
+    packed = np.int64(end - begin) << 32
     for i in range(begin, end):
         packed |= np.int64(data[i]) << (8 * (i - begin))
     for i in range(len(STOP_WORDS)):
