@@ -53,6 +53,13 @@ class ExactParams(Spec):
     """Which copy stays: the first by (source, id), or the longest, ties by (source, id)."""
 
 
+class UrlParams(Spec):
+    """Settings of `dedup: url`; documents without a url are never copies."""
+
+    scope: Scope = "global"
+    survivor: Survivor = "first"
+
+
 class MinhashParams(Spec):
     """Settings of `dedup: minhash`."""
 

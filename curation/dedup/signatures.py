@@ -6,7 +6,7 @@ halves of a 128-bit digest of each document (`low`, `high`). Neither depends on 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +43,8 @@ def minhash_node(pool: Node, banding: Banding, max_words: int) -> Node:
         "normal_form": NORMAL_FORM,
     }
 
-    def sign(texts: TextView) -> pa.Table:
-        keys = minhash_keys(texts, banding, max_words)
+    def sign(table: pa.Table) -> pa.Table:
+        keys = minhash_keys(text_view(table["text"]), banding, max_words)
         return pa.table({band_column(band): keys[band] for band in range(banding.bands)})
 
     return _signatures(pool, MINHASH_VERSION, params, sign, "minhash signatures")
@@ -54,11 +54,24 @@ def exact_node(pool: Node, *, normalize: bool) -> Node:
     """Return the node of the 128-bit digests of every row of `pool`, of its words or of its bytes."""
     params: dict[str, Json] = {"component": "digests", "normal_form": NORMAL_FORM if normalize else "bytes"}
 
-    def sign(texts: TextView) -> pa.Table:
+    def sign(table: pa.Table) -> pa.Table:
+        texts = text_view(table["text"])
         digests = word_digests(texts) if normalize else byte_digests(texts)
         return pa.table({"low": digests[0], "high": digests[1]})
 
     return _signatures(pool, EXACT_VERSION, params, sign, "text digests")
+
+
+def url_node(pool: Node) -> Node:
+    """Return the node of the 128-bit digests of every row's url; without one, of its id, which nothing shares."""
+
+    def sign(table: pa.Table) -> pa.Table:
+        given = zip(table["url"].to_pylist(), table["id"].to_pylist(), strict=True)
+        keys = pa.array([f"url {url}" if url else f"id {id_}" for url, id_ in given], pa.large_string())
+        digests = byte_digests(text_view(keys))
+        return pa.table({"low": digests[0], "high": digests[1]})
+
+    return _signatures(pool, EXACT_VERSION, {"component": "url"}, sign, "url digests", columns=("url", "id"))
 
 
 def permutations(num_hashes: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
@@ -103,18 +116,23 @@ def word_digests(texts: TextView) -> npt.NDArray[np.uint64]:
 
 
 def _signatures(
-    pool: Node, version: str, params: Mapping[str, Json], sign: Callable[[TextView], pa.Table], label: str
+    pool: Node,
+    version: str,
+    params: Mapping[str, Json],
+    sign: Callable[[pa.Table], pa.Table],
+    label: str,
+    columns: Sequence[str] = ("text",),
 ) -> Node:
     def run(context: NodeRun) -> Mapping[str, Json]:
         source = context.inputs["pool"]
 
         def one(part: int) -> int:
             path = context.out.part_path(part)
-            texts = text_view(read_table(source.part_paths()[part], ["text"])["text"])
+            table = read_table(source.part_paths()[part], list(columns))
             if not context.out.has(path.name):
                 with replacing(path) as temporary:
-                    write_table(temporary, sign(texts))
-            return len(texts)
+                    write_table(temporary, sign(table))
+            return int(table.num_rows)
 
         return {"num_docs": sum(map_parts(context, label, source.num_parts, one))}
 

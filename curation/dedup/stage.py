@@ -1,4 +1,4 @@
-"""The recipe stage `dedup`: `exact` and `minhash`, as verdict nodes.
+"""The recipe stage `dedup`: `exact`, `url` and `minhash` as verdicts; `lines` and `bff`, which also rewrite text.
 
 Only documents that the panel and the stages before left alive take part. Which copy stays depends on the documents
 alone, never on parts, workers or order, and deduplicating twice drops nothing more. See `docs/dedup.md`.
@@ -13,22 +13,23 @@ import numpy.typing as npt
 
 from curation.dedup.alive import AliveDocs, alive_docs
 from curation.dedup.clusters import Copies, band_copies, exact_copies, verified_copies
-from curation.dedup.params import ExactParams, MinhashParams, curve, lsh_threshold
-from curation.dedup.signatures import exact_node, minhash_node
+from curation.dedup.lines import BffParams, LinesParams, bff_stage, lines_stage
+from curation.dedup.params import ExactParams, MinhashParams, UrlParams, curve, lsh_threshold
+from curation.dedup.signatures import exact_node, minhash_node, url_node
 from curation.errors import RecipeError, nearest
 from curation.files import Json
 from curation.nodes import Node, NodeRun
 from curation.recipe import StageSpec, as_json, validate
 from curation.sidecars import VerdictPart, write_verdict
-from curation.stages import StageInputs
+from curation.stages import Rewrite, StageInputs
 
-NAMES = ("exact", "minhash")
+NAMES = ("exact", "url", "minhash", "lines", "bff")
 EXACT_VERSION = "dedup-exact@1"
 MINHASH_VERSION = "dedup-minhash@1"
 
 
-def dedup_node(spec: StageSpec, inputs: StageInputs, where: str) -> Node:
-    """Return the verdict node of the dedup that `spec` names.
+def dedup_node(spec: StageSpec, inputs: StageInputs, where: str) -> Node | Rewrite:
+    """Return the verdict node of the dedup that `spec` names, or the rewrite if it takes lines out.
 
     Raises: RecipeError for an unknown name, parameter or preset.
     """
@@ -38,6 +39,13 @@ def dedup_node(spec: StageSpec, inputs: StageInputs, where: str) -> Node:
     if spec.name == "minhash":
         minhash: MinhashParams = validate(MinhashParams, spec.params, f"{where}: dedup `minhash`")
         return _minhash(minhash, inputs)
+    if spec.name == "url":
+        url: UrlParams = validate(UrlParams, spec.params, f"{where}: dedup `url`")
+        return _url(url, inputs)
+    if spec.name == "lines":
+        return lines_stage(validate(LinesParams, spec.params, f"{where}: dedup `lines`"), inputs)
+    if spec.name == "bff":
+        return bff_stage(validate(BffParams, spec.params, f"{where}: dedup `bff`"), inputs)
     raise RecipeError(f"{where}: unknown dedup `{spec.name}`; {nearest(spec.name, NAMES)}")
 
 
@@ -48,6 +56,14 @@ def _exact(params: ExactParams, inputs: StageInputs) -> Node:
 
     signatures = exact_node(inputs.pool, normalize=params.normalize)
     return _node(inputs, signatures, EXACT_VERSION, {"name": "exact", **as_json(params)}, run)
+
+
+def _url(params: UrlParams, inputs: StageInputs) -> Node:
+    def run(context: NodeRun) -> Mapping[str, Json]:
+        docs = alive_docs(context, params.scope, params.survivor)
+        return _judge(context, docs, exact_copies(context, docs), "duplicate-url")
+
+    return _node(inputs, url_node(inputs.pool), EXACT_VERSION, {"name": "url", **as_json(params)}, run)
 
 
 def _minhash(params: MinhashParams, inputs: StageInputs) -> Node:

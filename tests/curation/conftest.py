@@ -20,7 +20,7 @@ from curation.nodes import Node, NodeRun, Planner
 from curation.progress import SilentProgress
 from curation.recipe import StageSpec
 from curation.sidecars import read_verdict
-from curation.stages import STAGES, StageInputs
+from curation.stages import STAGES, Rewrite, StageInputs
 from curation.store import Artifact, Store
 
 Doc: TypeAlias = Mapping[str, Any]
@@ -33,6 +33,8 @@ class Judged:
     kept: list[str]
     dropped: dict[str, tuple[str, float]]
     artifact: Artifact
+    texts: dict[str, str]
+    """Texts after the stage, of all documents."""
 
     @property
     def summary(self) -> Mapping[str, Json]:
@@ -82,15 +84,15 @@ def judge_stage(tmp_path: Path) -> JudgeStage:
         parts = parts_of(docs, num_parts)
         pool, panel = writing("pool", parts, text_table), writing("panel", parts, role_table)
         inputs = StageInputs(pool=pool, panel=panel, token_counts=pool, previous=(), slice_kinds={})
-        node = STAGES.get(kind)(StageSpec(kind=kind, name=name, params=params), inputs, "test")
-        store = Store.open(tmp_path / "store")
-        artifact = Planner(store=store, workers=workers, progress=SilentProgress()).materialise(node)
-        return _judged(artifact, parts)
+        made = STAGES.get(kind)(StageSpec(kind=kind, name=name, params=params), inputs, "test")
+        planner = Planner(store=Store.open(tmp_path / "store"), workers=workers, progress=SilentProgress())
+        artifact = planner.materialise(made.verdict if isinstance(made, Rewrite) else made)
+        return _judged(artifact, planner.materialise(made.pool if isinstance(made, Rewrite) else pool), parts)
 
     return judge
 
 
-def _judged(artifact: Artifact, parts: list[list[Doc]]) -> Judged:
+def _judged(artifact: Artifact, texts: Artifact, parts: list[list[Doc]]) -> Judged:
     kept: list[str] = []
     dropped: dict[str, tuple[str, float]] = {}
     reasons: Any = artifact.summary["reasons"]
@@ -102,7 +104,13 @@ def _judged(artifact: Artifact, parts: list[list[Doc]]) -> Judged:
                 kept.append(doc["id"])
             else:
                 dropped[doc["id"]] = (reasons[verdict.reason[row]], float(verdict.value[row]))
-    return Judged(kept=sorted(kept), dropped=dropped, artifact=artifact)
+    tables = [read_table(path, ["id", "text"]).to_pylist() for path in texts.part_paths()]
+    return Judged(
+        kept=sorted(kept),
+        dropped=dropped,
+        artifact=artifact,
+        texts={row["id"]: row["text"] for table in tables for row in table},
+    )
 
 
 def shared_records(folder: Path) -> list[dict[str, Any]]:

@@ -62,6 +62,13 @@ def test_exact_compares_bytes_unless_normalised(judge_stage: Any) -> None:
     assert judge_stage(docs, "dedup", "exact", normalize=True).kept == ["a"]
 
 
+def test_of_two_documents_with_one_url_the_first_stays_and_documents_without_are_no_copies(judge_stage: Any) -> None:
+    docs = [doc("a", "x", url="http://e.org/1"), doc("b", "y", url="http://e.org/1"), doc("c", "z"), doc("d", "z")]
+    judged = judge_stage(docs, "dedup", "url")
+    assert judged.kept == ["a", "c", "d"]
+    assert judged.dropped == {"b": ("duplicate-url", 1.0)}
+
+
 @pytest.mark.parametrize(("name", "params"), [("exact", {"normalize": True}), ("minhash", {})])
 def test_documents_without_words_are_not_copies_of_each_other(judge_stage: Any, name: str, params: Any) -> None:
     docs = [doc("a", "..."), doc("b", "---"), doc("c", "")]

@@ -1,0 +1,155 @@
+"""Dedup that takes lines out: first copies stay, a Bloom filter forgets nothing, and order is the documents' own."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from curation.batches import text_array, text_view
+from curation.dedup.line_kernels import bloom_add, bloom_has, count_lines, hash_lines, without_lines
+from curation.dedup.lines import bloom_shape
+from curation.words import split_words
+
+FOX = "the quick brown fox jumps over the lazy dog while seven other foxes watch from the hill"
+
+
+def doc(name: str, text: str, **fields: Any) -> dict[str, Any]:
+    return {"id": name, "text": text, **fields}
+
+
+def test_the_first_copy_of_a_line_stays_by_source_and_id(judge_stage: Any) -> None:
+    docs = [doc("a", "one\ntwo\nthree", source="z"), doc("b", "TWO \nfour", source="k"), doc("c", "one\none")]
+    judged = judge_stage(docs, "dedup", "lines")
+    assert judged.texts == {"a": "three", "b": "TWO \nfour", "c": "one"}
+    assert judged.kept == ["a", "b", "c"]
+
+
+def test_a_document_of_which_nothing_is_left_goes(judge_stage: Any) -> None:
+    judged = judge_stage([doc("a", "one\n"), doc("b", "one\n\n")], "dedup", "lines")
+    assert judged.dropped == {"b": ("nothing-left", 0.0)}
+
+
+def test_short_lines_are_not_compared(judge_stage: Any) -> None:
+    docs = [doc("a", "ok\na longer line"), doc("b", "ok\na longer line")]
+    assert judge_stage(docs, "dedup", "lines", min_words=2).texts["b"] == "ok"
+
+
+def test_documents_that_are_not_alive_neither_change_nor_count(judge_stage: Any) -> None:
+    docs = [doc("a", "one\ntwo", role=1), doc("b", "one\nthree")]
+    assert judge_stage(docs, "dedup", "lines").texts == {"a": "one\ntwo", "b": "one\nthree"}
+
+
+LINES = st.lists(st.sampled_from(["one", "Two", " two", "three words here", "", "é", "\x0b"]), max_size=6)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(LINES, min_size=1, max_size=6))
+def test_deduplicating_lines_twice_changes_nothing_more(judge_stage: Any, texts: list[list[str]]) -> None:
+    docs = [doc(f"d{i}", "\n".join(lines)) for i, lines in enumerate(texts)]
+    once = judge_stage(docs, "dedup", "lines").texts
+    again = judge_stage([doc(id_, text) for id_, text in once.items()], "dedup", "lines").texts
+    assert again == once
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(LINES, min_size=1, max_size=6))
+def test_lines_that_stay_are_the_first_of_their_kind(judge_stage: Any, texts: list[list[str]]) -> None:
+    docs = [doc(f"d{i}", "\n".join(lines)) for i, lines in enumerate(texts)]
+    seen: set[str] = set()
+    expected = {}
+    for item in docs:
+        kept = []
+        for line in item["text"].split("\n"):
+            key = " ".join(line.lower().split())
+            if not key or key not in seen:
+                kept.append(line)
+            seen.add(key)
+        expected[item["id"]] = "\n".join(kept)
+    assert judge_stage(docs, "dedup", "lines").texts == expected
+
+
+@pytest.mark.parametrize("name", ["lines", "bff"])
+def test_parts_and_workers_do_not_matter(judge_stage: Any, name: str) -> None:
+    rng = random.Random(1)
+    lines = [" ".join(rng.choices(FOX.split(), k=16)) for _ in range(30)]
+    docs = [doc(f"d{i:02}", "\n".join(rng.choices(lines, k=4))) for i in range(40)]
+    first = judge_stage(docs, "dedup", name, num_parts=2, workers=1)
+    other = judge_stage(docs, "dedup", name, num_parts=2, workers=2)
+    assert (first.texts, first.dropped) == (other.texts, other.dropped)
+
+
+def test_bff_removes_a_line_whose_n_grams_were_seen(judge_stage: Any) -> None:
+    docs = [doc("a", FOX), doc("b", f"{FOX.upper()}\n" + "new words " * 40)]
+    judged = judge_stage(docs, "dedup", "bff", num_parts=1)
+    assert judged.texts == {"a": FOX, "b": "new words " * 40}
+    assert judged.kept == ["a", "b"]
+
+
+def test_bff_drops_a_document_that_was_mostly_seen(judge_stage: Any) -> None:
+    judged = judge_stage([doc("a", FOX), doc("b", FOX + "\nshort line")], "dedup", "bff", num_parts=1)
+    assert judged.dropped == {"b": ("seen-before", 1.0)}
+
+
+def test_bff_leaves_lines_shorter_than_an_n_gram_alone(judge_stage: Any) -> None:
+    docs = [doc("a", "only a few words"), doc("b", "only a few words")]
+    assert judge_stage(docs, "dedup", "bff").texts["b"] == "only a few words"
+
+
+@pytest.mark.parametrize(("new_words", "stays"), [(3, False), (4, True)])
+def test_the_threshold_of_bff_is_a_share_of_the_line_s_n_grams(judge_stage: Any, new_words: int, stays: bool) -> None:
+    # 28 words have 16 13-grams; each new word at the end takes one away: 13 of 16 is above 0.8, 12 of 16 is not
+    known = " ".join(f"w{i}" for i in range(28))
+    line = " ".join([*(f"w{i}" for i in range(28 - new_words)), *(f"n{i}" for i in range(new_words))])
+    docs = [doc("a", known), doc("b", line + "\n" + " ".join(f"x{i}" for i in range(60)))]
+    assert (line in judge_stage(docs, "dedup", "bff", num_parts=1).texts["b"]) == stays
+
+
+def test_a_bloom_filter_has_what_was_added_and_little_else() -> None:
+    num_bits, num_hashes = bloom_shape(10_000, 0.01)
+    bits = np.zeros(num_bits // 64, np.uint64)
+    values = np.random.default_rng(0).integers(0, 2**63, 20_000).astype(np.uint64)
+    for value in values[:10_000]:
+        bloom_add(bits, num_hashes, value)
+    assert all(bloom_has(bits, num_hashes, value) for value in values[:10_000])
+    # expected at most 100 of 10,000; 3 standard deviations above
+    assert sum(bloom_has(bits, num_hashes, value) for value in values[10_000:]) <= 130
+
+
+@given(st.lists(st.text("ab \n\té中", max_size=20), max_size=5), st.randoms(use_true_random=False))
+def test_a_document_without_lines_is_what_python_makes_of_it(texts: list[str], rng: random.Random) -> None:
+    view = text_view(text_array(texts))
+    counts = count_lines(view.data, view.offsets)
+    assert counts.tolist() == [len(text.split("\n")) if text else 0 for text in texts]
+    removed = np.array([rng.random() < 0.5 for _ in range(int(counts.sum()))], np.bool_)
+    out = np.empty(int(view.num_bytes.sum()), np.uint8)
+    ends = without_lines(view.data, view.offsets, removed, out)
+    at = 0
+    for i, text in enumerate(texts):
+        lines = text.split("\n") if text else []
+        kept = [line for line, gone in zip(lines, removed[at : at + len(lines)], strict=True) if not gone]
+        last_gone = bool(len(lines)) and removed[at + len(lines) - 1]
+        at += len(lines)
+        expected = "\n".join(kept)
+        assert out[ends[i] : ends[i + 1]].tobytes().decode() == expected, (text, last_gone)
+
+
+@given(st.text("aB \n\t\x0bé", max_size=30), st.integers(1, 3))
+def test_lines_are_equal_in_lower_case_and_single_spaces(text: str, min_words: int) -> None:
+    view = text_view(text_array([text]))
+    hashes = np.zeros(int(count_lines(view.data, view.offsets).sum()), np.uint64)
+    hash_lines(view.data, view.offsets, min_words, hashes)
+    lowered = "".join(char.lower() if char.isascii() else char for char in text)
+    keys = [" ".join(line.split()) for line in lowered.split("\n")] if text else []
+    compared = [bool(key) and len(key.split()) >= min_words for key in keys]
+    assert [value != 0 for value in hashes.tolist()] == compared
+    known = {(key, value) for key, value, used in zip(keys, hashes.tolist(), compared, strict=True) if used}
+    assert len({key for key, _ in known}) == len(known) == len({value for _, value in known})
+
+
+def test_words_of_bff_are_those_of_the_other_dedups() -> None:
+    assert split_words(FOX.upper()) == FOX.split()
