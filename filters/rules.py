@@ -74,6 +74,10 @@ RULE_SETS: Registry[RuleSet] = Registry(
         "gopher-repetition/datatrove": "filters.rule_sets.datatrove:GOPHER_REPETITION",
         "gopher/datatrove": "filters.rule_sets.datatrove:GOPHER",
         "fineweb/datatrove": "filters.rule_sets.datatrove:FINEWEB",
+        "gopher/dclm": "filters.rule_sets.dclm:GOPHER",
+        "gopher-quality/dclm": "filters.rule_sets.dclm:GOPHER_QUALITY",
+        "gopher-repetition/dclm": "filters.rule_sets.dclm:GOPHER_REPETITION",
+        "refinedweb/dclm": "filters.rule_sets.dclm:REFINEDWEB_DCLM",
     },
 )
 """Rule sets by `name/dialect`."""

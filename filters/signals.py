@@ -60,6 +60,7 @@ SIGNAL_SETS: Registry[SignalSet] = Registry(
     "signal-set",
     {
         "text": "filters.signal_sets.text:TEXT",
+        "dclm": "filters.signal_sets.dclm:DCLM",
         "refinedweb-lines": "filters.signal_sets.refinedweb_lines:REFINEDWEB_LINES",
         "information": "filters.signal_sets.information:INFORMATION",
         "pii": "filters.signal_sets.pii:PII",
