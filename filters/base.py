@@ -88,6 +88,8 @@ FILTERS: Registry[Any] = Registry(
         "word-count": "filters.word_count:WordCount",
         "rules": "filters.own_rules:OWN_RULES",
         "language": "filters.language:LANGUAGE",
+        "url-list": "filters.url_list:URL_LIST",
+        "toxic-words": "filters.toxic_words:TOXIC_WORDS",
     },
 )
 """Filters by name; a value is a `Filter` or a document filter's class. Entry points: group `curate.filters`."""
