@@ -61,11 +61,35 @@ def corpus_node(
             "shard_bytes": recipe.shard_bytes,
             "steps": steps,
             "tokenizer": recipe.tokenizer,
+            **_published(recipe),
         },
         inputs=inputs,
         run=run,
         label="corpus",
     )
+
+
+def _published(recipe: Recipe) -> dict[str, Json]:
+    """Return what others published of this recipe's stages, for the corpus' identity: the funnel holds it."""
+    known: dict[str, Json] = {
+        str(number): as_json(spec.published) for number, spec in enumerate(recipe.stages) if spec.published
+    }
+    return {"published": known} if known else {}
+
+
+def with_published(recipe: Recipe, steps: list[dict[str, Json]]) -> list[dict[str, Json]]:
+    """Return the funnel's steps (panel split first, then the stages) with published retention beside the measured.
+
+    `measured` is the share of what the stage `since` (or the panel split) left, in the published unit.
+    """
+    for spec, step in zip(recipe.stages, steps[1:], strict=False):
+        if spec.published is None:
+            continue
+        unit = {"documents": "docs"}.get(spec.published.unit, spec.published.unit)
+        first = next((item for item in steps if item["step"] == spec.published.since), steps[0])
+        whole, left = cast("int", first[f"{unit}_out"]), cast("int", step[f"{unit}_out"])
+        step["published"] = {**as_json(spec.published), "measured": round(left / whole, 6) if whole else None}
+    return steps
 
 
 def _build(context: NodeRun, recipe: Recipe, labels: Sequence[str]) -> Mapping[str, Json]:
@@ -79,7 +103,8 @@ def _build(context: NodeRun, recipe: Recipe, labels: Sequence[str]) -> Mapping[s
     masks = [scan.alive & kept[scan.rows.slices] for scan in scans]
     totals = _write_shards(context, scans, masks, recipe.shard_bytes)
     drawn = np.flatnonzero(kept).tolist()
-    steps_json: list[Json] = [_ingest_step(pool), *(step.as_json(slices) for step in steps)]
+    drawn_steps = with_published(recipe, [step.as_json(slices) for step in steps])
+    steps_json: list[Json] = [_ingest_step(pool), *drawn_steps]
     write_json(context.out.path / "funnel.json", steps_json)
     write_json(context.out.path / "contamination.json", _contamination(verdicts))
     return {

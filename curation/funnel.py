@@ -154,3 +154,13 @@ def changed_text(step: Mapping[str, Json], max_counters: int = 4) -> str:
         f"changed {changed['docs']:,} documents, {abs(removed) / 1e6:,.3f} MB {'added' if removed < 0 else 'removed'}"
     )
     return f"{told} ({', '.join(shown)})" if shown else told
+
+
+def published_text(step: Mapping[str, Json]) -> str:
+    """Return what others kept up to this step beside what was kept here; empty if nothing is published."""
+    published = step.get("published")
+    if not isinstance(published, Mapping):
+        return ""
+    measured = published["measured"]
+    here = f", here {measured:.1%}" if isinstance(measured, float) else ""
+    return f"left of {published['of']}: published {cast('float', published['kept']):.1%}{here} of {published['unit']}"

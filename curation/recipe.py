@@ -94,12 +94,27 @@ class PanelSpec(Spec):
     """Bytes of a panel document that are scored, cut at a character boundary (rule 5)."""
 
 
+class PublishedSpec(Spec):
+    """What somebody else's run of this recipe kept, to stand beside what is measured."""
+
+    kept: float = Field(ge=0, le=1)
+    """Share that was left after this stage."""
+    unit: Literal["documents", "tokens", "bytes"] = "documents"
+    of: str
+    """Of what it is a share, in words."""
+    since: str | None = None
+    """The stage (`kind: name`) whose output that is; none means what the panel split left."""
+    source: str
+
+
 class StageSpec(Spec):
     """One stage: its kind, the component's name and its parameters."""
 
     kind: str
     name: str
     params: dict[str, Any] = {}
+    published: PublishedSpec | None = None
+    """Shown in the funnel; decides nothing."""
 
 
 class MixSpec(Spec):
@@ -134,8 +149,8 @@ def _stage(value: object) -> object:
         first = next((str(key) for key in value), "")
         hint = nearest(first, STAGE_KINDS)
         raise ValueError(f"a stage is a mapping with one of {', '.join(STAGE_KINDS)}, got keys {list(value)}; {hint}")
-    params = {key: item for key, item in value.items() if key != kinds[0]}
-    return {"kind": kinds[0], "name": value[kinds[0]], "params": params}
+    params = {key: item for key, item in value.items() if key not in (kinds[0], "published")}
+    return {"kind": kinds[0], "name": value[kinds[0]], "params": params, "published": value.get("published")}
 
 
 def _pool(value: object) -> object:
@@ -212,11 +227,7 @@ def load_recipe(
     `with_filter`). Raises: RecipeError.
     """
     if path is None:
-        name = (base or "baseline").removesuffix(".yaml").partition("@")[0]
-        known = bundled_names("recipes")
-        if name not in known:
-            raise RecipeError(f"unknown base recipe `{name}`; {nearest(name, known)}")
-        path = bundled_path("recipes", f"{name}.yaml")
+        path = _bundled_recipe(base or "baseline")
     elif base is not None:
         raise RecipeError(f"{path}: both a recipe file and --base {base} given; choose one")
     value = read_mapping(path)
@@ -227,6 +238,22 @@ def load_recipe(
         value["name"] = _slug(f"{value.get('name', 'recipe')}-{filter_name}")
     recipe: Recipe = validate(Recipe, apply_overrides(value, overrides), str(path))
     return recipe
+
+
+def _bundled_recipe(base: str) -> Path:
+    """Return the file of the shipped recipe `name` or `name@version`."""
+    name, _, version = base.removesuffix(".yaml").partition("@")
+    known = bundled_names("recipes")
+    if name not in known:
+        raise RecipeError(f"unknown base recipe `{name}`; {nearest(name, known)}")
+    path = bundled_path("recipes", f"{name}.yaml")
+    shipped = read_mapping(path).get("version", 1)
+    if version and version != str(shipped):
+        raise RecipeError(
+            f"base recipe `{base}`: this installation has version {shipped}; leave the version out or install the "
+            "release that has it"
+        )
+    return path
 
 
 def _slug(name: str) -> str:

@@ -106,7 +106,7 @@ def draw_funnel(console: Console, corpus: Artifact) -> None:
     """Draw what each step let through, its most frequent reasons and what it changed."""
     from rich.table import Table
 
-    from curation.funnel import changed_text
+    from curation.funnel import changed_text, published_text
 
     table = Table(title="Funnel", title_justify="left")
     table.add_column("step")
@@ -124,7 +124,7 @@ def draw_funnel(console: Console, corpus: Artifact) -> None:
             f"{step['docs_out']:,}",
             f"{cast('int', step['bytes_out']) / 1e6:,.1f}",
             f"{step['tokens_out']:,}" if "tokens_out" in step else "",
-            "; ".join(part for part in (dropped, changed_text(step)) if part),
+            "; ".join(part for part in (dropped, changed_text(step), published_text(step)) if part),
         )
     console.print(table)
 

@@ -16,7 +16,11 @@ def write(tmp_path: Path, text: str) -> Path:
 
 def test_a_shipped_recipe_takes_a_filter_a_pool_and_overrides() -> None:
     recipe = load_recipe(filter_name="quality_v3", pool="data/*.jsonl", overrides=("stages.filter.keep=0.2",))
-    assert recipe.stages[0].model_dump() == {"kind": "filter", "name": "quality_v3", "params": {"keep": 0.2}}
+    assert (recipe.stages[0].kind, recipe.stages[0].name, recipe.stages[0].params) == (
+        "filter",
+        "quality_v3",
+        {"keep": 0.2},
+    )
     assert recipe.pool.path == ("data/*.jsonl",)
     assert recipe.name == "baseline-quality-v3"
 
@@ -65,3 +69,20 @@ def test_a_filter_setting_at_the_top_names_the_place_where_it_belongs() -> None:
 def test_of_several_filters_the_last_one_is_replaced() -> None:
     stages = [{"filter": "language"}, {"dedup": "exact"}, {"kind": "filter", "name": "a", "params": {}}]
     assert with_filter(stages, {"filter": "b"}) == [{"filter": "language"}, {"dedup": "exact"}, {"filter": "b"}]
+
+
+def test_a_base_can_be_named_with_its_version() -> None:
+    assert load_recipe(base="baseline@1").name == "baseline"
+
+
+def test_a_base_in_another_version_is_refused() -> None:
+    with pytest.raises(RecipeError, match="this installation has version 1"):
+        load_recipe(base="baseline@2")
+
+
+@pytest.mark.parametrize("name", ["dclm-baseline", "refinedweb", "fineweb", "c4", "dolma-1.7"])
+def test_published_baselines_ship_with_their_order(name: str) -> None:
+    recipe = load_recipe(base=f"{name}@1")
+    kinds = [spec.kind for spec in recipe.stages]
+    assert {"filter", "dedup"} <= set(kinds)
+    assert all(spec.published.source for spec in recipe.stages if spec.published)

@@ -1,0 +1,37 @@
+"""Published retention stands beside the measured one, in the published unit, of the published whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from curation.corpus import with_published
+from curation.recipe import Recipe, validate
+
+PUBLISHED = {"kept": 0.25, "of": "the pool", "source": "a paper"}
+
+
+def recipe(**published: Any) -> Recipe:
+    stages = [{"dedup": "exact"}, {"dedup": "minhash", "published": {**PUBLISHED, **published}}]
+    found: Recipe = validate(Recipe, {"name": "r", "pool": "environment", "stages": stages}, "test")
+    return found
+
+
+def steps() -> list[dict[str, Any]]:
+    sizes = {"panel split": 10, "dedup: exact": 8, "dedup: minhash": 4}
+    return [{"step": name, "docs_out": docs, "tokens_out": docs * docs} for name, docs in sizes.items()]
+
+
+@pytest.mark.parametrize(
+    ("published", "measured"),
+    [({}, 0.4), ({"unit": "tokens"}, 0.16), ({"since": "dedup: exact"}, 0.5)],
+)
+def test_the_measured_share_is_of_the_same_whole_in_the_same_unit(published: Any, measured: float) -> None:
+    shown: Any = with_published(recipe(**published), steps())
+    assert shown[2]["published"]["measured"] == measured
+    assert "published" not in shown[1]
+
+
+def test_published_retention_is_no_setting_of_the_stage() -> None:
+    assert recipe().stages[1].params == {}
