@@ -78,6 +78,11 @@ RULE_SETS: Registry[RuleSet] = Registry(
         "gopher-quality/dclm": "filters.rule_sets.dclm:GOPHER_QUALITY",
         "gopher-repetition/dclm": "filters.rule_sets.dclm:GOPHER_REPETITION",
         "refinedweb/dclm": "filters.rule_sets.dclm:REFINEDWEB_DCLM",
+        "c4/datatrove": "filters.rule_sets.c4:DATATROVE",
+        "c4-fineweb/datatrove": "filters.rule_sets.c4:FINEWEB",
+        "c4/tfds": "filters.rule_sets.c4:TFDS",
+        "c4/dclm": "filters.rule_sets.c4:DCLM",
+        "mc4-paragraph/datatrove": "filters.rule_sets.c4:PARAGRAPH",
     },
 )
 """Rule sets by `name/dialect`."""

@@ -65,6 +65,11 @@ SIGNAL_SETS: Registry[SignalSet] = Registry(
         "information": "filters.signal_sets.information:INFORMATION",
         "pii": "filters.signal_sets.pii:PII",
         "datatrove": "filters.signal_sets.datatrove:DATATROVE",
+        "c4-datatrove": "filters.signal_sets.c4:C4_DATATROVE",
+        "c4-fineweb": "filters.signal_sets.c4:C4_FINEWEB",
+        "c4-tfds": "filters.signal_sets.c4:C4_TFDS",
+        "c4-dclm": "filters.signal_sets.c4:C4_DCLM",
+        "mc4-paragraph": "filters.signal_sets.c4:MC4_PARAGRAPH",
     },
 )
 """Signal sets by name. Sets that need settings (a model, a list) are made by their filter and not listed here."""

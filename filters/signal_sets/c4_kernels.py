@@ -91,14 +91,20 @@ def words_of(data: Any, begin: int, end: int) -> tuple[int, int]:
     words, longest, chars = 0, 0, 0
     i = begin
     while i < end:
-        size = code_length(data[i])
-        if is_space(decode(data, i, size)):
-            chars = 0
+        byte = data[i]
+        if 0x20 < byte < 0x80:
+            i += 1
         else:
-            words += chars == 0
-            chars += 1
-            longest = max(longest, chars)
-        i += size
+            size = code_length(byte)
+            space = is_space(decode(data, i, size))
+            i += size
+            if space:
+                chars = 0
+                continue
+        words += chars == 0
+        chars += 1
+        if chars > longest:
+            longest = chars
     return words, longest
 
 
@@ -227,3 +233,17 @@ def pack_spans(out: Any, spans: Any, offsets: Any, packed: Any) -> None:
         for i in range(spans[row, 0], spans[row, 1]):
             packed[at] = out[i]
             at += 1
+
+
+@kernel(f"void({BYTES}, {OFFSETS}, int64, int64[::1])")
+def count_long_lines(data: Any, offsets: Any, min_chars: int, out: Any) -> None:
+    """Fill `out` with the number of stretches between newlines of at least `min_chars` code points."""
+    for row in range(len(offsets) - 1):
+        chars, lines = 0, 0
+        for i in range(offsets[row], offsets[row + 1]):
+            if data[i] == 0x0A:
+                lines += chars >= min_chars
+                chars = 0
+            else:
+                chars += (data[i] & 0xC0) != 0x80
+        out[row] = lines + (chars >= min_chars)

@@ -19,7 +19,10 @@ _PHRASES = (
 )  # fmt: skip
 NEEDLE_SIZES = np.array([len(phrase) for phrase in _PHRASES], np.int64)
 NEEDLES = np.array([list(phrase.ljust(14)) for phrase in _PHRASES], np.uint8)
-STARTS = np.array([chr(byte).lower() in "ljtpcu{" for byte in range(128)] + [False] * 128, np.bool_)
+FIRST_NEEDLE = np.full(256, len(_PHRASES), np.int64)
+"""The first phrase that starts with a byte in any case; phrases with one initial stand together."""
+for _number, _phrase in reversed(list(enumerate(_PHRASES))):
+    FIRST_NEEDLE[[_phrase[0], _phrase[0] - 32]] = _number
 HAS_LOREM_IPSUM, HAS_JAVASCRIPT, HAS_POLICY, HAS_CURLY_BRACKET = 1, 2, 4, 8
 NEEDLE_BITS = np.array([HAS_LOREM_IPSUM, HAS_JAVASCRIPT] + [HAS_POLICY] * 6, np.int64)
 
@@ -130,12 +133,12 @@ def phrases_of(data: Any, begin: int, end: int, ignore_case: Any) -> Any:
     """Return which of `lorem ipsum`, `javascript`, policy phrases and `{` a line holds, as bits."""
     found = 0
     for i in range(begin, end):
-        if not STARTS[data[i]]:
-            continue
-        if data[i] == 0x7B:
+        byte = data[i]
+        if byte == 0x7B:
             found |= HAS_CURLY_BRACKET
-            continue
-        for needle in range(len(NEEDLE_SIZES)):
-            if not found & NEEDLE_BITS[needle] and needle_at(data, i, end, needle, ignore_case and needle > 0):
+        needle = FIRST_NEEDLE[byte]
+        while needle < len(NEEDLE_SIZES) and NEEDLES[needle, 0] == (byte | 0x20):
+            if needle_at(data, i, end, needle, ignore_case and needle > 0):
                 found |= NEEDLE_BITS[needle]
+            needle += 1
     return found

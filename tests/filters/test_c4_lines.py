@@ -72,10 +72,6 @@ TWINS: dict[str, Callable[[str], str]] = {
 }
 
 
-def cleaned(text: str, dialect: str) -> str:
-    return clean_c4_lines(text_array([text]), dialect).texts.to_pylist()[0]
-
-
 PIECES = st.sampled_from(
     ["a", "bb ", "the ", "one two three ", "four five ", "JavaScript", "java\u017fcr\u0130pt", "javascr\u0131pt", "{",
      " ", "\n", "\n\n", "\r\n", "\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x1f", "\x85", "\u2028", "\u2029", ".",
@@ -117,9 +113,9 @@ def test_removed_lines_are_counted_by_the_first_reason_that_meets_them() -> None
          "We and they use cookies here.", "This line[3] stays as it is."]
     )  # fmt: skip
     found = clean_c4_lines(text_array([text]), "tfds")
-    assert {reason: counts.tolist() for reason, counts in found.removed_lines.items()} == dict.fromkeys(
-        REMOVED_REASONS, [1]
-    )
+    assert {reason: counts.tolist() for reason, counts in found.removed_lines.items()} == {
+        reason: [1] for reason in REMOVED_REASONS
+    }
     assert (found.num_lines.tolist(), found.num_citations.tolist()) == ([6], [1])
     assert found.removed_chars.tolist() == [len(text) - len("This line stays as it is.")]
 
