@@ -17,6 +17,9 @@ import numpy.typing as npt
 
 from curation.batches import TextView
 
+Bytes = npt.NDArray[np.uint8]
+Positions = npt.NDArray[np.int64]
+
 IS_SENT_END = 1
 """The token is one of the sentencizer's `punct_chars`."""
 IS_PUNCT = 2
@@ -46,15 +49,67 @@ class TokenTable:
 
 
 def spacy_tokens(view: TextView) -> TokenTable:
-    """Return the tokens of every document of `view`."""
-    return spacy_tokens_slow(view)
+    """Return the tokens of every document of `view`. Takes linear time, raises nothing, releases the GIL."""
+    return tokens_of(view.data, view.offsets[:-1], view.offsets[1:])
 
 
-def count_sentences(
-    data: npt.NDArray[np.uint8], begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """Return `len(split_into_sentences(text))` of each text `data[begins[i]:ends[i]]`; 1 for an empty text."""
-    return count_sentences_slow(data, begins, ends)
+def tokens_of(data: Bytes, begins: Positions, ends: Positions) -> TokenTable:
+    """Return the tokens of the texts `data[begins[i]:ends[i]]`, each on its own; they may overlap."""
+    from filters.signal_sets.spacy_english import rules
+    from filters.signal_sets.spacy_words_kernels import tokenize
+
+    known = rules()
+    begins, ends = np.ascontiguousarray(begins, np.int64), np.ascontiguousarray(ends, np.int64)
+    sizes = ends - begins
+    offsets = np.zeros(len(begins) + 1, np.int64)
+    columns = _columns(int(sizes.sum()) // 3 + int(sizes.max(initial=0)) + 1)
+    text, row = 0, 0
+    while True:
+        text, row = tokenize(
+            data,
+            begins,
+            ends,
+            text,
+            row,
+            known.classes,
+            known.slots,
+            known.names,
+            known.node_keys,
+            known.node_values,
+            offsets,
+            *columns,
+        )
+        if text == len(begins):
+            break
+        columns = [_grown(column, row, 2 * len(column)) for column in columns]
+    begin, end, char_len, hashes, flags = (column[:row] for column in columns)
+    return TokenTable(offsets=offsets, begin=begin, end=end, char_len=char_len, hash=hashes, flags=flags)
+
+
+def count_sentences(data: Bytes, begins: Positions, ends: Positions) -> Positions:
+    """Return `len(split_into_sentences(text))` of each text `data[begins[i]:ends[i]]`; 1 for an empty text.
+
+    A sentence of whitespace alone counts, as it does in datatrove's C4 filter. It can only be the last one:
+    `count_sentences` of the stripped text leaves it out.
+    """
+    from filters.signal_sets.spacy_words_kernels import count_text_sentences
+
+    table = tokens_of(data, begins, ends)
+    begins, ends = np.ascontiguousarray(begins, np.int64), np.ascontiguousarray(ends, np.int64)
+    counts: Positions = count_text_sentences(data, begins, ends, table.offsets, table.end, table.flags)
+    return counts
+
+
+def _columns(rows: int) -> list[npt.NDArray[Any]]:
+    """Return room for tokens; memory that is not written to is never taken."""
+    return [np.empty(rows, dtype) for dtype in (np.int64, np.int64, np.int32, np.uint64, np.uint8)]
+
+
+def _grown(column: npt.NDArray[Any], rows: int, capacity: int) -> npt.NDArray[Any]:
+    """Return `column` with room for `capacity` rows, of which the first `rows` are kept."""
+    larger = np.empty(capacity, column.dtype)
+    larger[:rows] = column[:rows]
+    return larger
 
 
 def spacy_tokens_slow(view: TextView) -> TokenTable:
@@ -76,9 +131,7 @@ def spacy_tokens_slow(view: TextView) -> TokenTable:
     )
 
 
-def count_sentences_slow(
-    data: npt.NDArray[np.uint8], begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def count_sentences_slow(data: Bytes, begins: Positions, ends: Positions) -> Positions:
     """Return the counts of `count_sentences` from datatrove itself."""
     from datatrove.utils.text import split_into_sentences
 
