@@ -62,6 +62,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("show", "Show what an artifact holds and from what it was made.", "curation.show_command:show"),
     Command("doctor", "Check this installation and say what to mend.", "curation.doctor:doctor"),
     Command("filters list", "List filters and rule sets.", "filters.commands:filters_list"),
+    Command("filters agree", "Compare two filters on the same documents.", "filters.agree_command:filters_agree"),
     Command("filters show", "Show a filter's rules, bounds, reasons and sources.", "filters.commands:filters_show"),
     Command(
         "plugins", "List what installed packages add, and what of it is broken.", "curation.plugins_command:plugins"

@@ -18,6 +18,7 @@ REGISTRIES = (
     "filters.base:FILTERS",
     "filters.base:FILTER_SCHEMES",
     "filters.rules:RULE_SETS",
+    "filters.modifiers.base:MODIFIERS",
     "filters.signals:SIGNAL_SETS",
     "curation.stages:STAGES",
     "curation.mixture:MIXTURES",

@@ -13,6 +13,7 @@ from typing import Any
 from curation.errors import CurateError
 from curation.registry import Registry
 from filters.base import FILTER_SCHEMES, FILTERS, find_filter
+from filters.modifiers.base import MODIFIERS, find_modifier
 from filters.rules import RULE_SETS, find_rule_set
 from filters.signals import SIGNAL_SETS, signal_set
 
@@ -34,7 +35,7 @@ class Entry:
 
 
 def catalogue() -> dict[str, list[Entry]]:
-    """Return the entries by kind: filters, rule sets, signal sets, schemes; every kind sorted by name."""
+    """Return the entries by kind: filters, rule sets, modifiers, signal sets, schemes; every kind sorted by name."""
     return {kind: _entries(registry, describe) for kind, (registry, describe) in _KINDS.items()}
 
 
@@ -80,6 +81,11 @@ def _rule_set(name: str) -> dict[str, str]:
     return {"version": str(found.version), "summary": found.summary, "dialect": found.dialect}
 
 
+def _modifier(name: str) -> dict[str, str]:
+    found = find_modifier(name, WHERE)
+    return {"version": found.version, "summary": found.summary}
+
+
 def _signal_set(name: str) -> dict[str, str]:
     found = signal_set(name)
     return {"version": found.version, "summary": f"{len(found.signals)} signals; {found.source}"}
@@ -92,6 +98,7 @@ def _scheme(name: str) -> dict[str, str]:
 _KINDS: Mapping[str, tuple[Registry[Any], Callable[[str], Mapping[str, str]]]] = {
     "filters": (FILTERS, _filter),
     "rule_sets": (RULE_SETS, _rule_set),
+    "modifiers": (MODIFIERS, _modifier),
     "signal_sets": (SIGNAL_SETS, _signal_set),
     "schemes": (FILTER_SCHEMES, _scheme),
 }

@@ -11,6 +11,7 @@ from curation.console import JsonFlag, give, printable
 from curation.errors import RecipeError, nearest
 from curation.files import Json
 from filters.base import FILTER_SCHEMES, FILTERS, Filter, find_filter
+from filters.modifiers.base import MODIFIERS, Modifier, find_modifier
 from filters.rules import RuleSet
 from filters.signals import SIGNAL_SETS, SignalSet, signal_set
 
@@ -24,7 +25,7 @@ SIGNS = {"min": ">=", "max": "<="}
 
 
 def filters_list(json_output: JsonFlag = False) -> None:
-    """List filters, rule sets by dialect, signal sets and schemes, and where each comes from."""
+    """List filters, rule sets by dialect, modifiers, signal sets and schemes, and where each comes from."""
     from filters.catalogue import catalogue
 
     found = catalogue()
@@ -39,7 +40,7 @@ def filters_show(
     ],
     json_output: JsonFlag = False,
 ) -> None:
-    """Show a filter's rules with bounds, reasons and sources, and its settings; or a signal set's signals."""
+    """Show rules with bounds, reasons and sources, and settings; also what a modifier counts or a signal set holds."""
     from filters.catalogue import known_names, origin_of, scheme_summary
 
     where = "curate filters show"
@@ -51,10 +52,15 @@ def filters_show(
         chosen = signal_set(name)
         value = {**_signal_set(chosen), "origin": origin}
         give(value, lambda console: _draw_signal_set(console, chosen, origin), as_json=json_output)
-    elif name in FILTER_SCHEMES.names():
-        summary = scheme_summary(name)
-        scheme: dict[str, Json] = {"name": name, "summary": summary, "origin": origin, "use": f"{name}:REST"}
-        give(scheme, lambda console: console.print(f"{name}:REST: {summary}", markup=False), as_json=json_output)
+    elif name in MODIFIERS.names() and name not in FILTERS.names():
+        modifier = find_modifier(name, where)
+        value = {**_modifier(modifier), "origin": origin}
+        give(value, lambda console: _draw_modifier(console, modifier, origin), as_json=json_output)
+    elif name.removesuffix(":") in FILTER_SCHEMES.names():
+        scheme = name.removesuffix(":")
+        summary = scheme_summary(scheme)
+        value = {"name": scheme, "summary": summary, "origin": origin, "use": f"{scheme}:REST"}
+        give(value, lambda console: console.print(f"{scheme}:REST: {summary}", markup=False), as_json=json_output)
     else:
         found = find_filter(name, where)
         give(
@@ -87,9 +93,9 @@ def describe(item: Filter) -> dict[str, Json]:
     }
 
 
-def _settings(item: Filter) -> list[Json]:
+def _settings(item: Filter | Modifier) -> list[Json]:
     """Return the settings that are no bounds of rules, which `_rules` lists."""
-    bounds = {rule["setting"] for rule in _rules(item)}
+    bounds = set() if isinstance(item, Modifier) else {rule["setting"] for rule in _rules(item)}
     listed: list[Json] = []
     for name, field in item.settings.model_fields.items():
         if name in bounds:
@@ -129,6 +135,19 @@ def _signal_set(chosen: SignalSet) -> dict[str, Json]:
     return {"name": chosen.name, "version": chosen.version, "source": chosen.source, "signals": signals}
 
 
+def _modifier(item: Modifier) -> dict[str, Json]:
+    counters: list[Json] = [cast("Json", asdict(counter)) for counter in item.counters]
+    return {
+        "name": item.name,
+        "version": item.version,
+        "summary": item.summary,
+        "source": item.source,
+        "settings": _settings(item),
+        "counters": counters,
+        "reasons": list[Json](item.reasons),
+    }
+
+
 def _table(*headings: str) -> Table:
     from rich.table import Table
 
@@ -152,7 +171,7 @@ def _draw_list(console: Console, found: dict[str, list[Entry]]) -> None:
                 rules.add_row(name, _told(item), item.origin)
         console.print()
         console.print(rules)
-    for kind, heading in (("signal_sets", "signal set"), ("schemes", "scheme")):
+    for kind, heading in (("modifiers", "modifier"), ("signal_sets", "signal set"), ("schemes", "scheme")):
         table = _table(heading, "what it holds", "from")
         for item in found[kind]:
             table.add_row(f"{item.name}:..." if kind == "schemes" else item.name, _told(item), item.origin)
@@ -179,10 +198,26 @@ def _draw(console: Console, item: Filter, origin: str) -> None:
     for rule_set in _rule_sets(item):
         console.print(f"{rule_set.full_name}: {rule_set.summary}", markup=False)
         console.print(f"  judges {', '.join(rule_set.applies_to)}; source: {rule_set.source}", markup=False)
-    settings = _table("other settings", "default")
+    console.print(_settings_table("other settings", item))
+
+
+def _draw_modifier(console: Console, item: Modifier, origin: str) -> None:
+    console.print(f"modifier {item.name}: {item.summary}", markup=False)
+    console.print(f"version {item.version}, from {origin}; source: {item.source}", markup=False)
+    counters = _table("counts", "meaning")
+    for counter in item.counters:
+        counters.add_row(counter.name, printable(counter.meaning))
+    console.print(counters)
+    if item.reasons:
+        console.print(f"drops as {', '.join(item.reasons)}", markup=False)
+    console.print(_settings_table("settings", item))
+
+
+def _settings_table(heading: str, item: Filter | Modifier) -> Table:
+    settings = _table(heading, "default")
     for setting in cast("list[dict[str, Json]]", _settings(item)):
         settings.add_row(str(setting["setting"]), "required" if setting["required"] else str(setting["default"]))
-    console.print(settings)
+    return settings
 
 
 def _draw_signal_set(console: Console, chosen: SignalSet, origin: str) -> None:

@@ -11,6 +11,7 @@ from curation.errors import RecipeError
 from curation.registry import Registry
 from filters.base import FILTER_SCHEMES, FILTERS
 from filters.commands import filters_list, filters_show
+from filters.modifiers.base import MODIFIERS
 from filters.rules import RULE_SETS
 from filters.signals import SIGNAL_SETS
 
@@ -23,7 +24,13 @@ def listed(capsys: pytest.CaptureFixture[str]) -> dict[str, list[dict[str, Any]]
 
 @pytest.mark.parametrize(
     ("kind", "registry"),
-    [("filters", FILTERS), ("rule_sets", RULE_SETS), ("signal_sets", SIGNAL_SETS), ("schemes", FILTER_SCHEMES)],
+    [
+        ("filters", FILTERS),
+        ("rule_sets", RULE_SETS),
+        ("modifiers", MODIFIERS),
+        ("signal_sets", SIGNAL_SETS),
+        ("schemes", FILTER_SCHEMES),
+    ],
 )
 def test_list_names_everything_of_a_kind(
     kind: str, registry: Registry[Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -87,8 +94,18 @@ def test_show_lists_the_signals_of_a_set(name: str, capsys: pytest.CaptureFixtur
     assert "unit" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", MODIFIERS.names())
+def test_show_says_what_a_modifier_counts(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    filters_show(name, json_output=True)
+    value = json.loads(capsys.readouterr().out)
+    assert value["source"]
+    assert value["settings"]
+    filters_show(name)
+    assert all(counter["name"] in capsys.readouterr().out for counter in value["counters"][:1])
+
+
 def test_show_says_how_a_scheme_is_used(capsys: pytest.CaptureFixture[str]) -> None:
-    filters_show("datatrove")
+    filters_show("datatrove:")
     assert "datatrove:REST" in capsys.readouterr().out
     filters_show("datatrove:RegexFilter")
     assert "regex_exp" in capsys.readouterr().out
