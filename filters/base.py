@@ -90,6 +90,7 @@ FILTERS: Registry[Any] = Registry(
         "language": "filters.language:LANGUAGE",
         "url-list": "filters.url_list:URL_LIST",
         "toxic-words": "filters.toxic_words:TOXIC_WORDS",
+        "token-fertility": "filters.token_fertility:TOKEN_FERTILITY",
     },
 )
 """Filters by name; a value is a `Filter` or a document filter's class. Entry points: group `curate.filters`."""

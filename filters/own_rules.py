@@ -30,6 +30,14 @@ from filters.rules import Rule
 from filters.signals import SIGNAL_SETS, signal_set
 
 _REASON = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+FILTER_OF_SET = {
+    "language": "language",
+    "language-second": "language",
+    "url": "url-list",
+    "toxic": "toxic-words",
+    "fertility": "token-fertility",
+}
+"""Signal sets made from a filter's settings, and that filter."""
 _BOUND_WORDS = {"min": "below", "max": "above"}
 
 
@@ -128,6 +136,11 @@ def find_signal(name: str, where: str) -> tuple[str, str]:
     known = {set_name: [item.name for item in signal_set(set_name).signals] for set_name in SIGNAL_SETS.names()}
     set_name, dot, signal = name.rpartition(".")
     if dot:
+        if set_name in FILTER_OF_SET:
+            raise RecipeError(
+                f"{where}: the signals of `{set_name}` depend on settings, so their bounds are those of the filter "
+                f"`{FILTER_OF_SET[set_name]}`; sets that `rules` can bound: {', '.join(known)}"
+            )
         if set_name not in known:
             raise RecipeError(f"{where}: unknown signal set `{set_name}` in `{name}`; {nearest(set_name, known)}")
         if signal not in known[set_name]:

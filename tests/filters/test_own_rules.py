@@ -54,6 +54,7 @@ def test_code_passes_unjudged_unless_the_rules_apply_to_it(make_world: Callable[
         ({"signal": "text.num_word", "min": 1}, r"rules\[0\].*no signal `num_word` in the set `text`.*`num_words`"),
         ({"signal": "texts.num_words", "min": 1}, "unknown signal set `texts`.*did you mean `text`"),
         ({"signal": "compresion_ratio", "min": 1}, "unknown signal `compresion_ratio`.*`compression_ratio`"),
+        ({"signal": "toxic.num_listed", "max": 1}, "bounds are those of the filter `toxic-words`"),
         ({"signal": "num_words"}, "no bound"),
         ({"signal": "num_words", "min": 2, "max": 1}, "min 2 above max 1"),
         ({"signal": "num_words", "min": 2, "reason": "Too Short"}, "kebab-case"),
@@ -90,6 +91,17 @@ def test_a_signal_that_two_sets_have_must_be_qualified(monkeypatch: pytest.Monke
 )
 def test_a_reason_is_derived_from_signal_and_bound(value: float, reason: str) -> None:
     assert default_reason("s", "min", value) == reason
+
+
+def test_one_worker_and_two_write_the_same_bytes(make_world: Callable[..., Any], clean_text: str) -> None:
+    rows = [doc(f"d{i}", clean_text[i:] * (i % 3) + " a@b.co" * (i % 2)) for i in range(40)]
+    rules = [{"signal": "word_entropy", "min": 3}, {"signal": "num_emails", "max": 0}]
+    built = [
+        make_world(rows, num_parts=5, workers=workers, store=f"s{workers}").build("rules", rules=rules)
+        for workers in (1, 2)
+    ]
+    assert built[0].manifest["files"] == built[1].manifest["files"]
+    assert built[0].fingerprint == built[1].fingerprint
 
 
 def sidecars(world: Any) -> dict[str, Artifact]:
