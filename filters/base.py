@@ -91,6 +91,7 @@ FILTERS: Registry[Any] = Registry(
         "url-list": "filters.url_list:URL_LIST",
         "toxic-words": "filters.toxic_words:TOXIC_WORDS",
         "token-fertility": "filters.token_fertility:TOKEN_FERTILITY",
+        "c4-badwords": "filters.bad_words:BAD_WORDS",
     },
 )
 """Filters by name; a value is a `Filter` or a document filter's class. Entry points: group `curate.filters`."""
