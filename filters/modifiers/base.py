@@ -126,7 +126,13 @@ class Modifier:
 MODIFIERS: Registry[Any] = Registry(
     "modifier",
     {
+        "boilerplate": "filters.modifiers.boilerplate:BOILERPLATE",
+        "c4-lines": "filters.modifiers.c4_lines:C4_LINES",
+        "ftfy": "filters.modifiers.ftfy_repair:FTFY",
         "newlines": "filters.modifiers.newlines:NEWLINES",
+        "pii": "filters.modifiers.pii:PII_MASKING",
+        "refinedweb-lines": "filters.modifiers.refinedweb_lines:REFINEDWEB_LINES",
+        "url-removal": "filters.modifiers.url_removal:URL_REMOVAL",
     },
 )
 """Modifiers by name; a value is a `Modifier` or a class with `rewrite`. Entry points: group `curate.modifiers`."""
