@@ -4,7 +4,7 @@
 - filter: rules
   rules:
     - {signal: information.compression_ratio, min: 0.3}
-    - {signal: num_words, min: 50, max: 100000, reason: wrong-length}
+    - {signal: text.num_words, min: 50, max: 100000, reason: wrong-length}
 ```
 A signal is `set.signal`, or the signal alone where one set has it. Bounds are inclusive. Without `reason` a bound's
 reason is derived from signal and bound: `compression-ratio-below-0-3`.
@@ -76,7 +76,7 @@ class OwnRulesSettings(FilterSettings):
     @classmethod
     def _is_not_empty(cls, value: tuple[OwnRule, ...]) -> tuple[OwnRule, ...]:
         if not value:
-            raise ValueError("no rule is given; each is like {signal: num_words, min: 50}")
+            raise ValueError("no rule is given; each is like {signal: text.num_words, min: 50}")
         return value
 
 

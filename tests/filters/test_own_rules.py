@@ -20,7 +20,10 @@ def doc(id_: str, text: str, slice_: str = "prose") -> dict[str, Any]:
 
 def test_bounds_are_inclusive_on_both_sides_and_the_first_failing_rule_is_named(make_world: Callable[..., Any]) -> None:
     world = make_world([doc(str(n), "word " * n) for n in (1, 2, 4, 5)])
-    rules = [{"signal": "text.num_words", "min": 2, "max": 4}, {"signal": "num_chars", "max": 25, "reason": "too-long"}]
+    rules = [
+        {"signal": "text.num_words", "min": 2, "max": 4},
+        {"signal": "text.num_chars", "max": 25, "reason": "too-long"},
+    ]
     found = world.judge("rules", rules=rules)
     assert found == {"1": "num-words-below-2", "2": None, "4": None, "5": "num-words-above-4"}
 
@@ -37,13 +40,13 @@ def test_rules_over_several_sets_are_judged_together(make_world: Callable[..., A
 
 def test_a_reason_for_two_bounds_says_which_one_failed(make_world: Callable[..., Any]) -> None:
     world = make_world([doc("a", "x"), doc("b", "x x x x")])
-    rules = [{"signal": "num_words", "min": 2, "max": 3, "reason": "length"}]
+    rules = [{"signal": "text.num_words", "min": 2, "max": 3, "reason": "length"}]
     assert world.judge("rules", rules=rules) == {"a": "length-below", "b": "length-above"}
 
 
 def test_code_passes_unjudged_unless_the_rules_apply_to_it(make_world: Callable[..., Any]) -> None:
     world = make_world([doc("a", "x", "code")])
-    rules = [{"signal": "num_words", "min": 2}]
+    rules = [{"signal": "text.num_words", "min": 2}]
     assert world.judge("rules", rules=rules)["a"] is None
     assert world.judge("rules", rules=rules, applies_to=["code"])["a"] == "num-words-below-2"
 
@@ -55,10 +58,10 @@ def test_code_passes_unjudged_unless_the_rules_apply_to_it(make_world: Callable[
         ({"signal": "texts.num_words", "min": 1}, "unknown signal set `texts`.*did you mean `text`"),
         ({"signal": "compresion_ratio", "min": 1}, "unknown signal `compresion_ratio`.*`compression_ratio`"),
         ({"signal": "toxic.num_listed", "max": 1}, "bounds are those of the filter `toxic-words`"),
-        ({"signal": "num_words"}, "no bound"),
-        ({"signal": "num_words", "min": 2, "max": 1}, "min 2 above max 1"),
-        ({"signal": "num_words", "min": 2, "reason": "Too Short"}, "kebab-case"),
-        ({"signal": "num_words", "mim": 2}, "did you mean `min`"),
+        ({"signal": "text.num_words"}, "no bound"),
+        ({"signal": "text.num_words", "min": 2, "max": 1}, "min 2 above max 1"),
+        ({"signal": "text.num_words", "min": 2, "reason": "Too Short"}, "kebab-case"),
+        ({"signal": "text.num_words", "mim": 2}, "did you mean `min`"),
     ],
 )
 def test_a_rule_that_cannot_be_is_refused_before_any_work(
@@ -71,19 +74,20 @@ def test_a_rule_that_cannot_be_is_refused_before_any_work(
 
 
 def test_two_rules_with_one_reason_are_refused(make_world: Callable[..., Any]) -> None:
-    rules = [{"signal": "num_words", "min": 1}, {"signal": "text.num_words", "min": 1}]
+    rules = [{"signal": "text.num_words", "min": 1}, {"signal": "text.num_words", "min": 1.0}]
     with pytest.raises(RecipeError, match="`num-words-below-1` is given by two rules"):
         make_world([]).build("rules", rules=rules)
 
 
 def test_a_signal_that_two_sets_have_must_be_qualified(monkeypatch: pytest.MonkeyPatch) -> None:
-    from filters.signal_sets.text import TEXT
+    from filters.signal_sets.information import INFORMATION
     from filters.signals import SIGNAL_SETS
 
-    monkeypatch.setitem(SIGNAL_SETS.added, "text2", TEXT)
-    with pytest.raises(RecipeError, match=r"`text.num_words` or `text2.num_words`"):
-        find_signal("num_words", "here")
-    assert find_signal("text2.num_words", "here") == ("text2", "num_words")
+    assert find_signal("word_entropy", "here") == ("information", "word_entropy")
+    monkeypatch.setitem(SIGNAL_SETS.added, "information2", INFORMATION)
+    with pytest.raises(RecipeError, match=r"`information.word_entropy` or `information2.word_entropy`"):
+        find_signal("word_entropy", "here")
+    assert find_signal("information2.word_entropy", "here") == ("information2", "word_entropy")
 
 
 @pytest.mark.parametrize(
@@ -114,8 +118,10 @@ def test_adding_a_signal_computes_that_sidecar_only(make_world: Callable[..., An
     world.build("quality_v2")
     before = sidecars(world)
     stamps = {path: path.stat().st_mtime_ns for item in before.values() for path in item.path.iterdir()}
-    params = {"rules": [{"signal": "information.compression_ratio", "min": 0.3}, {"signal": "num_words", "min": 5}]}
-    node = filter_node(StageSpec(kind="filter", name="rules", params=params), world.inputs, "stages[0]")
+    params = {
+        "rules": [{"signal": "information.compression_ratio", "min": 0.3}, {"signal": "text.num_words", "min": 5}]
+    }
+    node = filter_node(StageSpec(kind="filter", name="rules", params={"rules": rules}), world.inputs, "stages[0]")
     planned = {step.node.name: step.action for step in world.planner.plan(node)}
     world.planner.materialise(node)
     assert planned["signals text"] == "reuse"
