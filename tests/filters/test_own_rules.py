@@ -118,9 +118,7 @@ def test_adding_a_signal_computes_that_sidecar_only(make_world: Callable[..., An
     world.build("quality_v2")
     before = sidecars(world)
     stamps = {path: path.stat().st_mtime_ns for item in before.values() for path in item.path.iterdir()}
-    params = {
-        "rules": [{"signal": "information.compression_ratio", "min": 0.3}, {"signal": "text.num_words", "min": 5}]
-    }
+    rules = [{"signal": "information.compression_ratio", "min": 0.3}, {"signal": "text.num_words", "min": 5}]
     node = filter_node(StageSpec(kind="filter", name="rules", params={"rules": rules}), world.inputs, "stages[0]")
     planned = {step.node.name: step.action for step in world.planner.plan(node)}
     world.planner.materialise(node)
