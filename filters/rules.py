@@ -83,6 +83,9 @@ RULE_SETS: Registry[RuleSet] = Registry(
         "c4/tfds": "filters.rule_sets.c4:TFDS",
         "c4/dclm": "filters.rule_sets.c4:DCLM",
         "mc4-paragraph/datatrove": "filters.rule_sets.c4:PARAGRAPH",
+        "gopher/dolma": "filters.rule_sets.dolma:GOPHER_DOLMA",
+        "c4/dolma": "filters.rule_sets.dolma:C4_DOLMA",
+        "dolma/1.7": "filters.rule_sets.dolma:DOLMA_1_7",
     },
 )
 """Rule sets by `name/dialect`."""

@@ -136,29 +136,29 @@ def line_marks(data: Any, lines: Any, num_lines: int) -> tuple[int, int]:
 
 @kernel()
 def unicode_words(data: Any, begin: int, end: int, classes: Any, hashes: Any, chars: Any) -> int:
-    """Fill hashes and running lengths of the UAX #29 words that start alphanumeric; return how many there are."""
+    """Fill hashes and running lengths of the UAX #29 words that start alphanumeric, as many as there is room for.
+
+    Return how many words there are, which may be more.
+    """
     num_words = 0
     chars[0] = 0
     while begin < end:
         after, length = next_break(data, begin, end, classes)
         if starts_alphanumeric(data, begin, classes):
-            hashes[num_words] = hash_bytes(data, begin, after)
-            chars[num_words + 1] = chars[num_words] + length
+            if num_words < len(hashes):
+                hashes[num_words] = hash_bytes(data, begin, after)
+                chars[num_words + 1] = chars[num_words] + length
             num_words += 1
         begin = after
     return num_words
 
 
 @kernel()
-def most_unicode_words(data: Any, offsets: Any, classes: Any) -> int:
-    """Return the largest number of UAX #29 words that start alphanumeric, of any document."""
+def most_bytes(offsets: Any) -> int:
+    """Return the size of the largest document."""
     most = 0
     for row in range(len(offsets) - 1):
-        count, begin, end = 0, offsets[row], offsets[row + 1]
-        while begin < end:
-            count += starts_alphanumeric(data, begin, classes)
-            begin, _ = next_break(data, begin, end, classes)
-        most = max(most, count)
+        most = max(most, offsets[row + 1] - offsets[row])
     return most
 
 
@@ -174,20 +174,27 @@ def fill_repetition(grams: Any, total: int, out: Any) -> None:
 @kernel(f"void({BYTES}, {OFFSETS}, {CLASSES}, float64[:, ::1])")
 def dclm_statistics(data: Any, offsets: Any, classes: Any, out: Any) -> None:
     """Fill `out` (documents x NUM_COLUMNS) with every statistic of every document."""
-    capacity = max(1, most_unicode_words(data, offsets, classes))
     spans_capacity = most_newlines(data, offsets) + 1
-    size = table_mask(max(capacity, spans_capacity)) + 1
-    keys, counts = np.empty(size, np.uint64), np.empty(size, np.int64)
-    hashes, work = np.empty(capacity, np.uint64), np.empty(capacity, np.uint64)
-    chars, starts = np.empty(capacity + 1, np.int64), np.empty(capacity, np.int64)
-    slots = np.empty(max(capacity, spans_capacity), np.int64)
     spans = np.empty((spans_capacity, 3), np.int64)
+    capacity = most_bytes(offsets) // 8 + 16  # enlarged for the rare large document with shorter words
+    hashes, chars = np.empty(capacity, np.uint64), np.empty(capacity + 1, np.int64)
+    work, starts = np.empty(capacity, np.uint64), np.empty(capacity, np.int64)
+    room = max(capacity, spans_capacity)
+    slots = np.empty(room, np.int64)
+    keys, counts = np.empty(table_mask(room) + 1, np.uint64), np.empty(table_mask(room) + 1, np.int64)
     grams = np.empty((MAX_GRAM + 1, 5), np.int64)
     for row in range(len(offsets) - 1):
         begin, end = offsets[row], offsets[row + 1]
         result = out[row]
         words, word_chars, letterless, stop_words = split_statistics(data, begin, end, classes)
         num_unicode = unicode_words(data, begin, end, classes, hashes, chars)
+        if num_unicode > len(hashes):
+            hashes, chars = np.empty(num_unicode, np.uint64), np.empty(num_unicode + 1, np.int64)
+            work, starts = np.empty(num_unicode, np.uint64), np.empty(num_unicode, np.int64)
+            room = max(num_unicode, spans_capacity)
+            slots = np.empty(room, np.int64)
+            keys, counts = np.empty(table_mask(room) + 1, np.uint64), np.empty(table_mask(room) + 1, np.int64)
+            unicode_words(data, begin, end, classes, hashes, chars)
         count_grams(hashes, chars, num_unicode, work, starts, slots, keys, counts, grams)
         paragraphs = split_spans(data, begin, end, 2, True, spans, classes)
         paragraph_copies, paragraph_chars = count_copies(data, spans, paragraphs, keys, counts, slots)

@@ -80,13 +80,24 @@ def joins(left: int, value: int) -> bool:
 
 
 @kernel()
+def skip_ascii_word(data: Any, at: int, end: int) -> int:
+    """Return the end of the run of ASCII letters, digits and underscores at byte `at`: no rule breaks inside one."""
+    while at < end and (
+        0x61 <= data[at] <= 0x7A or 0x41 <= data[at] <= 0x5A or 0x30 <= data[at] <= 0x39 or data[at] == 0x5F
+    ):
+        at += 1
+    return at
+
+
+@kernel()
 def next_break(data: Any, at: int, end: int, classes: Any) -> tuple[int, int]:
     """Return the end of the UAX #29 segment that starts at byte `at` (< `end`), and its length in code points."""
+    chars = max(1, skip_ascii_word(data, at, end) - at)  # the common case, ahead of the rules
+    at += chars - 1
     size = code_length(data[at])
     raw = classes[decode(data, at, size)] & WORD_BREAK_MASK
     before, left = NO_CLASS, raw
     indicators = 1 if raw == REGIONAL_INDICATOR else 0
-    chars = 1
     at += size
     while at < end:
         size = code_length(data[at])
