@@ -36,6 +36,9 @@ REASONS = {
     "short_line_ratio": "too-many-short-lines",
     "char_dup_ratio": "text-in-repeated-lines",
     "list_ratio": "too-many-newlines",
+    "lorem_ipsum": "lorem-ipsum",
+    "curly_bracket": "curly-bracket",
+    "too_few_sentences": "too-few-sentences",
 }
 """datatrove's reasons -> ours; the table of docs/dialects.md."""
 
@@ -47,6 +50,8 @@ def _filters() -> dict[str, Any]:
         "gopher-quality/datatrove": chain.GopherQualityFilter(),
         "gopher-repetition/datatrove": chain.GopherRepetitionFilter(),
         "fineweb/datatrove": chain.FineWebQualityFilter(),
+        "c4/datatrove": chain.C4QualityFilter(),
+        "c4-fineweb/datatrove": chain.C4QualityFilter(filter_no_terminal_punct=False),
     }
 
 
