@@ -90,9 +90,7 @@ def seconds(work: Callable[[], object], clock: Callable[[], float]) -> float:
     return clock() - started
 
 
-def alternated(
-    works: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float]
-) -> dict[str, float]:
+def alternated(works: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float]) -> dict[str, float]:
     """Return the median time of each work, their runs taken in turns so that a slow minute hits all."""
     measured: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
@@ -172,10 +170,11 @@ def main() -> None:
         print(json.dumps(asdict(result), indent=2, sort_keys=True))
         return
     print(f"{result.docs:,} documents, {result.megabytes:.1f} MB, dim {result.dim}; medians of {repeats}")
-    print(f"one core     ours {result.ours_per_cpu_second:>9,.0f} docs/cpu-s   library {result.library_per_cpu_second:>9,.0f}"
-          f"   ratio {result.ratio_one_core:.2f} x")  # fmt: skip
-    print(f"two threads  ours {result.ours_two_threads:>9,.0f} docs/s       library {result.library_wall:>9,.0f}"
-          f"   ratio {result.ratio_two_cores:.2f} x")  # fmt: skip
+    for name, ours, library, unit, ratio in (
+        ("one core", result.ours_per_cpu_second, result.library_per_cpu_second, "docs/cpu-s", result.ratio_one_core),
+        ("two threads", result.ours_two_threads, result.library_wall, "docs/s", result.ratio_two_cores),
+    ):
+        print(f"{name:<12} ours {ours:>9,.0f}   library {library:>9,.0f} {unit:<10}  ratio {ratio:.2f} x")
     print(f"max |Δp| {result.largest_difference:.1e} over {result.docs:,} documents (bound 2e-3)")
 
 

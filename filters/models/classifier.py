@@ -11,40 +11,35 @@ Source: DCLM, arXiv:2406.11794, appendix J.1; text as in its `fasttext_filter.ya
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from curation.batches import read_table, write_table
-from curation.errors import RunError
 from curation.files import TEMPORARY_PREFIX, Json, digest_json, replacing
 from curation.nodes import Node, NodeRun
 from curation.sidecars import map_parts
 from curation.store import Artifact
 from filters.judged import Scope, encode_slices
+from filters.models.fasttext_model import FastTextModel
+from filters.models.fasttext_training import train_apart
+from filters.models.normalisation import DCLM, without_labels
 from filters.models.training_set import ClassifierSettings, TrainingSet, collect_training_set, num_bytes, num_epochs
 
-VERSION = "fasttext-quality@1"
+VERSION = "fasttext-quality@2"
 MODEL_FILE = "model.bin"
 POSITIVE, NEGATIVE = "__label__hq", "__label__cc"  # DCLM's names
-PREDICT_ROWS = 512
-
 
 CLASSIFIER_FIELDS = tuple(name for name in ClassifierSettings.model_fields if name != "applies_to")
 
 
-def one_line(text: str) -> str:
-    """Return text as the classifier reads it: DCLM's joined lines; the label marker cannot be forged."""
-    return " ".join(text.strip().splitlines()).replace("__label__", "__ label__")
+def training_line(text: str) -> str:
+    """Return text as the classifier is fitted on it: DCLM's joined lines, without tokens that would be labels."""
+    return without_labels(DCLM.apply(text))
 
 
 def classifier_node(settings: ClassifierSettings, pool: Node, panel: Node, scope: Scope, where: str) -> Node:
@@ -113,14 +108,10 @@ def train_model(chosen: TrainingSet, settings: ClassifierSettings, folder: Path)
     """
     labelled = [(item, POSITIVE) for item in chosen.positives] + [(item, NEGATIVE) for item in chosen.negatives]
     labelled.sort(key=lambda pair: (pair[0].draw, pair[0].id))
-    with (
-        tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix=TEMPORARY_PREFIX, dir=folder) as stream,
-        replacing(folder / MODEL_FILE) as temporary,
-    ):
-        stream.writelines(f"{label} {one_line(item.text)}\n" for item, label in labelled)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix=TEMPORARY_PREFIX, dir=folder) as stream:
+        stream.writelines(f"{label} {training_line(item.text)}\n" for item, label in labelled)
         stream.flush()
         arguments: dict[str, str | int | float] = {
-            "input": stream.name,
             "lr": settings.learning_rate,
             "dim": settings.dim,
             "epoch": num_epochs(chosen, settings),
@@ -128,51 +119,23 @@ def train_model(chosen: TrainingSet, settings: ClassifierSettings, folder: Path)
             "bucket": settings.buckets,
             "minCount": 1,
             "loss": "softmax",
-            "thread": 1,
             "seed": settings.seed,
-            "verbose": 0,
         }
-        _train_apart(arguments, temporary)
-    return folder / MODEL_FILE
+        return train_apart(Path(stream.name), arguments, folder / MODEL_FILE)
 
 
-def _train_apart(arguments: Mapping[str, str | int | float], out: Path) -> None:
-    """Run `fasttext_worker.py`, which says why a process of its own, with memory that starts as zeros."""
-    worker = Path(__file__).with_name("fasttext_worker.py")
-    done = subprocess.run(
-        [sys.executable, "-P", str(worker), json.dumps(arguments), str(out)],
-        env={**os.environ, "MALLOC_PERTURB_": "255"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise RunError(f"quality classifier: training failed ({reason}); a smaller `learning_rate` or `dim` may help")
+def load_model(classifier: Artifact) -> FastTextModel:
+    """Return the model of a classifier artifact."""
+    return FastTextModel.load(classifier.path / MODEL_FILE)
 
 
-def load_model(classifier: Artifact) -> Any:
-    """Return the fastText model of a classifier artifact (made by this store, never a stranger's file)."""
-    import fasttext
-
-    return fasttext.load_model(str(classifier.path / MODEL_FILE))
-
-
-def score_texts(model: Any, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Return P(hq) in [0, 1] of each text."""
-    labels, chances = model.predict([one_line(text) for text in texts], k=2)
-    found = [float(row[names.index(POSITIVE)]) for names, row in zip(labels, chances, strict=True)]
-    return np.clip(np.array(found, np.float32), 0.0, 1.0)
-
-
-def score_part(model: Any, path: Path, scope: Scope) -> npt.NDArray[np.float32]:
-    """Return the `score` column of one part of a pool."""
+def score_part(model: FastTextModel, path: Path, scope: Scope) -> npt.NDArray[np.float32]:
+    """Return the `score` column of one part of a pool: P(hq) in [0, 1] of judged rows, NaN elsewhere."""
     table = read_table(path, ["slice", "text"])
     rows = np.flatnonzero(encode_slices(table["slice"]).rows_where(scope))
     scores = np.full(table.num_rows, np.nan, np.float32)
-    for start in range(0, len(rows), PREDICT_ROWS):
-        chosen = rows[start : start + PREDICT_ROWS]
-        scores[chosen] = score_texts(model, table["text"].take(pa.array(chosen)).to_pylist())
+    column = model.label_index(POSITIVE, str(path))
+    scores[rows] = np.clip(model.probabilities(table["text"], DCLM, rows)[:, column], 0.0, 1.0)
     return scores
 
 

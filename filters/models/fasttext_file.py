@@ -143,14 +143,16 @@ def _arguments(reader: _Reader) -> tuple[int, int, int, int, int, int]:
     reader.check(0 < dim <= MAX_DIM, f"{dim} dimensions, expected 1 to {MAX_DIM}")
     reader.check(0 <= word_ngrams <= MAX_NGRAMS, f"word n-grams of {word_ngrams}, expected at most {MAX_NGRAMS}")
     reader.check(0 <= buckets <= MAX_BUCKETS, f"{buckets} buckets, expected at most {MAX_BUCKETS:,}")
-    reader.check(0 <= min_chars and 0 <= max_chars <= 1024, f"subwords of {min_chars} to {max_chars} characters")
+    reader.check(min_chars >= 0 and 0 <= max_chars <= 1024, f"subwords of {min_chars} to {max_chars} characters")
     return dim, word_ngrams, loss, buckets, min_chars, 0 if version == VERSIONS[0] else max_chars
 
 
 def _dictionary_sizes(reader: _Reader) -> tuple[int, int, int]:
     """Return numbers of words, labels and pruned buckets (-1: not pruned)."""
     size, num_words, num_labels, _, num_pruned = reader.numbers("iiiqq", "the dictionary's sizes")
-    reader.check(num_words >= 0 and size == num_words + num_labels, f"{num_words} words + {num_labels} labels of {size}")
+    reader.check(
+        num_words >= 0 and size == num_words + num_labels, f"{num_words} words + {num_labels} labels of {size}"
+    )
     reader.check(0 < num_labels <= MAX_LABELS, f"{num_labels} labels, expected 1 to {MAX_LABELS:,}")
     left = len(reader.data) - reader.at
     reader.check(size * ENTRY_BYTES + 8 * max(0, num_pruned) <= left, f"{size:,} dictionary entries in {left:,} bytes")
@@ -215,7 +217,7 @@ def _quantised(reader: _Reader, what: str, num_rows: int, dim: int, *, with_norm
     reader.check(4 * num_rows * dim <= MAX_EXPANDED_BYTES, f"the {what} expands to {4 * num_rows * dim:,} bytes")
     codes = reader.array("u1", num_codes, f"the codes of the {what}").reshape(num_rows, -1)
     size, num_parts, width, last = reader.numbers("4i", f"the quantiser of the {what}")
-    whole = size == dim and 0 < width and 0 < last <= width and (num_parts - 1) * width + last == dim
+    whole = size == dim and width > 0 and 0 < last <= width and (num_parts - 1) * width + last == dim
     reader.check(whole and num_parts == codes.shape[1], f"{num_parts} parts of {width} cover {dim} dimensions badly")
     centroids = reader.array("<f4", dim * CENTROIDS, f"the centroids of the {what}")
     norms = np.ones(num_rows, np.float32)

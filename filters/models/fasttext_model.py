@@ -6,7 +6,6 @@ the library's `predict`: same ids of words and n-grams, |Δp| below 1e-5 (`tests
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +28,7 @@ class FastTextModel:
 
     file: ModelFile
     slots: npt.NDArray[np.uint64]
-    """Table from words to numbers, see `fasttext_kernels.build_table`."""
+    """Table from words to numbers, see `fasttext_words_kernels.build_table`."""
     tails: npt.NDArray[np.uint64]
     left: npt.NDArray[np.int32]
     right: npt.NDArray[np.int32]
@@ -42,8 +41,8 @@ class FastTextModel:
 
         Raises: PluginError for a file that is not a supervised fastText model, or not the one with digest `sha256`.
         """
-        from filters.models.fasttext_kernels import build_table
         from filters.models.fasttext_output_kernels import HIERARCHICAL, huffman_tree
+        from filters.models.fasttext_words_kernels import build_table
 
         file = read_model_file(path)
         if sha256 is not None and sha256 != file.sha256:
@@ -62,14 +61,16 @@ class FastTextModel:
         return self.file.labels
 
     def label_index(self, label: str, where: str) -> int:
-        """Return the column of `label`. Raises: RecipeError for an unknown one, naming all (up to 20) and the nearest."""
+        """Return the column of `label`. Raises: RecipeError for an unknown one; it lists the labels, 20 at most."""
         if label in self.labels:
             return self.labels.index(label)
         shown = ", ".join(self.labels[:20]) + (f" and {len(self.labels) - 20} more" if len(self.labels) > 20 else "")
-        raise RecipeError(f"{where}: {self.where} has no label `{label}`, it has {shown}; {nearest(label, self.labels)}")
+        raise RecipeError(
+            f"{where}: {self.where} has no label `{label}`, it has {shown}; {nearest(label, self.labels)}"
+        )
 
     def probabilities(
-        self, texts: pa.Array | pa.ChunkedArray, recipe: Normalisation = DCLM, rows: Sequence[int] | None = None
+        self, texts: pa.Array | pa.ChunkedArray, recipe: Normalisation = DCLM, rows: npt.NDArray[np.int64] | None = None
     ) -> npt.NDArray[np.float32]:
         """Return documents x labels: p as fastText's `predict` gives it (p + 1e-5, so up to 1.00001).
 
@@ -79,12 +80,14 @@ class FastTextModel:
         view = text_view(recipe.column(texts))
         chosen = np.arange(len(view)) if rows is None else np.asarray(rows, np.int64)
         out = np.empty((len(chosen), len(self.labels)), np.float32)
-        settings = self._settings(recipe)
+        settings = self.settings(recipe)
         for start in range(0, len(chosen), BATCH_ROWS):
             batch = np.ascontiguousarray(chosen[start : start + BATCH_ROWS], np.int64)
             self._fill(out[start : start + BATCH_ROWS], self.hidden(view, batch, settings))
         if np.isnan(out).any():
-            raise PluginError(f"{self.where}: gives NaN: its weights overflow float32; train it again with a lower rate")
+            raise PluginError(
+                f"{self.where}: gives NaN: its weights overflow float32; train it again with a lower rate"
+            )
         return out
 
     def hidden(
@@ -105,7 +108,7 @@ class FastTextModel:
 
         label_probabilities(hidden, self.file.output, self.file.loss, self.left, self.right, out)
 
-    def _settings(self, recipe: Normalisation) -> npt.NDArray[np.int64]:
+    def settings(self, recipe: Normalisation) -> npt.NDArray[np.int64]:
         """Return the integers that the kernel reads, in the order of its names."""
         file = self.file
         bounds = file.entry_offsets

@@ -1,10 +1,10 @@
-"""Text as a classifier reads it: named, versioned recipes that a model must be trained and applied with alike.
+r"""Text as a classifier reads it: named, versioned recipes that a model must be trained and applied with alike.
 
 | name | text becomes |
 |---|---|
 | `dclm@1` | `" ".join(text.strip().splitlines())`, as in DCLM's `fasttext_filter.yaml` |
-| `stripped@1` | `text.strip().replace("\\n", " ")`, as datatrove's fastText filters do |
-| `raw@1` | `text.replace("\\n", " ")`: fastText reads one line, nothing else changes |
+| `stripped@1` | `text.strip().replace("\n", " ")`, as datatrove's fastText filters do |
+| `raw@1` | `text.replace("\n", " ")`: fastText reads one line, nothing else changes |
 | `dclm-lower@1` | `dclm@1` of the text in lower case |
 | `lower@1` | `raw@1` of the text in lower case |
 

@@ -14,7 +14,7 @@ from curation.errors import RecipeError
 from curation.files import sha256_file
 from curation.randomness import generator
 from curation.sidecars import ROLE_PANEL, ROLE_REFERENCE, ROLE_TRAIN, read_column
-from filters.models.classifier import one_line, train_model
+from filters.models.classifier import train_model, training_line
 from filters.models.keep_share import score_units
 from filters.models.training_set import ClassifierSettings, Example, TrainingSet, num_epochs
 
@@ -198,7 +198,7 @@ def test_a_row_without_a_score_is_below_every_score() -> None:
 
 
 def test_no_document_can_forge_a_label_or_a_line() -> None:
-    assert one_line(" a\r\nb\u2028c\n__label__hq d ") == "a b c __ label__hq d"
+    assert training_line(" a\r\nb\u2028c\n__label__hq d ") == "a b c  d"
 
 
 def test_the_filter_survives_awkward_text(make_world: Callable[..., Any], awkward_text: str) -> None:
