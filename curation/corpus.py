@@ -18,17 +18,17 @@ import pyarrow as pa
 
 from curation.batches import TEXT_SCHEMA, read_table, write_table
 from curation.corpus_counts import SliceCounts
-from curation.corpus_scan import TEXT, TOKENS, PartScan, TextVersion, last_text, scan_part
+from curation.corpus_scan import TEXT, TOKENS, PartScan, TextVersion, last_text, listed_names, scan_part
 from curation.errors import RecipeError
 from curation.files import Json, read_json, replacing, write_json
-from curation.funnel import Counts, Step
+from curation.funnel import Counts, Step, count_sources
 from curation.mixture import MIXTURES, SCHEDULE_VERSION
 from curation.nodes import Node, NodeRun
 from curation.recipe import MixSpec, Recipe, as_json
 from curation.sidecars import map_parts
 from curation.store import Artifact
 
-VERSION = "corpus@1"
+VERSION = "corpus@2"
 
 
 def corpus_node(
@@ -94,16 +94,19 @@ def with_published(recipe: Recipe, steps: list[dict[str, Json]]) -> list[dict[st
 
 def _build(context: NodeRun, recipe: Recipe, labels: Sequence[str]) -> Mapping[str, Json]:
     pool = context.inputs["pool"]
-    slices = sorted(cast("Mapping[str, Json]", pool.summary["slices"]))
+    names = listed_names(pool)
+    slices = names.slices
     verdicts = [context.inputs[name] for name in sorted(context.inputs) if name.startswith("verdict-")]
-    scans = map_parts(context, "count survivors", pool.num_parts, lambda part: scan_part(context, part, slices, labels))
+    scans = map_parts(context, "count survivors", pool.num_parts, lambda part: scan_part(context, part, names, labels))
     steps = _merged([scan.steps for scan in scans])
     _refuse_empty(recipe, steps)
     schedule, kept = _mixed(recipe.mix, steps, slices, f"recipe `{recipe.name}`: mix")
     masks = [scan.alive & kept[scan.rows.slices] for scan in scans]
+    by_source = [count_sources(scan.rows, mask, len(names.sources)) for scan, mask in zip(scans, masks, strict=True)]
+    steps[-1].left_by_source = np.sum(by_source, axis=0)
     totals = _write_shards(context, scans, masks, recipe.shard_bytes)
     drawn = np.flatnonzero(kept).tolist()
-    drawn_steps = with_published(recipe, [step.as_json(slices) for step in steps])
+    drawn_steps = with_published(recipe, [step.as_json(slices, names.sources) for step in steps])
     steps_json: list[Json] = [_ingest_step(pool), *drawn_steps]
     write_json(context.out.path / "funnel.json", steps_json)
     write_json(context.out.path / "contamination.json", _contamination(verdicts))
@@ -152,7 +155,14 @@ def _mixed(
     entries = MIXTURES.get("schedule", where)(mix, counts, where)
     drawn = {str(entry["slice"]) for entry in entries if cast("float", entry["byte_share"]) > 0}
     kept = np.array([name in drawn for name in slices], np.bool_)
-    step = Step(name="mix", entered=left.copy(), left=np.where(kept[:, None], left, 0))
+    before = steps[-1].left_by_source
+    step = Step(
+        name="mix",
+        entered=left.copy(),
+        left=np.where(kept[:, None], left, 0),
+        entered_by_source=before.copy(),
+        left_by_source=before.copy(),  # counted from the rows once the slices are known
+    )
     if (step.left != left).any():
         step.reasons["no-weight-in-mixture"] = left - step.left
     steps.append(step)
@@ -211,6 +221,7 @@ def _ingest_step(pool: Artifact) -> Json:
         "bytes_out": size,
         "reasons": reasons,
         "by_slice": {},
+        "by_source": {},
         "samples": [],
     }
 

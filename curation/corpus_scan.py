@@ -19,7 +19,18 @@ import xxhash
 
 from curation.batches import read_table
 from curation.files import Json
-from curation.funnel import MAX_SAMPLES_PER_REASON, SAMPLE_CHARS, Edits, Rows, Sample, Step, count
+from curation.funnel import (
+    MAX_SAMPLES_PER_REASON,
+    MAX_SOURCES,
+    OTHER_SOURCES,
+    SAMPLE_CHARS,
+    Edits,
+    Rows,
+    Sample,
+    Step,
+    count,
+    count_sources,
+)
 from curation.nodes import Node, NodeRun
 from curation.sidecars import ROLE_TRAIN, ROLES, read_column, read_verdict
 from curation.store import Artifact
@@ -29,6 +40,15 @@ TEXT, TOKENS, VERDICT = "text-", "token-counts-", "verdict-"
 """Names of a corpus's inputs, each followed by the number of the stage that made it."""
 
 Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """The corpus-wide lists of slices and of sources that codes of rows lead into."""
+
+    slices: Sequence[str]
+    sources: Sequence[str]
+    """At most `MAX_SOURCES`, then `OTHER_SOURCES` if there are more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +76,7 @@ class _Text:
 
     table: pa.Table
     rows: Rows
-    num_slices: int
+    names: Names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +94,22 @@ def last_text(inputs: Mapping[str, Artifact]) -> Artifact:
     return inputs[rewritten[-1] if rewritten else "pool"]
 
 
-def scan_part(context: NodeRun, part: int, slices: Sequence[str], labels: Sequence[str]) -> PartScan:
+def listed_names(pool: Artifact) -> Names:
+    """Return the slices of `pool`, sorted, and its most frequent sources, ties by name."""
+    found: Counter[str] = Counter()
+    for path in pool.part_paths():
+        for entry in pc.value_counts(read_table(path, ["source"])["source"]):
+            found[entry["values"].as_py()] += entry["counts"].as_py()
+    ranked = sorted(found, key=lambda name: (-found[name], name))
+    others = [OTHER_SOURCES] if len(ranked) > MAX_SOURCES else []
+    slices = sorted(cast("Mapping[str, Json]", pool.summary["slices"]))
+    return Names(slices=slices, sources=[*sorted(ranked[:MAX_SOURCES]), *others])
+
+
+def scan_part(context: NodeRun, part: int, names: Names, labels: Sequence[str]) -> PartScan:
     """Return what part number `part` contributes after all stages, `labels` in the order of the recipe."""
     inputs = context.inputs
-    text = _read(inputs["pool"], inputs["token-counts"], part, slices)
+    text = _read(inputs["pool"], inputs["token-counts"], part, names)
     role = read_column(inputs["panel"], part, "role").astype(np.int64)
     alive = role == ROLE_TRAIN
     steps = [_step("panel split", text, np.ones(len(alive), np.bool_), alive, _Drops(codes=role, names=ROLES))]
@@ -87,11 +119,12 @@ def scan_part(context: NodeRun, part: int, slices: Sequence[str], labels: Sequen
         step = _step(label, text, entered, alive, drops)
         version = inputs.get(f"{TEXT}{number:02d}")
         if version is not None:
-            before, text = text, _read(version, inputs[f"{TOKENS}{number:02d}"], part, slices)
-            step.left = count(text.rows, alive, len(slices))
+            before, text = text, _read(version, inputs[f"{TOKENS}{number:02d}"], part, names)
+            step.left = count(text.rows, alive, len(names.slices))
+            step.left_by_source = count_sources(text.rows, alive, len(names.sources))
             step.edits = _edits(read_changes(version.path, part), before, alive)
         steps.append(step)
-    survivors = [text.table.filter(pa.array(alive & (text.rows.slices == code))) for code in range(len(slices))]
+    survivors = [text.table.filter(pa.array(alive & (text.rows.slices == code))) for code in range(len(names.slices))]
     return PartScan(
         alive=alive,
         rows=text.rows,
@@ -101,15 +134,22 @@ def scan_part(context: NodeRun, part: int, slices: Sequence[str], labels: Sequen
     )
 
 
-def _read(pool: Artifact, token_counts: Artifact, part: int, slices: Sequence[str]) -> _Text:
-    table = read_table(pool.part_paths()[part], ["id", "text", "slice", "license"])
-    index = pc.index_in(table["slice"], value_set=pa.array(slices, pa.large_string()))
+def _read(pool: Artifact, token_counts: Artifact, part: int, names: Names) -> _Text:
+    table = read_table(pool.part_paths()[part], ["id", "text", "source", "slice", "license"])
     rows = Rows(
-        slices=index.to_numpy().astype(np.int64),
+        slices=_codes(table["slice"], names.slices),
+        sources=_codes(table["source"], names.sources),
         num_bytes=pc.binary_length(table["text"]).to_numpy().astype(np.int64),
         num_tokens=read_column(token_counts, part, "num_tokens").astype(np.int64),
     )
-    return _Text(table=table, rows=rows, num_slices=len(slices))
+    return _Text(table=table, rows=rows, names=names)
+
+
+def _codes(column: pa.ChunkedArray, names: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the place of each value in `names`; what is not there takes the last place."""
+    index = pc.index_in(column, value_set=pa.array(names, pa.large_string()))
+    codes: npt.NDArray[np.int64] = pc.fill_null(index, len(names) - 1).to_numpy().astype(np.int64)
+    return codes
 
 
 def _drops(verdict: Artifact, part: int) -> _Drops:
@@ -120,8 +160,14 @@ def _drops(verdict: Artifact, part: int) -> _Drops:
 
 def _step(name: str, text: _Text, entered: Mask, left: Mask, drops: _Drops) -> Step:
     """Return the step with every document counted as `text` has it."""
-    rows, num_slices = text.rows, text.num_slices
-    step = Step(name=name, entered=count(rows, entered, num_slices), left=count(rows, left, num_slices))
+    rows, num_slices, num_sources = text.rows, len(text.names.slices), len(text.names.sources)
+    step = Step(
+        name=name,
+        entered=count(rows, entered, num_slices),
+        left=count(rows, left, num_slices),
+        entered_by_source=count_sources(rows, entered, num_sources),
+        left_by_source=count_sources(rows, left, num_sources),
+    )
     dropped = entered & ~left
     for code in np.unique(drops.codes[dropped]).tolist():
         chosen = dropped & (drops.codes == code)
@@ -134,7 +180,7 @@ def _step(name: str, text: _Text, entered: Mask, left: Mask, drops: _Drops) -> S
 def _edits(changes: ChangesPart, before: _Text, left: Mask) -> Edits:
     """Return what was edited in the documents that stayed."""
     counters = {name: int(values[left].sum()) for name, values in changes.counters.items()}
-    return Edits(changed=count(before.rows, changes.changed & left, before.num_slices)[:, 0], counters=counters)
+    return Edits(changed=count(before.rows, changes.changed & left, len(before.names.slices))[:, 0], counters=counters)
 
 
 def _sample(table: pa.Table, row: int, reason: str, value: npt.NDArray[np.float64] | None) -> Sample:

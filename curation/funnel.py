@@ -1,4 +1,4 @@
-"""The funnel: documents, bytes and tokens in and out of each step, by slice and reason, with samples of the dropped.
+"""The funnel: documents, bytes and tokens in and out of each step, by slice, source and reason, with dropped samples.
 
 Counts come from the sidecars alone and add up: in = out + dropped at every step and in every slice. A step that
 rewrites text has `changed` too; there documents go in with the old text, are dropped with the old text and leave with
@@ -17,6 +17,9 @@ import numpy.typing as npt
 from curation.files import Json
 
 MAX_SAMPLES_PER_REASON = 5
+MAX_SOURCES = 100
+"""Sources that are counted by name, those with most documents; the others are counted together."""
+OTHER_SOURCES = "(other sources)"
 SAMPLE_CHARS = 300
 
 
@@ -25,6 +28,7 @@ class Rows:
     """The countable side of one part's rows."""
 
     slices: npt.NDArray[np.int64]  # index into the corpus-wide list of slices
+    sources: npt.NDArray[np.int64]  # index into the corpus-wide list of sources
     num_bytes: npt.NDArray[np.int64]
     num_tokens: npt.NDArray[np.int64]
 
@@ -41,7 +45,7 @@ class Sample:
 
 
 Counts = npt.NDArray[np.int64]
-"""One row a slice; columns documents, bytes, tokens."""
+"""One row a slice (or a source); columns documents, bytes, tokens."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,6 +71,8 @@ class Step:
     name: str
     entered: Counts
     left: Counts
+    entered_by_source: Counts
+    left_by_source: Counts
     reasons: dict[str, Counts] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
     edits: Edits | None = None
@@ -76,6 +82,8 @@ class Step:
         """Add the counts of another part; samples stay in canonical order, at most a few a reason."""
         self.entered += other.entered
         self.left += other.left
+        self.entered_by_source += other.entered_by_source
+        self.left_by_source += other.left_by_source
         if self.edits is not None and other.edits is not None:
             self.edits.merge(other.edits)
         for reason, counts in other.reasons.items():
@@ -84,22 +92,39 @@ class Step:
             if sum(known.reason == sample.reason for known in self.samples) < MAX_SAMPLES_PER_REASON:
                 self.samples.append(sample)
 
-    def as_json(self, slices: Sequence[str]) -> dict[str, Json]:
+    def as_json(self, slices: Sequence[str], sources: Sequence[str]) -> dict[str, Json]:
         """Return the step as `funnel.json` holds it."""
         by_slice: dict[str, Json] = {
             name: {**_in_out(self.entered[i], self.left[i]), **self._changed(slice(i, i + 1))}
             for i, name in enumerate(slices)
             if self.entered[i, 0]
         }
+        by_source: dict[str, Json] = {
+            name: _in_out(self.entered_by_source[i], self.left_by_source[i])
+            for i, name in enumerate(sources)
+            if self.entered_by_source[i, 0]
+        }
         reasons: dict[str, Json] = {
-            reason: _amounts(counts.sum(axis=0)) for reason, counts in sorted(self.reasons.items())
+            reason: {
+                **_amounts(counts.sum(axis=0)),
+                "by_slice": {name: _amounts(counts[i]) for i, name in enumerate(slices) if counts[i, 0]},
+            }
+            for reason, counts in sorted(self.reasons.items())
         }
         samples: list[Json] = [
             {"id": s.id, "slice": s.slice, "reason": s.reason, "value": s.value, "text": s.text} for s in self.samples
         ]
         totals = _in_out(self.entered.sum(axis=0), self.left.sum(axis=0))
         changed = self._changed(slice(None), with_counters=True)
-        return {"step": self.name, **totals, **changed, "by_slice": by_slice, "reasons": reasons, "samples": samples}
+        return {
+            "step": self.name,
+            **totals,
+            **changed,
+            "by_slice": by_slice,
+            "by_source": by_source,
+            "reasons": reasons,
+            "samples": samples,
+        }
 
     def _changed(self, chosen: slice, *, with_counters: bool = False) -> dict[str, Json]:
         """Return what editing removed from the chosen slices; nothing for a step that rewrites no text."""
@@ -117,11 +142,20 @@ class Step:
 
 def count(rows: Rows, mask: npt.NDArray[np.bool_], num_slices: int) -> Counts:
     """Return documents, bytes and tokens of the masked rows, one row a slice."""
-    chosen = rows.slices[mask]
+    return _count(rows, rows.slices, mask, num_slices)
+
+
+def count_sources(rows: Rows, mask: npt.NDArray[np.bool_], num_sources: int) -> Counts:
+    """Return documents, bytes and tokens of the masked rows, one row a source."""
+    return _count(rows, rows.sources, mask, num_sources)
+
+
+def _count(rows: Rows, groups: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_], num_groups: int) -> Counts:
+    chosen = groups[mask]
     columns = (
-        np.bincount(chosen, minlength=num_slices),
-        np.bincount(chosen, weights=rows.num_bytes[mask].astype(np.float64), minlength=num_slices),
-        np.bincount(chosen, weights=rows.num_tokens[mask].astype(np.float64), minlength=num_slices),
+        np.bincount(chosen, minlength=num_groups),
+        np.bincount(chosen, weights=rows.num_bytes[mask].astype(np.float64), minlength=num_groups),
+        np.bincount(chosen, weights=rows.num_tokens[mask].astype(np.float64), minlength=num_groups),
     )
     return np.stack([column.astype(np.int64) for column in columns], axis=1)
 
