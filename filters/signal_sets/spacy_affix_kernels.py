@@ -2,7 +2,8 @@
 
 Each function answers what spaCy's regular expression of the same name finds in the text `data[begin:end]`, looking at
 nothing outside of it. `classes` are the class bits of code points, `slots` and `names` the specials and units, all
-from `spacy_english.rules`. The text is valid UTF-8 without whitespace.
+from `spacy_english.rules`. The text is valid UTF-8 without whitespace. Arrays come as `pointer`s: numba counts the
+references to an array at every call, which cost three quarters of the time.
 Source: spaCy 3.8 `lang/punctuation.py`, `lang/en/punctuation.py`, `lang/char_classes.py`.
 """
 
@@ -11,6 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import types
+from numba.extending import intrinsic
 
 from curation.compiled import kernel
 from filters.signal_sets.words_kernels import code_length, decode, hash_bytes, last_code
@@ -28,6 +31,10 @@ MAX_NAME_BYTES = 29
 MAX_UNIT_BYTES = 10
 TAG_SHIFT = np.uint64(56)
 
+NUM_CODES, NUM_SLOTS = 0x34000, 8192
+"""Lengths of `classes` and of the hash table in `slots`; code points above have no class. After the hash table come, for
+each first byte and then for each last byte, the lengths that specials have, as bits."""
+
 DOT, HYPHEN, APOSTROPHE, CURLY, ELLIPSIS, EN_DASH, EM_DASH = 0x2E, 0x2D, 0x27, 0x2019, 0x2026, 0x2013, 0x2014
 
 CAN_START_INFIX = np.zeros(256, np.bool_)
@@ -36,10 +43,23 @@ CAN_START_INFIX[np.frombuffer(b".+-*^,~:<>=/", np.uint8)] = True
 CAN_START_INFIX[0xC2:] = True
 
 
+def _pointer(typing_context: Any, array: Any) -> Any:
+    """Return the type of `pointer(array)` and the code that makes it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.make_array(signature.args[0])(context, builder, arguments[0]).data
+
+    return types.CPointer(array.dtype)(array), generate
+
+
+pointer = intrinsic(_pointer)
+"""The elements of a contiguous array, to be read and written by index from 0 while the caller holds the array."""
+
+
 @kernel()
 def class_of(classes: Any, code: int) -> Any:
     """Return the class bits of a code point."""
-    return np.int64(classes[code]) if code < len(classes) else np.int64(NON_SYMBOL)
+    return np.int64(classes[code]) if code < NUM_CODES else np.int64(NON_SYMBOL)
 
 
 @kernel()
@@ -51,8 +71,7 @@ def is_digit(code: int) -> bool:
 @kernel()
 def find_name(data: Any, begin: int, end: int, key: Any, mark: int, slots: Any, names: Any) -> Any:
     """Return the place in `names` of the special (`mark` 0) or unit (`mark` UNIT) with this hash and bytes, or -1."""
-    mask = len(slots) - 1
-    at = np.int64(key & np.uint64(mask))
+    at = np.int64(key & np.uint64(NUM_SLOTS - 1))
     tag = np.int64(key >> TAG_SHIFT)
     while slots[at] != 0:
         if (np.int64(slots[at]) & 0xFF) == tag:
@@ -64,14 +83,23 @@ def find_name(data: Any, begin: int, end: int, key: Any, mark: int, slots: Any, 
                     same &= names[first + i] == data[begin + i]
                 if same:
                     return place
-        at = (at + 1) & mask
+        at = (at + 1) & (NUM_SLOTS - 1)
     return -1
+
+
+@kernel()
+def may_be_special(data: Any, begin: int, end: int, slots: Any) -> Any:
+    """Return whether a special has the first byte, the last byte and the length of `data[begin:end]` (not empty)."""
+    if end - begin > MAX_NAME_BYTES:
+        return False
+    lengths = slots[NUM_SLOTS + np.int64(data[begin])] & slots[NUM_SLOTS + 256 + np.int64(data[end - 1])]
+    return (lengths >> (end - begin)) & 1 != 0
 
 
 @kernel()
 def find_special(data: Any, begin: int, end: int, slots: Any, names: Any) -> int:
     """Return the place in `names` of the special `data[begin:end]`, or -1."""
-    if end - begin > MAX_NAME_BYTES or end <= begin:
+    if end <= begin or not may_be_special(data, begin, end, slots):
         return -1
     return find_name(data, begin, end, hash_bytes(data, begin, end), 0, slots, names)
 

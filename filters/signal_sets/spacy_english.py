@@ -29,6 +29,8 @@ from filters.signal_sets.spacy_affix_kernels import (
     INFIX,
     LOWER,
     NON_SYMBOL,
+    NUM_CODES,
+    NUM_SLOTS,
     PREFIX,
     PUNCT,
     QUOTE,
@@ -40,12 +42,9 @@ from filters.signal_sets.spacy_affix_kernels import (
     UPPER,
     WORD,
 )
-from filters.signal_sets.spacy_special_kernels import GRAM_PRIME
+from filters.signal_sets.spacy_special_kernels import GRAM_PRIME, NUM_NODES
 
 FILE = Path(__file__).with_name("spacy_english.txt")
-NUM_CODES = 0x34000
-"""Code points above are no letters, digits or punctuation in any Unicode version so far, and of no class of spaCy's."""
-
 CLASSES = {
     "sentence-end": SENT_END,
     "symbol": NON_SYMBOL,
@@ -58,7 +57,6 @@ CLASSES = {
     "before-dot": BEFORE_DOT,
     "quote": QUOTE,
 }
-NUM_SLOTS, NUM_NODES = 8192, 4096
 MASK = (1 << 64) - 1
 
 
@@ -69,7 +67,10 @@ class Rules:
     classes: npt.NDArray[np.uint16]
     """Class bits of each code point."""
     slots: npt.NDArray[np.int32]
-    """Names by hash, open addressing: 256 x (place in `names` + 1) + the hash's upper byte; 0 is a free slot."""
+    """Names by hash, open addressing: 256 x (place in `names` + 1) + the hash's upper byte; 0 is a free slot.
+
+    Behind it 2 x 256 rows: for each first and each last byte of a special, the lengths that it has, as bits.
+    """
     names: npt.NDArray[np.uint8]
     """Specials and units: number of bytes (plus `UNIT`), number of tokens, bytes of each token, then the bytes."""
     node_keys: npt.NDArray[np.uint64]
@@ -83,11 +84,13 @@ def rules() -> Rules:
     """Return the tables, made once a process in some 0.2 s."""
     lines = [line.split(" ") for line in FILE.read_text(encoding="utf-8").splitlines() if not line.startswith("##")]
     specials = [tuple(words) for kind, *words in lines if kind == "special"]
-    slots, names, places = np.zeros(NUM_SLOTS, np.int32), bytearray(), {}
+    slots, names, places = np.zeros(NUM_SLOTS + 512, np.int32), bytearray(), {}
     for tokens in specials:
-        places[tokens] = _add_name(slots, names, tokens, word_hash("".join(tokens).encode()))
+        name = "".join(tokens).encode()
+        places[tokens] = _add_name(slots[:NUM_SLOTS], names, tokens, word_hash(name))
+        slots[[NUM_SLOTS + name[0], NUM_SLOTS + 256 + name[-1]]] |= 1 << len(name)
     for unit in (words[0] for kind, *words in lines if kind == "unit"):
-        names[_add_name(slots, names, (unit,), word_hash(unit.encode()) ^ int(UNIT_SALT))] += UNIT
+        names[_add_name(slots[:NUM_SLOTS], names, (unit,), word_hash(unit.encode()) ^ int(UNIT_SALT))] += UNIT
     keys, values = _nodes([tuple(words) for kind, *words in lines if kind == "pattern"], places)
     return Rules(
         classes=_classes({words[0]: words[1:] for kind, *words in lines if kind == "class"}),

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from curation.compiled import kernel
-from filters.signal_sets.spacy_affix_kernels import SPACE_BEFORE
+from filters.signal_sets.spacy_affix_kernels import SPACE_BEFORE, pointer
 from filters.signal_sets.spacy_token_kernels import finish_token
 
 MAX_PATTERN_TOKENS = 11
+NUM_NODES = 4096
 GRAM_PRIME = np.uint64(0x9E3779B97F4A7C15)
 FREE = np.uint64(0)
 
@@ -24,12 +25,11 @@ FREE = np.uint64(0)
 @kernel()
 def find_node(path: Any, node_keys: Any, node_values: Any) -> Any:
     """Return the value of the node that token hashes lead to, -1 if no pattern starts so."""
-    mask = len(node_keys) - 1
-    at = np.int64(path & np.uint64(mask))
+    at = np.int64(path & np.uint64(NUM_NODES - 1))
     while node_keys[at] != FREE:
         if node_keys[at] == path:
             return np.int64(node_values[at])
-        at = (at + 1) & mask
+        at = (at + 1) & (NUM_NODES - 1)
     return -1
 
 
@@ -128,6 +128,7 @@ def join_specials(
                 at, space = end[row], np.uint8(0)
                 row += 1
         i = stop
+    columns = pointer(begin), pointer(end), pointer(chars), pointer(hashes), pointer(flags)
     for token in range(first, row):
-        finish_token(data, token, classes, begin, end, chars, hashes, flags)
+        finish_token(data, token, classes, *columns)
     return row

@@ -35,14 +35,20 @@ def finish_token(data: Any, row: int, classes: Any, begin: Any, end: Any, chars:
     count, some, all_ = 0, np.int64(0), np.int64(PUNCT | SENT_END)
     at, stop = begin[row], end[row]
     while at < stop:
-        size = code_length(data[at])
-        bits = class_of(classes, decode(data, at, size))
+        byte = data[at]
+        state = (state ^ np.uint64(byte)) * FNV_PRIME
+        at += 1
+        if byte < 0x80:
+            bits = np.int64(classes[byte])
+        else:
+            size = code_length(byte)
+            bits = class_of(classes, decode(data, at - 1, size))
+            for i in range(at, at + size - 1):
+                state = (state ^ np.uint64(data[i])) * FNV_PRIME
+            at += size - 1
         some |= bits
         all_ &= bits
         count += 1
-        for i in range(at, at + size):
-            state = (state ^ np.uint64(data[i])) * FNV_PRIME
-        at += size
     if count > 1:
         all_ &= PUNCT
     chars[row] = count

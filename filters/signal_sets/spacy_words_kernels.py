@@ -14,7 +14,6 @@ from curation.compiled import kernel
 from filters.signal_sets.spacy_affix_kernels import (
     ALPHA_ANY,
     DOT,
-    MAX_NAME_BYTES,
     NON_SYMBOL,
     PUNCT,
     SENT_END,
@@ -22,6 +21,9 @@ from filters.signal_sets.spacy_affix_kernels import (
     SUFFIX,
     cuts_dot,
     find_name,
+    find_special,
+    may_be_special,
+    pointer,
 )
 from filters.signal_sets.spacy_special_kernels import has_pattern, join_specials
 from filters.signal_sets.spacy_token_kernels import finish_token, split_chunk
@@ -78,7 +80,7 @@ def skip_chunk(data: Any, at: int, stop: int) -> int:
     return at
 
 
-@kernel(inline=True)
+@kernel()
 def write_plain(
     data: Any,
     first: int,
@@ -101,7 +103,7 @@ def write_plain(
     FNV state after the letters; `flags[row]` holds `SPACE_BEFORE` or 0.
     """
     word = finished(state)
-    if last - first <= MAX_NAME_BYTES and find_name(data, first, letters, word, 0, slots, names) >= 0:
+    if may_be_special(data, first, letters, slots) and find_name(data, first, letters, word, 0, slots, names) >= 0:
         return row
     mark, bits = np.uint64(0), np.int64(0)
     if last > letters:
@@ -110,8 +112,7 @@ def write_plain(
         cut = cuts_dot(data, first, letters, classes) if mark == DOT else bits & SUFFIX != 0
         if not cut:
             return row
-        whole = finished((state ^ mark) * FNV_PRIME)
-        if last - first <= MAX_NAME_BYTES and find_name(data, first, last, whole, 0, slots, names) >= 0:
+        if find_special(data, first, last, slots, names) >= 0:
             return row
     begin[row], end[row], chars[row], hashes[row] = first, letters, letters - first, word
     flags[row] |= ALPHA_ANY | NON_SYMBOL
@@ -142,6 +143,55 @@ def sentences_of_tokens(flags: Any, first: int, last: int, space_at_start: bool,
         if flags[i] & SENT_END:
             ended = True
     return count + (1 if ended and space_at_end else 0)
+
+
+@kernel()
+def write_text(
+    data: Any,
+    start: int,
+    stop: int,
+    classes: Any,
+    slots: Any,
+    names: Any,
+    node_keys: Any,
+    node_values: Any,
+    begin: Any,
+    end: Any,
+    chars: Any,
+    hashes: Any,
+    flags: Any,
+    row: int,
+) -> tuple[int, bool]:
+    """Write the tokens of the text `data[start:stop]`; return the next row and whether `join_specials` is needed."""
+    at, rejoin = start, False
+    while True:
+        gap, space = at, 0
+        at += at < stop and data[at] == 0x20
+        if at == stop or KINDS[data[at]] != LETTER or gap == start:
+            at = skip_space(data, at, stop)
+            if at == stop:
+                return row, rejoin
+            if at > gap and (gap == start or at - gap > 1 or data[gap] != 0x20):
+                space = SPACE_BEFORE
+        first, before = at, row
+        state = FNV_OFFSET
+        while at < stop and KINDS[data[at]] == LETTER:
+            state = (state ^ np.uint64(data[at])) * FNV_PRIME
+            at += 1
+        letters = at
+        if at < stop and KINDS[data[at]] != SPACE:
+            at = skip_chunk(data, at, stop)
+        flags[row] = space
+        if letters > first and at - letters <= 1:
+            row = write_plain(
+                data, first, letters, at, state, classes, slots, names, begin, end, chars, hashes, flags, row
+            )
+        if row == before:
+            row = split_chunk(data, first, at, classes, slots, names, begin, end, row)
+            for i in range(before, row):
+                flags[i] = space if i == before else 0
+                finish_token(data, i, classes, begin, end, chars, hashes, flags)
+            rejoin |= row - before > 2 and has_pattern(hashes, before, row, node_keys, node_values)
 
 
 @kernel(f"int64[::1]({BYTES}, {OFFSETS}, {OFFSETS}, {OFFSETS}, int64[::1], uint8[::1])")
@@ -179,37 +229,14 @@ def tokenize(
 
     A text is begun only if as many rows as it has bytes are free.
     """
+    chunks, tables = pointer(data), (pointer(classes), pointer(slots), pointer(names))
+    trie = pointer(node_keys), pointer(node_values)
+    columns = pointer(begin), pointer(end), pointer(chars), pointer(hashes), pointer(flags)
     while text < len(begins) and ends[text] - begins[text] <= len(begin) - row:
-        at, stop, first_row = begins[text], ends[text], row
-        rejoin = False
-        while True:
-            gap = at
-            at = skip_space(data, at, stop)
-            if at == stop:
-                break
-            space = SPACE_BEFORE if at > gap and (gap == begins[text] or at - gap > 1 or data[gap] != 0x20) else 0
-            first, before = at, row
-            state = FNV_OFFSET
-            while at < stop and KINDS[data[at]] == LETTER:
-                state = (state ^ np.uint64(data[at])) * FNV_PRIME
-                at += 1
-            letters = at
-            at = skip_chunk(data, at, stop)
-            flags[row] = space
-            if letters > first and at - letters <= 1:
-                row = write_plain(
-                    data, first, letters, at, state, classes, slots, names, begin, end, chars, hashes, flags, row
-                )
-            if row == before:
-                row = split_chunk(data, first, at, classes, slots, names, begin, end, row)
-                for i in range(before, row):
-                    flags[i] = space if i == before else 0
-                    finish_token(data, i, classes, begin, end, chars, hashes, flags)
-                rejoin |= row - before > 2 and has_pattern(hashes, before, row, node_keys, node_values)
+        first = row
+        row, rejoin = write_text(chunks, begins[text], ends[text], *tables, *trie, *columns, row)
         if rejoin:
-            row = join_specials(
-                data, first_row, row, classes, names, node_keys, node_values, begin, end, chars, hashes, flags
-            )
+            row = join_specials(chunks, first, row, tables[0], tables[2], *trie, begin, end, chars, hashes, flags)
         text += 1
         offsets[text] = row
     return text, row
