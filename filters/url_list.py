@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from curation.nodes import Node
 from curation.recipe import Strings
@@ -26,7 +26,7 @@ LISTS = ("domains", "urls", "strict", "hard", "soft")
 
 
 class UrlListSettings(FilterSettings):
-    """Files with lists, one entry a line; at least one."""
+    """Files with lists, one entry a line; without any list every page passes, and the summary's `entries` say so."""
 
     domains: Strings = ()
     """Domains whose pages go."""
@@ -41,12 +41,6 @@ class UrlListSettings(FilterSettings):
     soft_hits: int = Field(default=2, ge=1)
     match: Literal["exact", "registrable"] = "exact"
     """`exact`: a listed domain is the page's host; `registrable`: or the registered domain that the host lies in."""
-
-    @model_validator(mode="after")
-    def _has_a_list(self) -> UrlListSettings:
-        if not any(getattr(self, name) for name in LISTS):
-            raise ValueError(f"no list is given; set one of {', '.join(LISTS)} to a file with one entry a line")
-        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +70,7 @@ class UrlListFilter:
             ),
             sets=(url_set(lists),),
             tallies={"urls": _with_and_without},
+            notes={"entries": {name: len(getattr(lists, name).entries) for name in LISTS}},
         )
         return measured_node(measured, inputs, settings.scope(inputs))
 

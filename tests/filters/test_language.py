@@ -91,6 +91,18 @@ def test_a_disputed_language_is_dropped_only_when_asked(make_world: Callable[...
     assert world.judge("language", second_opinion=True, **keep) == {"e": None, "f": "language-disputed"}
 
 
+def test_py3langid_can_be_the_only_opinion_and_needs_no_file(
+    make_world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("py3langid")
+    monkeypatch.setenv("CURATE_LID_MODEL", "absent.bin")
+    world = make_world([doc("e", ENGLISH), doc("f", FRENCH), doc("none", "")])
+    artifact = world.build("language", model="py3langid", min_score=0.2)
+    assert world.verdicts(artifact) == {"e": None, "f": "wrong-language", "none": "wrong-language"}
+    with pytest.raises(RecipeError, match="`model` names already"):
+        world.build("language", model="py3langid", second_opinion=True)
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [

@@ -60,6 +60,13 @@ def test_each_list_drops_what_it_says_and_no_more(
     assert make_world([doc("a", url)]).judge("url-list", **lists(**{name: entries}))["a"] == reason
 
 
+def test_without_a_list_every_page_passes_and_the_summary_says_so(make_world: Callable[..., Any]) -> None:
+    world = make_world([doc("a", "https://bad.com/")])
+    artifact = world.build("url-list")
+    assert world.verdicts(artifact) == {"a": None}
+    assert set(artifact.summary["entries"].values()) == {0}
+
+
 def test_a_registered_domain_bans_the_hosts_in_it(make_world: Callable[..., Any], lists: Callable[..., Any]) -> None:
     rows = [
         doc("sub", "https://a.b.bad.co.uk/x"),
@@ -122,7 +129,6 @@ def test_the_host_of_an_address(address: str, host: str) -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({}, "no list is given"),
         ({"hard": "absent.txt"}, "list absent.txt cannot be read"),
         ({"hard": "empty.txt"}, "list empty.txt has no entry"),
         ({"hard": "bytes.txt"}, "list bytes.txt cannot be read"),
