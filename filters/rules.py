@@ -86,6 +86,10 @@ RULE_SETS: Registry[RuleSet] = Registry(
         "gopher/dolma": "filters.rule_sets.dolma:GOPHER_DOLMA",
         "c4/dolma": "filters.rule_sets.dolma:C4_DOLMA",
         "dolma/1.7": "filters.rule_sets.dolma:DOLMA_1_7",
+        "code/the-stack": "filters.rule_sets.code:THE_STACK",
+        "code/the-stack-v2": "filters.rule_sets.code:THE_STACK_V2",
+        "code/starcoder": "filters.rule_sets.code:STARCODER",
+        "code/dolma": "filters.rule_sets.code:DOLMA",
     },
 )
 """Rule sets by `name/dialect`."""

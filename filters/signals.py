@@ -62,6 +62,7 @@ SIGNAL_SETS: Registry[SignalSet] = Registry(
         "text": "filters.signal_sets.text:TEXT",
         "dclm": "filters.signal_sets.dclm:DCLM",
         "dolma": "filters.signal_sets.dolma:DOLMA",
+        "code": "filters.signal_sets.code:CODE",
         "refinedweb-lines": "filters.signal_sets.refinedweb_lines:REFINEDWEB_LINES",
         "information": "filters.signal_sets.information:INFORMATION",
         "pii": "filters.signal_sets.pii:PII",
