@@ -36,7 +36,7 @@ def page(visible: int, chars: int) -> str:
     """Return HTML of `chars` code points, `visible` of them text, in lines of at most 100."""
     texts = [(word_line(20)[:19] + "\n") for _ in range(visible // 20)] + ["b" * (visible % 20)]
     markup, more = divmod(chars - visible, len(texts))
-    return "".join(f"<{('i-' * chars)[: markup + (i < more) - 2]}>{text}" for i, text in enumerate(texts))
+    return "".join(f"<{('iiiiiii-' * chars)[: markup + (i < more) - 2]}>{text}" for i, text in enumerate(texts))
 
 
 HTML = {"ext": "html"}
