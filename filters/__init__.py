@@ -1,6 +1,7 @@
 """Signals, rule sets, modifiers, classifiers and controls that judge documents.
 
-The front door for authors of document filters: `Document`, `Verdict`, `register_filter`, `count_words`.
+The front door for authors of document filters and modifiers: `Document`, `Verdict`, `register_filter`,
+`register_modifier`, `count_words`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from filters.document import Document, Verdict, count_words, register_filter
+    from filters.modifiers.document import register_modifier
 
-__all__ = ["Document", "Verdict", "count_words", "register_filter"]
+__all__ = ["Document", "Verdict", "count_words", "register_filter", "register_modifier"]
 
 
 def __getattr__(name: str) -> object:
     """Load the front door's names on first use, so that `import filters` stays cheap."""
+    if name == "register_modifier":
+        import filters.modifiers.document
+
+        return filters.modifiers.document.register_modifier
     if name in __all__:
         import filters.document
 

@@ -48,13 +48,23 @@ def filters_show(
     if ":" not in name and plain not in known_names():
         raise RecipeError(f"{where}: unknown name `{name}`; {nearest(name, known_names())}")
     origin = origin_of(name)
-    if name in SIGNAL_SETS.names() and name not in FILTERS.names():
+    if name in SIGNAL_SETS.names() and name in MODIFIERS.names():  # what counts and what changes share a name
+        counted, changed = signal_set(name), find_modifier(name, where)
+        signals = _signal_set(counted)
+        both = {
+            **describe_modifier(changed),
+            "signals": signals["signals"],
+            "signal_set": signals["version"],
+            "origin": origin,
+        }
+        give(both, lambda console: _draw_both(console, counted, changed, origin), as_json=json_output)
+    elif name in SIGNAL_SETS.names() and name not in FILTERS.names():
         chosen = signal_set(name)
         value = {**_signal_set(chosen), "origin": origin}
         give(value, lambda console: _draw_signal_set(console, chosen, origin), as_json=json_output)
     elif name in MODIFIERS.names() and name not in FILTERS.names():
         modifier = find_modifier(name, where)
-        value = {**_modifier(modifier), "origin": origin}
+        value = {**describe_modifier(modifier), "origin": origin}
         give(value, lambda console: _draw_modifier(console, modifier, origin), as_json=json_output)
     elif name.removesuffix(":") in FILTER_SCHEMES.names():
         scheme = name.removesuffix(":")
@@ -135,7 +145,8 @@ def _signal_set(chosen: SignalSet) -> dict[str, Json]:
     return {"name": chosen.name, "version": chosen.version, "source": chosen.source, "signals": signals}
 
 
-def _modifier(item: Modifier) -> dict[str, Json]:
+def describe_modifier(item: Modifier) -> dict[str, Json]:
+    """Return everything about a modifier as plain values."""
     counters: list[Json] = [cast("Json", asdict(counter)) for counter in item.counters]
     return {
         "name": item.name,
@@ -211,6 +222,12 @@ def _draw_modifier(console: Console, item: Modifier, origin: str) -> None:
     if item.reasons:
         console.print(f"drops as {', '.join(item.reasons)}", markup=False)
     console.print(_settings_table("settings", item))
+
+
+def _draw_both(console: Console, counted: SignalSet, changed: Modifier, origin: str) -> None:
+    _draw_modifier(console, changed, origin)
+    console.print()
+    _draw_signal_set(console, counted, origin)
 
 
 def _settings_table(heading: str, item: Filter | Modifier) -> Table:

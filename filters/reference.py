@@ -1,11 +1,13 @@
-"""`python -m filters.reference > docs/filter-reference.md`: every filter, rule set and signal as the code has them."""
+"""`python -m filters.reference > docs/filter-reference.md`: every filter, modifier, rule set and signal."""
 
 from __future__ import annotations
 
 import sys
 
+from curation.files import Json
 from filters.base import FILTERS, Filter, find_filter
-from filters.commands import describe
+from filters.commands import describe, describe_modifier
+from filters.modifiers.base import MODIFIERS, Modifier, find_modifier
 from filters.rules import RULE_SETS, RuleSet
 from filters.signals import SIGNAL_SETS, SignalSet
 
@@ -21,21 +23,31 @@ def reference() -> str:
     """Return the page."""
     filters = [_filter(find_filter(name, "reference")) for name in sorted(FILTERS.builtin)]
     rules = [_rule_set(RULE_SETS.get(name)) for name in sorted(RULE_SETS.builtin)]
+    modifiers = [_modifier(find_modifier(name, "reference")) for name in sorted(MODIFIERS.builtin)]
     signals = [_signal_set(SIGNAL_SETS.get(name)) for name in sorted(SIGNAL_SETS.builtin)]
-    parts = [HEAD, "## Filters\n", *filters, "## Rule sets\n", *rules, "## Signals\n", *signals]
-    return "\n".join(parts)
+    parts = [HEAD, "## Filters\n", *filters, "## Rule sets\n", *rules, "## Modifiers\n", *modifiers]
+    return "\n".join([*parts, "## Signals\n", *signals])
 
 
 def _filter(item: Filter) -> str:
-    known = describe(item)
     lines = [f"### Filter `{item.name}`\n", f"{item.summary} Version `{item.version}`.\n"]
-    settings = known["settings"]
+    return "\n".join([*lines, *_settings(describe(item)["settings"])]) + "\n"
+
+
+def _modifier(item: Modifier) -> str:
+    lines = [f"### Modifier `{item.name}`\n", f"{item.summary} Version `{item.version}`. Source: {item.source}.\n"]
+    lines += [f"Drops as `{reason}`.\n" for reason in item.reasons]
+    if item.counters:
+        rows = [f"| `{counter.name}` | {counter.meaning} |" for counter in item.counters]
+        lines += ["| counts | meaning |", "|---|---|", *rows, ""]
+    return "\n".join([*lines, *_settings(describe_modifier(item)["settings"])]) + "\n"
+
+
+def _settings(settings: Json) -> list[str]:
     assert isinstance(settings, list)
     rows = [setting for setting in settings if isinstance(setting, dict)]
-    if rows:
-        lines += ["| setting | default |", "|---|---|"]
-        lines += [f"| `{row['setting']}` | {'required' if row['required'] else row['default']} |" for row in rows]
-    return "\n".join(lines) + "\n"
+    defaults = [f"| `{row['setting']}` | {'required' if row['required'] else row['default']} |" for row in rows]
+    return ["| setting | default |", "|---|---|", *defaults] if rows else []
 
 
 def _rule_set(rules: RuleSet) -> str:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeAlias, cast, get_args
+from typing import Annotated, Any, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
-from curation.errors import RecipeError, nearest
+from curation.errors import PluginError, RecipeError, nearest
 from curation.files import Json
 from curation.recipe import Spec
 from curation.registry import Registry
@@ -154,7 +154,14 @@ def find_modifier(name: str, where: str) -> Modifier:
             "(a modifier of your own is `package.module:Class`)"
         )
     found = MODIFIERS.get(name, where)
-    return as_modifier(name, found) if isinstance(found, type) else cast("Modifier", found)
+    if isinstance(found, type):
+        return as_modifier(name, found)
+    if not isinstance(found, Modifier):
+        raise PluginError(
+            f"{where}: modifier `{name}` ({MODIFIERS.origin(name)}) is {found!r}; expected a `Modifier` or a dataclass "
+            "with `rewrite(document) -> str`; update or uninstall that package"
+        )
+    return found
 
 
 def replaced(texts: pa.Array, new: Mapping[int, str]) -> pa.Array:

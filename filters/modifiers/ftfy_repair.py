@@ -9,6 +9,7 @@ Source: ftfy (Robyn Speer); datatrove 0.10.1 `pipeline/formatters/ftfy.py`.
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,6 +34,7 @@ _STYLE_LEFT_ALONE = {
 
 PLAIN = r"^[\t\n\x20-%'-~]*$"
 """Texts that ftfy returns as they are: printable ASCII without `&`, tabs and newlines."""
+_SUSPICIOUS = re.compile(r"[^\t\n\x20-%'-~]")
 
 
 class FtfySettings(NaturalSettings):
@@ -65,13 +67,31 @@ def fixer_config(settings: FtfySettings) -> TextFixerConfig:
     return TextFixerConfig(explain=False, **{**(_STYLE_LEFT_ALONE if settings.preset == "datatrove" else {}), **given})
 
 
-def _rewrite(texts: pa.Array, settings: Any) -> Rewritten:
-    from ftfy import fix_text
+def repair(text: str, config: TextFixerConfig) -> str:
+    """Return `ftfy.fix_text(text, config)`; pieces that it would leave alone are not given to it.
 
+    The pieces are ftfy's own: lines, cut at `max_decode_length`; one `<` ends the unescaping of HTML for the rest.
+    """
+    from ftfy import fix_and_explain
+
+    out = []
+    begin = 0
+    while begin < len(text):
+        end = text.find("\n", begin) + 1 or len(text)
+        end = min(end, begin + config.max_decode_length)
+        piece = text[begin:end]
+        if config.unescape_html == "auto" and "<" in piece:
+            config = config._replace(unescape_html=False)
+        out.append(fix_and_explain(piece, config).text if _SUSPICIOUS.search(piece) else piece)
+        begin = end
+    return "".join(out)
+
+
+def _rewrite(texts: pa.Array, settings: Any) -> Rewritten:
     config = fixer_config(settings)
 
     def fixed(text: str) -> tuple[str, dict[str, int]]:
-        return fix_text(text, config), {}
+        return repair(text, config), {}
 
     return rewrite_rows(texts, np.flatnonzero(_suspicious(texts)), fixed)
 

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curation.recipe import validate
-from filters.modifiers.ftfy_repair import FTFY, fixer_config
+from filters.modifiers.ftfy_repair import FTFY, fixer_config, repair
 from filters.modifiers.rewriting import rewrite_table
 
 
@@ -23,6 +23,7 @@ def repaired(text: str, **params: Any) -> str:
 
 @given(st.text(alphabet="aZ09 \n\t\r&;<>~'\"\x00\x1b[m\x7fÃ©â€™é中\u00a0\ufb01", max_size=40))
 @example("sÃ­ &amp; <b>")
+@example("&lt;\n<\n&lt;\nÃ©")
 @settings(max_examples=300, deadline=None)
 def test_it_does_what_ftfy_does_with_datatroves_configuration(text: str) -> None:
     from datatrove.pipeline.formatters.ftfy import FTFYFormatter
@@ -34,6 +35,13 @@ def test_it_does_what_ftfy_does_with_datatroves_configuration(text: str) -> None
 @settings(max_examples=300, deadline=None)
 def test_the_prescan_skips_nothing_that_ftfy_would_change(text: str) -> None:
     assert repaired(text, preset="ftfy") == ftfy.fix_text(text)
+
+
+@given(st.lists(st.sampled_from(["&amp;", "<", "\n", "Ã©", "\r", "plain", "â€", "™"]), max_size=12).map("".join))
+@settings(max_examples=300, deadline=None)
+def test_pieces_are_cut_as_ftfy_cuts_them(text: str) -> None:
+    for config in (ftfy.TextFixerConfig(explain=False), ftfy.TextFixerConfig(explain=False, max_decode_length=3)):
+        assert repair(text, config) == ftfy.fix_text(text, config)
 
 
 @pytest.mark.parametrize(

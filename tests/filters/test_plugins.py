@@ -114,10 +114,19 @@ def test_an_installed_package_filters_a_build(
     assert all(5 <= count <= 20 for count in counts.values())  # a third of sixty, less what panel and reference took
 
 
+def test_an_installed_package_rewrites_text_in_a_build(site: Path, curate: Curate, pool: Path) -> None:
+    stages = "stages=[{modify: no-hashtags, marker: a}]"
+    done = curate("build", str(pool), "--set", stages, "--json", path=(site,))
+    assert done.returncode == 0, done.stderr
+    (step,) = (step for step in json.loads(done.stdout)["funnel"] if step["step"] == "modify: no-hashtags")
+    assert 5 <= step["changed"]["docs"] <= 20  # words in small letters, as above
+    assert step["changed"]["removed_bytes"] == step["bytes_in"] - step["bytes_out"] > 0
+
+
 def test_the_list_says_which_package_a_filter_comes_from(site: Path, curate: Curate) -> None:
     found = json.loads(curate("filters", "list", "--json", path=(site,)).stdout)
     origins = {item["name"]: item["origin"] for kind in found.values() for item in kind}
-    ours = {"no-shouting", "no-digits", "no-digits/example", "example-digits"}
+    ours = {"no-shouting", "no-digits", "no-digits/example", "example-digits", "no-hashtags"}
     assert {name for name, origin in origins.items() if origin == "curate-example 0.1.0"} == ours
     assert origins["quality_v3"] == "curate"
 
@@ -127,6 +136,7 @@ def test_plugins_are_listed_with_their_kind(site: Path, curate: Curate) -> None:
     assert {(row["kind"], row["name"], row["status"]) for row in rows} == {
         ("filters", "no-shouting", "ok"),
         ("filters", "no-digits", "ok"),
+        ("modifiers", "no-hashtags", "ok"),
         ("signal-sets", "example-digits", "ok"),
         ("rule-sets", "no-digits/example", "ok"),
     }
@@ -169,7 +179,7 @@ def test_the_list_of_plugins_says_what_has_no_effect(
     assert said in row.status
 
 
-@pytest.mark.parametrize("group", ["curate.filters", "curate.signal-sets", "curate.rule-sets"])
+@pytest.mark.parametrize("group", ["curate.filters", "curate.modifiers", "curate.signal-sets", "curate.rule-sets"])
 def test_a_plugin_of_the_wrong_type_is_marked_as_broken(
     group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from filters.base import FILTERS
+from filters.modifiers.base import MODIFIERS
 from filters.reference import reference
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
@@ -21,6 +22,11 @@ def test_the_reference_page_is_up_to_date() -> None:
 @pytest.mark.parametrize("name", sorted(FILTERS.builtin))
 def test_the_guide_names_the_filter(name: str) -> None:
     assert f"`{name}`" in GUIDE
+
+
+@pytest.mark.parametrize("name", sorted(MODIFIERS.builtin))
+def test_the_page_on_modifiers_names_the_modifier(name: str) -> None:
+    assert f"## `{name}`" in (DOCS / "modifiers.md").read_text(encoding="utf-8")
 
 
 def test_other_reasons_are_documented() -> None:
