@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -235,7 +235,7 @@ def load_recipe(
         value["pool"] = replaced_pool(value.get("pool"), pool)
     if filter_name is not None:
         value["stages"] = with_filter(value.get("stages", []), {"filter": filter_name})
-        value["name"] = _slug(f"{value.get('name', 'recipe')}-{filter_name}")
+        value["name"] = _slug(f"{value.get('name', 'recipe')}-{_short(filter_name)}")
     recipe: Recipe = validate(Recipe, apply_overrides(value, overrides), str(path))
     return recipe
 
@@ -254,6 +254,13 @@ def _bundled_recipe(base: str) -> Path:
             "release that has it"
         )
     return path
+
+
+def _short(filter_name: str) -> str:
+    """Return a filter's name for a recipe's: of `scheme:path/file?settings` the scheme and the file."""
+    scheme, _, rest = filter_name.partition(":")
+    path, _, settings = rest.partition("?")
+    return f"{scheme}-{PurePosixPath(path).name}" if "/" in path or settings else filter_name
 
 
 def _slug(name: str) -> str:

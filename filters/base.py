@@ -103,6 +103,7 @@ FILTER_SCHEMES: Registry[FilterMaker] = Registry(
     "filter-scheme",
     {
         "datatrove": "filters.datatrove_filter:datatrove_filter",
+        "fasttext": "filters.models.fasttext_filter:fasttext_filter",
     },
 )
 """Who makes a filter from a name `scheme:rest`. Entry points: group `curate.filter-schemes`."""

@@ -20,18 +20,18 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from curation.batches import read_table, write_table
-from curation.files import TEMPORARY_PREFIX, Json, digest_json, replacing
+from curation.files import TEMPORARY_PREFIX, Json, digest_json, replacing, sha256_file
 from curation.nodes import Node, NodeRun
 from curation.sidecars import map_parts
 from curation.store import Artifact
 from filters.judged import Scope, encode_slices
+from filters.models.card import MODEL_FILE, Card, write_card
 from filters.models.fasttext_model import FastTextModel
 from filters.models.fasttext_training import train_apart
 from filters.models.normalisation import DCLM, without_labels
 from filters.models.training_set import ClassifierSettings, TrainingSet, collect_training_set, num_bytes, num_epochs
 
 VERSION = "fasttext-quality@2"
-MODEL_FILE = "model.bin"
 POSITIVE, NEGATIVE = "__label__hq", "__label__cc"  # DCLM's names
 
 CLASSIFIER_FIELDS = tuple(name for name in ClassifierSettings.model_fields if name != "applies_to")
@@ -51,8 +51,9 @@ def classifier_node(settings: ClassifierSettings, pool: Node, panel: Node, scope
     def run(context: NodeRun) -> Mapping[str, Json]:
         chosen = collect_training_set(settings, scope, context, where)
         with context.progress.task("train quality classifier", 1) as task:
-            train_model(chosen, settings, context.out.path)
+            trained = train_model(chosen, settings, context.out.path)
             task.advance()
+        write_card(context.out.path, _card(trained, params))
         return {
             "num_positives": len(chosen.positives),
             "num_negatives": len(chosen.negatives),
@@ -98,6 +99,20 @@ def scores_node(pool: Node, classifier: Node, scope: Scope) -> Node:
         inputs={"pool": pool, "classifier": classifier},
         run=run,
         label="quality scores",
+    )
+
+
+def _card(model: Path, params: Mapping[str, Json]) -> Card:
+    """Return the card that lets `fasttext:` apply the artifact's model elsewhere."""
+    name, _, version = VERSION.partition("@")
+    return Card(
+        name=name,
+        version=int(version),
+        normalisation=DCLM.full_name,
+        label=POSITIVE,
+        labels=(POSITIVE, NEGATIVE),
+        model_sha256=sha256_file(model),
+        training={"settings": dict(params)},
     )
 
 

@@ -86,8 +86,8 @@ class _Reader:
             raise self.fault(what)
 
 
-def read_model_file(path: Path) -> ModelFile:
-    """Return the supervised model in `path`.
+def read_model_file(path: Path, *, weights: bool = True) -> ModelFile:
+    """Return the supervised model in `path`; without `weights` its matrices have no rows, but their sizes are checked.
 
     Raises: PluginError for a missing, truncated, foreign or unsupervised file, or one with numbers that are not finite.
     """
@@ -106,9 +106,9 @@ def read_model_file(path: Path) -> ModelFile:
     quantised = _flag(reader, "the mark of quantised input")
     reader.check(quantised or pruned is None, "pruned buckets without quantised input")
     rows = num_words + (max(0, num_pruned) if pruned is not None else buckets if hashed else 0)
-    matrix = _matrix(reader, "input matrix", quantised=quantised, min_rows=rows, dim=dim)
+    matrix = _matrix(reader, "input matrix", quantised=quantised, min_rows=rows, dim=dim, weights=weights)
     output_quantised = _flag(reader, "the mark of quantised output") and quantised
-    output = _matrix(reader, "output matrix", quantised=output_quantised, min_rows=num_labels, dim=dim)
+    output = _matrix(reader, "output matrix", quantised=output_quantised, min_rows=num_labels, dim=dim, weights=weights)
     left = len(reader.data) - reader.at
     reader.check(left == 0, f"{left:,} bytes follow the output matrix")
     labels = [entries[offsets[i] : offsets[i + 1]].tobytes() for i in range(num_words, num_words + num_labels)]
@@ -195,22 +195,26 @@ def _flag(reader: _Reader, what: str) -> bool:
     return bool(value)
 
 
-def _matrix(reader: _Reader, what: str, *, quantised: bool, min_rows: int, dim: int) -> Floats:
+def _matrix(reader: _Reader, what: str, *, quantised: bool, min_rows: int, dim: int, weights: bool) -> Floats:
     with_norms = quantised and _flag(reader, f"the norms of the {what}")
     num_rows, num_columns = reader.numbers("qq", f"the sizes of the {what}")
     reader.check(num_columns == dim, f"the {what} has {num_columns} columns, the model {dim} dimensions")
     expected = f"at least {min_rows:,}"
     reader.check(min_rows <= num_rows < 1 << 40, f"the {what} has {num_rows:,} rows, expected {expected}")
     if quantised:
-        return _quantised(reader, what, num_rows, dim, with_norms=with_norms)
-    matrix: Floats = reader.array("<f4", num_rows * dim, f"the {what}").reshape(num_rows, dim)
+        matrix = _quantised(reader, what, num_rows, dim, with_norms=with_norms, weights=weights)
+        return matrix if weights else matrix[:0]
+    if not weights:
+        reader.take(4 * num_rows * dim, f"the {what}")
+        return np.zeros((0, dim), np.float32)
+    matrix = reader.array("<f4", num_rows * dim, f"the {what}").reshape(num_rows, dim)
     for start in range(0, num_rows, CHECKED_ROWS):
         finite = np.isfinite(matrix[start : start + CHECKED_ROWS]).all()
         reader.check(bool(finite), f"the {what} holds numbers that are not finite")
     return matrix
 
 
-def _quantised(reader: _Reader, what: str, num_rows: int, dim: int, *, with_norms: bool) -> Floats:
+def _quantised(reader: _Reader, what: str, num_rows: int, dim: int, *, with_norms: bool, weights: bool) -> Floats:
     """Return a product-quantised matrix as float32: each row its centroids, times its own centroid of norms."""
     (num_codes,) = reader.numbers("i", f"the codes of the {what}")
     reader.check(num_codes >= 0 and num_rows > 0 and num_codes % num_rows == 0, f"{num_codes:,} codes of the {what}")
@@ -226,7 +230,8 @@ def _quantised(reader: _Reader, what: str, num_rows: int, dim: int, *, with_norm
         reader.check(reader.numbers("4i", "the quantiser of norms") == (1, 1, 1, 1), "norms are no single numbers")
         norms = reader.array("<f4", CENTROIDS, "the centroids of norms")[norm_codes]
     reader.check(bool(np.isfinite(centroids).all() and np.isfinite(norms).all()), f"the {what} is not finite")
-    matrix = np.empty((num_rows, dim), np.float32)
+    matrix = np.empty((num_rows if weights else 0, dim), np.float32)
+    codes, norms = codes[: len(matrix)], norms[: len(matrix)]
     for part in range(num_parts):
         begin = part * width
         stop = min(dim, begin + width)
