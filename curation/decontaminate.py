@@ -30,6 +30,8 @@ from curation.words import NORMAL_FORM, split_words
 VERSION = "decontaminate-ngram@1"
 REASON = "benchmark-overlap"
 REPORT = "contamination.json"
+USUAL = ("ngram-13",)
+"""The name that recipes use; `ngram-N` takes other lengths."""
 MAX_NGRAM = 50
 
 _NAME = re.compile(r"ngram-([1-9][0-9]?)")

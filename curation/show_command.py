@@ -25,18 +25,36 @@ def show(
         str | None, typer.Argument(help="Directory, or kind-fingerprint prefix in the store; none lists all.")
     ] = None,
     samples: Annotated[bool, typer.Option("--samples", help="Also show documents that each step dropped.")] = False,
+    funnel: Annotated[
+        bool, typer.Option("--funnel", help="Show what a corpus lost by rule, by slice and by source, with samples.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="With --funnel: also write a page there.")
+    ] = None,
     store: StoreOption = None,
     json_output: JsonFlag = False,
 ) -> None:
-    """Show what an artifact holds: counts, settings, the artifacts it was made from, its funnel."""
+    """Show what an artifact holds: counts, settings, the artifacts it was made from, its funnel.
+
+    Without a name: the artifacts of the store, and the recipes and stages that a build can name.
+    """
     from curation.store import Store
 
+    if out is not None and not funnel:
+        raise CurateError(f"--out {out}: only --funnel writes a page; add --funnel")
     opened = Store.open(store)
     if artifact is None:
+        from curation.show_all import draw_everything, everything
+
+        if funnel:
+            raise CurateError("--funnel: no corpus named; give a directory or a name from `curate show`")
         known = opened.artifacts()
-        give([_brief(item) for item in known], lambda console: _draw_list(console, known), as_json=json_output)
+        give(everything(known), lambda console: draw_everything(console, known), as_json=json_output)
         return
     found = _find(opened, artifact)
+    if funnel:
+        _give_funnel(found, out, as_json=json_output)
+        return
     give(
         {"path": str(found.path), **found.manifest},
         lambda console: _draw(console, found, samples=samples),
@@ -59,33 +77,27 @@ def _find(store: Store, name: str) -> Artifact:
     return matches[0]
 
 
-def _brief(artifact: Artifact) -> Json:
-    files = cast("list[Mapping[str, int]]", artifact.manifest["files"])
-    return {
-        "name": artifact.path.name,
-        "kind": artifact.kind,
-        "fingerprint": artifact.fingerprint,
-        "bytes": sum(entry["bytes"] for entry in files),
-    }
+def _give_funnel(corpus: Artifact, out: Path | None, *, as_json: bool) -> None:
+    from curation.funnel_view import draw_losses, funnel_json, write_funnel_page
 
+    value = funnel_json(corpus)
+    if out is not None:
+        write_funnel_page(out, corpus)
 
-def _draw_list(console: Console, artifacts: list[Artifact]) -> None:
-    from rich.table import Table
+    def draw(console: Console) -> None:
+        draw_funnel(console, corpus)
+        draw_losses(console, corpus)
+        if out is not None:
+            console.print(f"page: {out}", soft_wrap=True, markup=False)
 
-    table = Table(title="Artifacts in the store", title_justify="left")
-    table.add_column("artifact")
-    table.add_column("MB on disk", justify="right")
-    table.add_column("made from")
-    for item in artifacts:
-        size = cast("Mapping[str, int]", _brief(item))["bytes"] / 1e6
-        inputs = cast("Mapping[str, str]", item.manifest.get("inputs", {}))
-        table.add_row(item.path.name, f"{size:,.1f}", ", ".join(sorted(inputs)) or "files")
-    console.print(table)
+    give(value, draw, as_json=as_json)
 
 
 def _draw(console: Console, artifact: Artifact, *, samples: bool) -> None:
     from rich.pretty import Pretty
     from rich.table import Table
+
+    from curation.show_all import corpus_tables
 
     table = Table(title=artifact.path.name, title_justify="left", show_header=False)
     table.add_row("kind", artifact.kind)
@@ -93,9 +105,13 @@ def _draw(console: Console, artifact: Artifact, *, samples: bool) -> None:
     table.add_row("made by", str(artifact.manifest.get("version", "")))
     for name, fingerprint in cast("Mapping[str, str]", artifact.manifest.get("inputs", {})).items():
         table.add_row(f"input {name}", fingerprint[:16])
+    tables = corpus_tables(artifact) if artifact.kind == "corpus" else {}
     for name, value in artifact.summary.items():
-        table.add_row(name, printable(value) if isinstance(value, str) else Pretty(value, max_length=40))
+        if name not in tables and not (tables and name == "slices"):  # the schedule's table has what slices hold
+            table.add_row(name, printable(value) if isinstance(value, str) else Pretty(value, max_length=40))
     console.print(table)
+    for part in tables.values():
+        console.print(part)
     if (artifact.path / "funnel.json").is_file():
         draw_funnel(console, artifact)
         if samples:
