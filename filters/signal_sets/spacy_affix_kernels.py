@@ -32,7 +32,7 @@ MAX_UNIT_BYTES = 10
 TAG_SHIFT = np.uint64(56)
 
 NUM_CODES, NUM_SLOTS = 0x34000, 8192
-"""Lengths of `classes` and of the hash table in `slots`; code points above have no class. After the hash table come, for
+"""Lengths of `classes` and of the hash table in `slots`. No code point above has a class. After the table come, for
 each first byte and then for each last byte, the lengths that specials have, as bits."""
 
 DOT, HYPHEN, APOSTROPHE, CURLY, ELLIPSIS, EN_DASH, EM_DASH = 0x2E, 0x2D, 0x27, 0x2019, 0x2026, 0x2013, 0x2014

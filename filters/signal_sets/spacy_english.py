@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -210,8 +210,7 @@ def extracted() -> str:
 
 def _spans(test: Callable[[str], Any]) -> Iterator[str]:
     """Yield the code points that pass `test` as runs of step 1 or 2."""
-    codes: Iterable[int] = (code for code in range(0x110000) if not 0xD800 <= code < 0xE000)
-    inside = [code for code in codes if test(chr(code))]
+    inside = [code for code in range(NUM_CODES) if not 0xD800 <= code < 0xE000 and test(chr(code))]
     at = 0
     while at < len(inside):
         last = at
