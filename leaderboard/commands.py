@@ -77,13 +77,23 @@ def study_run(
 def study_plan(
     study: StudyArgument,
     overrides: SetOption = [],  # noqa: B006 - typer copies the default
+    build: Annotated[
+        bool, typer.Option("--build", help="First build all corpora, without training: how much does each arm drop?")
+    ] = False,
+    workers: WorkersOption = DEFAULT_WORKERS,
     store: StoreOption = None,
     json_output: JsonFlag = False,
 ) -> None:
-    """Show what a study would build, reuse and train, with kept tokens and epochs where they are known."""
+    """Show what a study would build, reuse and train, with kept documents and tokens where they are known."""
     from leaderboard.study import load_study
 
     loaded = load_study(study, tuple(overrides))
+    if build:
+        from curation.store import Store
+        from leaderboard.run_study import build_corpora
+
+        progress = progress_for(quiet=json_output)
+        build_corpora(loaded, str(study), store=Store.open(store), workers=workers, progress=progress)
     _run(loaded, str(study), _Options(store=store, dry_run=True, json_output=json_output))
 
 

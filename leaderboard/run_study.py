@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from curation.errors import StudyError
-from curation.files import Json
+from curation.files import Json, read_json
 from curation.ingest import ensure_pool, known_pool
 from curation.nodes import Planner
 from curation.pipeline import CorpusPlan, plan_corpus
@@ -61,8 +61,12 @@ class PlanRow:
     arm: str
     change: str
     to_build: tuple[str, ...]
+    kept_docs: int | None
+    """Documents of the corpus; None until it is built, like the two numbers below."""
     kept_tokens: int | None
-    """Tokens of the corpus by the recipe's tokenizer; None until it is built."""
+    """Tokens of the corpus by the recipe's tokenizer."""
+    filtered_docs: int | None
+    """Documents that the arm's filters dropped of those that reached them."""
     runs_reused: int
     runs_to_train: int
     epochs: Mapping[str, float]
@@ -112,6 +116,17 @@ def prepare(study: Study, arms: Sequence[Arm], pool: Artifact) -> Prepared:
     return Prepared(study=study, arms=arms, corpora=corpora, runs=plan_runs(study, corpora), identity=identity)
 
 
+def build_corpora(study: Study, where: str, *, store: Store, workers: int, progress: Progress) -> None:
+    """Build the corpora of all arms and train nothing: their numbers can be read before training is paid for.
+
+    Raises: StudyError, RecipeError, ShardError as the parts do.
+    """
+    arms = resolve_arms(study, where)
+    pool = ensure_pool(store, arms[0].recipe.pool, workers=workers, progress=progress)
+    planner = Planner(store=store, workers=workers, progress=progress)
+    _build_corpora(prepare(study, arms, pool), planner, Stopwatch())
+
+
 def plan_study(study: Study, where: str, *, store: Store, progress: Progress) -> list[PlanRow] | None:
     """Return what `run_study` would do, one row an arm; None when the pool was never read and nothing is known.
 
@@ -136,11 +151,20 @@ def _plan_row(ready: Prepared, arm: Arm, planner: Planner) -> PlanRow:
         arm=arm.name,
         change=arm.change,
         to_build=tuple(step.node.name for step in steps if step.action == "build"),
+        kept_docs=int(cast("int", known.summary["num_docs"])) if known else None,
         kept_tokens=int(cast("int", known.summary["num_tokens"])) if known else None,
+        filtered_docs=_filtered_docs(known) if known else None,
         runs_reused=sum(found),
         runs_to_train=len(found) - sum(found),
         epochs=_epochs(own, planner),
     )
+
+
+def _filtered_docs(corpus: Artifact) -> int:
+    """Return how many documents the filters of a corpus dropped."""
+    steps = cast("list[Mapping[str, Json]]", read_json(corpus.path / "funnel.json"))
+    filters = [step for step in steps if str(step["step"]).startswith("filter: ")]
+    return sum(cast("int", step["docs_in"]) - cast("int", step["docs_out"]) for step in filters)
 
 
 def _epochs(runs: Sequence[RunPlan], planner: Planner) -> dict[str, float]:
@@ -179,6 +203,8 @@ def _taken(planner: Planner) -> dict[str, float]:
 
 def _say_supply(ready: Prepared, planner: Planner, progress: Progress) -> None:
     for arm in ready.arms:
+        row = _plan_row(ready, arm, planner)
+        progress.note(f"{arm.name}: {row.kept_docs:,} documents kept, {row.filtered_docs:,} dropped by its filters")
         own = [plan for plan in ready.runs if plan.arm == arm.name]
         for tier, epochs in _epochs(own, planner).items():
             unique = round(load_tier(tier).num_tokens / epochs)

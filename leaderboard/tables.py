@@ -77,14 +77,22 @@ def draw_plan(console: Console, study: Study, rows: Sequence[PlanRow] | None) ->
         console.print(f"  baseline, {arms} and two controls for each of these", markup=False)
         return
     table = _table(
-        f"Plan of {study.name}", ["arm", "change"], ["kept tokens", "reuse", "train"], ["epochs", "to build"]
+        f"Plan of {study.name}",
+        ["arm"],
+        ["filtered out", "kept documents", "kept tokens", "reuse", "train"],
+        ["epochs", "to build"],
     )
     for row in rows:
-        kept = "not yet known" if row.kept_tokens is None else f"{row.kept_tokens:,}"
-        epochs = ", ".join(f"{tier} {value:.2f}" for tier, value in row.epochs.items()) or "not yet known"
+        known = (row.filtered_docs, row.kept_docs, row.kept_tokens)
+        kept = ["?" if number is None else f"{number:,}" for number in known]
+        epochs = ", ".join(f"{tier} {value:.2f}" for tier, value in row.epochs.items()) or "?"
         todo = ", ".join(row.to_build) or "nothing"
-        _add(table, row.arm, row.change, kept, str(row.runs_reused), str(row.runs_to_train), epochs, todo)
+        _add(table, row.arm, *kept, str(row.runs_reused), str(row.runs_to_train), epochs, todo)
     console.print(table)
+    for row in rows:
+        console.print(f"{row.arm}: {printable(row.change)}", markup=False)
+    if any(row.kept_docs is None for row in rows):
+        console.print("?: not known before the corpora are built; `--build` builds them and trains nothing.")
 
 
 def draw_board(console: Console, rows: Sequence[Row]) -> None:
