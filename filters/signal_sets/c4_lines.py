@@ -9,7 +9,7 @@ They agree on the order of tests (see `c4_kernels`) and differ in what a line, a
   least 5 words after citations are cut; `javascript` and policy phrases compare as `re.IGNORECASE` does.
 
 Only the lines are rewritten here: whether the page stays is a rule's matter (`filters.rule_sets.c4`).
-Source: C4, arXiv:1910.10683, section 2.2; TensorFlow Datasets `c4_utils.py` (`clean_page`); datatrove 0.9
+Source: C4, arXiv:1910.10683, section 2.2; TensorFlow Datasets `c4_utils.py` (`clean_page`); datatrove 0.10
 `c4_filters.py` (`C4QualityFilter`); DCLM `baselines_configs/c4.yaml` and `mappers/modifiers.py`.
 """
 
