@@ -133,11 +133,17 @@ def _child(target: Any, key: str, override: str) -> Any:
 
 
 def _index(items: list[Any], key: str, override: str) -> int:
-    """Find a list place by number, or a stage by its kind (`stages.filter.keep`)."""
+    """Find a list place by number, a stage by its kind (`stages.filter.keep`) or by its name (`stages.language.keep`)."""
     if key.isdigit() and int(key) < len(items):
         return int(key)
-    named = [i for i, item in enumerate(items) if isinstance(item, dict) and key in item]
+    mappings = [(i, item) for i, item in enumerate(items) if isinstance(item, dict) and item]
+    named = [i for i, item in mappings if key in item] or [
+        i for i, item in mappings if next(iter(item.values())) == key
+    ]
     if len(named) == 1:
         return named[0]
-    known = [str(i) for i in range(len(items))] + [str(next(iter(item))) for item in items if isinstance(item, dict)]
-    raise RecipeError(f"--set {override}: no single `{key}` in this list; {nearest(key, known)}")
+    if named:
+        places = ", ".join(f"{i} ({next(iter(items[i].values()))})" for i in named)
+        raise RecipeError(f"--set {override}: `{key}` is in several places of this list; say one by number: {places}")
+    known = [str(part) for _, item in mappings for part in next(iter(item.items())) if isinstance(part, str)]
+    raise RecipeError(f"--set {override}: no `{key}` in this list; {nearest(key, dict.fromkeys(known))}")

@@ -79,3 +79,14 @@ def test_an_override_changes_one_setting(override: str, expected: dict[str, Any]
 def test_an_override_that_fits_nowhere_is_refused(override: str) -> None:
     with pytest.raises(RecipeError, match="--set"):
         apply_overrides({"stages": [{"filter": "x"}], "pool": {"path": "p"}}, (override,))
+
+
+def test_a_stage_is_found_by_its_name() -> None:
+    stages = [{"filter": "language"}, {"filter": "quality_v3"}]
+    assert apply_overrides({"stages": stages}, ("stages.language.keep=de",))["stages"][0]["keep"] == "de"
+
+
+def test_a_kind_that_several_stages_have_is_refused_with_their_numbers() -> None:
+    stages = [{"filter": "language"}, {"dedup": "exact"}, {"filter": "quality_v3"}]
+    with pytest.raises(RecipeError, match=r"several places .* 0 \(language\), 2 \(quality_v3\)"):
+        apply_overrides({"stages": stages}, ("stages.filter.keep=1",))
