@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from curation.batches import text_array
+from curation.sidecars import ROLE_TRAIN
 from filters.rule_sets import code
 from filters.rules import RuleSet, compute_columns, find_rule_set, judge_rows
 
@@ -166,3 +169,16 @@ def test_awkward_text_gets_a_verdict(name: str, awkward_text: str) -> None:
     rules = find_rule_set(name, "here")
     assert reasons(rules, awkward_text) <= {rule.reason for rule in rules.rules}
     assert reasons(rules, awkward_text, ext="html") <= {rule.reason for rule in rules.rules}
+
+
+def test_only_slices_of_code_are_judged_and_metadata_reaches_the_rules(make_world: Callable[..., Any]) -> None:
+    rows = [
+        {"id": "prose", "text": "---", "slice": "prose"},
+        {"id": "marks", "text": "---", "slice": "code"},
+        {"id": "json", "text": "a b", "slice": "code", "meta": '{"path":"a/b.json"}'},
+        {"id": "function", "text": "def f(): return 1", "slice": "code", "meta": '{"path":"a/b.py"}'},
+    ]
+    found = make_world([{"role": ROLE_TRAIN, **row} for row in rows]).judge("code/starcoder@1")
+    assert found == {
+        "prose": None, "marks": "too-few-alphanumeric-chars", "json": "data-file-too-small", "function": None,
+    }  # fmt: skip
