@@ -167,8 +167,19 @@ def matches_host(data: Any, at: int, end: int, classes: Any) -> bool:
 
 
 @kernel()
+def has_dot(data: Any, begin: int, end: int) -> bool:
+    """Return whether `data[begin:end]` has a dot, as every host has."""
+    for i in range(begin, end):  # noqa: SIM110 - numba compiles no generator
+        if data[i] == DOT:
+            return True
+    return False
+
+
+@kernel()
 def is_url(data: Any, begin: int, end: int, classes: Any) -> bool:
     """Return whether spaCy's `URL_MATCH` matches `data[begin:end]`."""
+    if not has_dot(data, begin, end):
+        return False
     if matches_host(data, begin, end, classes):
         return True
     at, chars = begin, 0

@@ -153,6 +153,8 @@ def _token_rows(text: str, at: int) -> list[tuple[int, int, int, int, int]]:
     """Return (begin, end, code points, hash, flags) of the tokens of `text`, which starts at byte `at`."""
     from datatrove.utils.text import PUNCTUATION_SET
 
+    from filters.signal_sets.spacy_english import word_hash
+
     pipeline = _pipeline() if "IS_ALPHA" not in text else _pipeline.__wrapped__()
     sentence_ends = pipeline.get_pipe("sentencizer").punct_chars
     pipeline.max_length = len(text) + 10
@@ -173,18 +175,7 @@ def _token_rows(text: str, at: int) -> list[tuple[int, int, int, int, int]]:
                 + IS_ALPHA_ANY * any(char.isalpha() for char in word)
                 + IS_NON_SYMBOL * any(char not in PUNCTUATION_SET for char in word)
             )
-            rows.append((at, at + size, len(word), _hash(word.encode()), int(flags) + space))
+            rows.append((at, at + size, len(word), word_hash(word.encode()), int(flags) + space))
             at += size
             space = 0
     return rows
-
-
-def _hash(word: bytes) -> int:
-    """Return `words_kernels.hash_bytes` of a word, in plain Python."""
-    mask = (1 << 64) - 1
-    state = 0xCBF29CE484222325
-    for byte in word:
-        state = ((state ^ byte) * 0x100000001B3) & mask
-    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
-        state = ((state ^ (state >> 33)) * factor) & mask
-    return (state ^ (state >> 33)) or 1

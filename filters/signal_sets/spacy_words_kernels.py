@@ -1,7 +1,7 @@
 """The entry points of the compiled English word tokenizer: `tokenize` texts, and `count_text_sentences`.
 
-A text is cut at whitespace into chunks, which are tokenized one by one (`spacy_token_kernels`). Chunks of letters
-alone and those with one mark behind them, nine tenths of English prose, are done here in the pass that finds them.
+A text is cut at whitespace into chunks, which are tokenized one by one (`spacy_token_kernels`). Words of ASCII letters
+and digits with at most one mark behind them, nine tenths of English prose, are done here in the pass that finds them.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from filters.signal_sets.words_kernels import (
     is_space,
 )
 
-LETTER, OTHER, SPACE, NON_ASCII, MAYBE_SPACE = range(5)
+LETTER, DIGIT, OTHER, SPACE, MAYBE_SPACE = 1, 2, 4, 8, 16
 KINDS = np.full(256, OTHER, np.uint8)
 """What a byte says about the chunk that it stands in."""
-KINDS[0x80:] = NON_ASCII
 KINDS[[0xC2, 0xE1, 0xE2, 0xE3]] = MAYBE_SPACE  # first bytes of the spaces above U+007F
 KINDS[[0x20, *range(0x09, 0x0E), *range(0x1C, 0x20)]] = SPACE
 KINDS[[*range(0x41, 0x5B), *range(0x61, 0x7B)]] = LETTER
+KINDS[0x30:0x3A] = DIGIT
 
 TABLES = "uint16[::1], int32[::1], uint8[::1], uint64[::1], int32[::1]"
 COLUMNS = "int64[::1], int64[::1], Array(int32, 1, 'C'), Array(uint64, 1, 'C'), uint8[::1]"
@@ -97,10 +97,10 @@ def write_plain(
     flags: Any,
     row: int,
 ) -> int:
-    """Write the tokens of a chunk of letters up to `letters` and at most one mark; return the next row.
+    """Write the tokens of a chunk of letters and digits up to `letters` and at most one mark; return the next row.
 
-    Nothing is written if the chunk or its letters are a special, or the mark stays with the letters. `state` is the
-    FNV state after the letters; `flags[row]` holds `SPACE_BEFORE` or 0.
+    The same row is returned if the chunk or its word is a special, or the mark stays with the word. `state` is the FNV
+    state after the word, and `flags[row]` has its flags.
     """
     word = finished(state)
     if may_be_special(data, first, letters, slots) and find_name(data, first, letters, word, 0, slots, names) >= 0:
@@ -115,7 +115,6 @@ def write_plain(
         if find_special(data, first, last, slots, names) >= 0:
             return row
     begin[row], end[row], chars[row], hashes[row] = first, letters, letters - first, word
-    flags[row] |= ALPHA_ANY | NON_SYMBOL
     row += 1
     if last > letters:
         begin[row], end[row], chars[row] = letters, last, 1
@@ -167,7 +166,7 @@ def write_text(
     while True:
         gap, space = at, 0
         at += at < stop and data[at] == 0x20
-        if at == stop or KINDS[data[at]] != LETTER or gap == start:
+        if at == stop or KINDS[data[at]] > DIGIT or gap == start:
             at = skip_space(data, at, stop)
             if at == stop:
                 return row, rejoin
@@ -175,14 +174,18 @@ def write_text(
                 space = SPACE_BEFORE
         first, before = at, row
         state = FNV_OFFSET
-        while at < stop and KINDS[data[at]] == LETTER:
+        kinds = 0
+        while at < stop and KINDS[data[at]] & (LETTER | DIGIT):
             state = (state ^ np.uint64(data[at])) * FNV_PRIME
+            kinds |= KINDS[data[at]]
             at += 1
         letters = at
         if at < stop and KINDS[data[at]] != SPACE:
             at = skip_chunk(data, at, stop)
         flags[row] = space
-        if letters > first and at - letters <= 1:
+        no_unit = not kinds & DIGIT or KINDS[data[letters - 1]] == DIGIT
+        if letters > first and at - letters <= 1 and no_unit:
+            flags[row] |= NON_SYMBOL | (ALPHA_ANY if kinds & LETTER else 0)
             row = write_plain(
                 data, first, letters, at, state, classes, slots, names, begin, end, chars, hashes, flags, row
             )
