@@ -64,6 +64,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("filters list", "List filters and rule sets.", "filters.commands:filters_list"),
     Command("filters agree", "Compare two filters on the same documents.", "filters.agree_command:filters_agree"),
     Command("filters show", "Show a filter's rules, bounds, reasons and sources.", "filters.commands:filters_show"),
+    Command("filters plot", "Show a signal's distribution by slice, with bounds.", "filters.plot_command:filters_plot"),
     Command(
         "plugins", "List what installed packages add, and what of it is broken.", "curation.plugins_command:plugins"
     ),

@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from curation.errors import RecipeError, nearest
+from curation.errors import PluginError, RecipeError, nearest
 from curation.nodes import Node
 from curation.recipe import Spec
 from curation.sidecars import MAX_REASONS
@@ -133,8 +133,8 @@ def find_signal(name: str, where: str) -> tuple[str, str]:
 
     Raises: RecipeError if no set has it (offering the nearest) or several have (listing them).
     """
-    known = {set_name: [item.name for item in signal_set(set_name).signals] for set_name in SIGNAL_SETS.names()}
     set_name, dot, signal = name.rpartition(".")
+    known = {each: _signals_of(each, wanted=each == set_name) for each in SIGNAL_SETS.names()}
     if dot:
         if set_name in FILTER_OF_SET:
             raise RecipeError(
@@ -156,6 +156,16 @@ def find_signal(name: str, where: str) -> tuple[str, str]:
         choices = " or ".join(f"`{holder}.{name}`" for holder in holders)
         raise RecipeError(f"{where}: the signal `{name}` is in {len(holders)} sets; write {choices}")
     return holders[0], name
+
+
+def _signals_of(set_name: str, *, wanted: bool) -> list[str]:
+    """Return the signals of a set; none for a plugin that does not load, unless it is the one that is wanted."""
+    try:
+        return [item.name for item in signal_set(set_name).signals]
+    except PluginError:
+        if wanted:
+            raise
+        return []
 
 
 def default_reason(signal: str, bound: str, value: float) -> str:
