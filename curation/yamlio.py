@@ -133,7 +133,7 @@ def _child(target: Any, key: str, override: str) -> Any:
 
 
 def _index(items: list[Any], key: str, override: str) -> int:
-    """Find a list place by number, a stage by its kind (`stages.filter.keep`) or by its name (`stages.language.keep`)."""
+    """Find a list place by number, a stage by its kind (`stages.filter.keep`) or its name (`stages.language.keep`)."""
     if key.isdigit() and int(key) < len(items):
         return int(key)
     mappings = [(i, item) for i, item in enumerate(items) if isinstance(item, dict) and item]
