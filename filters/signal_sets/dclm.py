@@ -2,26 +2,26 @@
 
 Differences to other dialects (docs/dialects.md): all copies of a repeated line count; lengths of lines are summed
 without newlines; n-gram shares are of word characters; a top n-gram that occurs once is 0; each word under repeated
-n-grams counts once; symbols are pooled; stop words count by occurrence, in any case.
+n-grams counts once; symbols are pooled; stop words count by occurrence, in any case. Documents are measured in batches,
+those of more than 64 MB by their beginning (`datatrove.measured_batches`), so memory does not grow with a part.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
-from curation.batches import text_view
-from filters.signals import Signal, SignalSet
+from curation.batches import TextView
+from filters.signal_sets.datatrove import measured_batches
+from filters.signals import Matrix, Signal, SignalSet, over_text
 
 
-def _dclm_statistics(table: pa.Table) -> npt.NDArray[np.float64]:
+def _dclm_statistics(view: TextView) -> Matrix:
     from filters.signal_sets.dclm_kernels import NUM_COLUMNS, dclm_statistics
     from filters.signal_sets.unicode_classes import unicode_classes
 
-    view = text_view(table["text"])
     matrix = np.zeros((len(view), NUM_COLUMNS), np.float64)
-    dclm_statistics(view.data, view.offsets, unicode_classes(), matrix)
+    for first, batch in measured_batches(view):
+        dclm_statistics(batch.data, batch.offsets, unicode_classes(), matrix[first : first + len(batch)])
     return matrix
 
 
@@ -84,5 +84,5 @@ DCLM = SignalSet(
     version="dclm@1",
     source="DCLM arXiv:2406.11794, `content_filters.py`; Gopher arXiv:2112.11446 A1.1",
     signals=DCLM_SIGNALS,
-    compute=_dclm_statistics,
+    compute=over_text(_dclm_statistics),
 )

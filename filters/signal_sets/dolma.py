@@ -3,25 +3,25 @@
 Differences to other dialects (docs/dialects.md): the median word length; the share of words that hold a symbol, not
 symbols per word; blank lines are lines, so two of them are copies; a top n-gram counts even if it occurs once (of
 equally frequent ones the first); duplicate n-grams are summed over all occurrences, over the sum of all n-grams.
+Documents are measured in batches, those of more than 64 MB by their beginning (`datatrove.measured_batches`).
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
-from curation.batches import text_view
-from filters.signals import Signal, SignalSet
+from curation.batches import TextView
+from filters.signal_sets.datatrove import measured_batches
+from filters.signals import Matrix, Signal, SignalSet, over_text
 
 
-def _dolma_statistics(table: pa.Table) -> npt.NDArray[np.float64]:
+def _dolma_statistics(view: TextView) -> Matrix:
     from filters.signal_sets.dolma_kernels import NUM_COLUMNS, dolma_statistics
     from filters.signal_sets.unicode_classes import unicode_classes
 
-    view = text_view(table["text"])
     matrix = np.zeros((len(view), NUM_COLUMNS), np.float64)
-    dolma_statistics(view.data, view.offsets, unicode_classes(), matrix)
+    for first, batch in measured_batches(view):
+        dolma_statistics(batch.data, batch.offsets, unicode_classes(), matrix[first : first + len(batch)])
     return matrix
 
 
@@ -86,5 +86,5 @@ DOLMA = SignalSet(
     version="dolma@1",
     source="Dolma arXiv:2402.00159; dolma `taggers/gopher.py` (gopher_v1), `taggers/c4.py` (c4_v2)",
     signals=DOLMA_SIGNALS,
-    compute=_dolma_statistics,
+    compute=over_text(_dolma_statistics),
 )
