@@ -58,6 +58,7 @@ def datatrove_statistics(view: TextView) -> Matrix:
             words.begin,
             words.end,
             words.char_len,
+            words.hash,
             words.flags,
             IS_ALPHA_ANY,
             IS_NON_SYMBOL,

@@ -12,10 +12,11 @@ import numpy as np
 
 from curation.compiled import kernel
 from filters.signal_sets.datatrove_gram_kernels import (
+    LOOK_AHEAD,
     NUM_GRAM_SIZES,
-    count_grams,
-    count_stop_words,
-    hash_words,
+    count_duplicate_grams,
+    count_top_grams,
+    join_words,
 )
 from filters.signal_sets.datatrove_line_kernels import (
     BULLET_LINES,
@@ -38,13 +39,23 @@ from filters.signal_sets.datatrove_line_kernels import (
     TERMINAL,
     count_lines,
 )
-from filters.signal_sets.datatrove_table_kernels import next_generation, table_bits
-from filters.signal_sets.words_kernels import BYTES, OFFSETS
+from filters.signal_sets.datatrove_table_kernels import room_for, table_bits
+from filters.signal_sets.words_kernels import BYTES, OFFSETS, hash_bytes
 
 NUM_COLUMNS = 28
 FIRST_GRAM_COLUMN = 14
 LENGTHS = "Array(int32, 1, 'C', readonly=True)"
+KEYS = "Array(uint64, 1, 'C', readonly=True)"
 FLAGS = "Array(uint8, 1, 'C', readonly=True)"
+
+STOP_MASK = np.uint64(255)
+STOP_HASHES, STOP_BITS = np.zeros(256, np.uint64), np.zeros(256, np.int64)
+"""Hashes of the stop words and their bits, at the slot of the hash's low bits."""
+for bit, word in enumerate((b"the", b"be", b"to", b"of", b"and", b"that", b"have", b"with")):
+    word_hash = np.uint64(hash_bytes(np.frombuffer(word, np.uint8), 0, len(word)))
+    slot = int(word_hash & STOP_MASK)
+    assert STOP_BITS[slot] == 0
+    STOP_HASHES[slot], STOP_BITS[slot] = word_hash, 1 << bit
 
 
 @kernel()
@@ -71,39 +82,43 @@ def write_line_columns(counts: Any, row: Any) -> None:
 
 @kernel()
 def write_word_columns(
-    lengths: Any, flags: Any, alphabetic_flag: int, non_symbol_flag: int, counts: Any, row: Any
+    lengths: Any, hashes: Any, flags: Any, alphabetic_flag: int, non_symbol_flag: int, counts: Any, row: Any
 ) -> None:
     """Write the columns of words that need no n-grams."""
     num_words = len(lengths)
-    plain, plain_chars, alphabetic = 0, 0, 0
+    plain, plain_chars, alphabetic, stops = 0, 0, 0, 0
     for i in range(num_words):
-        if flags[i] & non_symbol_flag:
-            plain += 1
-            plain_chars += lengths[i]
+        is_plain = (flags[i] & non_symbol_flag) != 0
+        plain += is_plain
+        plain_chars += lengths[i] if is_plain else 0
         alphabetic += (flags[i] & alphabetic_flag) != 0
+        slot = np.int64(hashes[i] & STOP_MASK)
+        stops |= STOP_BITS[slot] if STOP_HASHES[slot] == hashes[i] else 0
     row[1] = num_words
     row[2] = plain
     row[3] = share(plain_chars, plain)
     row[4] = share(counts[HASHES], num_words)
     row[5] = share(counts[ELLIPSES], num_words)
     row[8] = share(alphabetic, num_words)
+    while stops:
+        row[9] += stops & 1
+        stops >>= 1
     row[27] = share(counts[NEWLINES], num_words)
 
 
 @kernel()
-def scratch_sizes(data: Any, offsets: Any, token_offsets: Any) -> tuple[int, int]:
-    """Return the most words of a document and the most entries that one question about a document enters."""
-    most_words, most_lines = 0, 0
-    for doc in range(len(offsets) - 1):
-        newlines = 0
-        for i in range(offsets[doc], offsets[doc + 1]):
-            newlines += data[i] == 0x0A
-        most_lines = max(most_lines, newlines + 1)
-        most_words = max(most_words, token_offsets[doc + 1] - token_offsets[doc])
-    return most_words, max(most_words, 2 * most_lines)
+def count_newlines(data: Any, begin: int, end: int) -> int:
+    """Return the newlines of `data[begin:end]`."""
+    newlines = 0
+    for i in range(begin, end):
+        newlines += data[i] == 0x0A
+    return newlines
 
 
-@kernel(f"void({BYTES}, {OFFSETS}, {OFFSETS}, {OFFSETS}, {OFFSETS}, {LENGTHS}, {FLAGS}, int64, int64, float64[:, ::1])")
+@kernel(
+    f"void({BYTES}, {OFFSETS}, {OFFSETS}, {OFFSETS}, {OFFSETS}, {LENGTHS}, {KEYS}, {FLAGS}, int64, int64, "
+    "float64[:, ::1])"
+)
 def datatrove_statistics(
     data: Any,
     offsets: Any,
@@ -111,6 +126,7 @@ def datatrove_statistics(
     begins: Any,
     ends: Any,
     lengths: Any,
+    hashes: Any,
     flags: Any,
     alphabetic_flag: int,
     non_symbol_flag: int,
@@ -118,32 +134,39 @@ def datatrove_statistics(
 ) -> None:
     """Fill one row of `matrix` a document; `begins` and `ends` of words are byte positions in `data`.
 
-    A word's flags hold `alphabetic_flag` if a character of it is a letter, `non_symbol_flag` if one is no punctuation.
+    `hashes` are `words_kernels.hash_bytes` of the words. A word's flags hold `alphabetic_flag` if a character of it is
+    a letter, `non_symbol_flag` if one is no punctuation.
     """
-    most_words, most_entries = scratch_sizes(data, offsets, token_offsets)
-    size = 1 << table_bits(most_entries)
-    keys = np.zeros(size, np.uint64)
-    slot_counts, slot_firsts = np.empty(size, np.int64), np.empty(size, np.int64)
-    hashes, steps = np.empty(most_words, np.uint64), np.empty(most_words, np.uint64)
-    grams, chars = np.empty(most_words, np.uint64), np.empty(most_words + 1, np.int64)
-    counts, covered = np.empty(NUM_COUNTS, np.int64), np.empty(NUM_GRAM_SIZES, np.int64)
-    generation = 0
-    for doc in range(len(offsets) - 1):
+    num_docs = len(offsets) - 1
+    newlines = np.empty(num_docs, np.int64)
+    words, things, size = 0, 1, 0
+    for doc in range(num_docs):
+        newlines[doc] = count_newlines(data, offsets[doc], offsets[doc + 1])
+        words = max(words, token_offsets[doc + 1] - token_offsets[doc])
+        things = max(things, words, 2 * (newlines[doc] + 1))
+        size = max(size, offsets[doc + 1] - offsets[doc])
+    bits = table_bits(2 * things)
+    table, marks = np.zeros(1 << bits, np.uint32), np.empty(4 << bits, np.uint8)
+    keys, picked, repeats = np.empty(things, np.uint64), np.empty(things, np.int32), np.empty(things, np.int32)
+    joined = np.empty(size + LOOK_AHEAD + 8, np.uint8)
+    starts, chars = np.empty(words + 1, np.int64), np.empty(words + 1, np.int64)
+    counts, spare, covered = np.empty(NUM_COUNTS, np.int64), np.empty(NUM_COUNTS, np.int64), np.empty(9, np.int64)
+    base = 1
+    for doc in range(num_docs):
         row = matrix[doc]
         row[:] = 0.0
         if offsets[doc + 1] == offsets[doc]:
             continue
-        generation = next_generation(keys, generation)
-        count_lines(data, offsets[doc], offsets[doc + 1], keys, generation, counts)
+        base = room_for(table, base, 2 * (newlines[doc] + 1))
+        count_lines(data, offsets[doc], offsets[doc + 1], newlines[doc], keys, table, base, counts, spare)
+        base += 2 * (newlines[doc] + 1)
         write_line_columns(counts, row)
         first, last = token_offsets[doc], token_offsets[doc + 1]
-        write_word_columns(lengths[first:last], flags[first:last], alphabetic_flag, non_symbol_flag, counts, row)
-        row[9] = count_stop_words(data, begins[first:last], ends[first:last])
-        num_words = last - first
-        hash_words(data, begins[first:last], ends[first:last], lengths[first:last], hashes, steps, chars)
+        own_hashes, own_lengths = hashes[first:last], lengths[first:last]
+        write_word_columns(own_lengths, own_hashes, flags[first:last], alphabetic_flag, non_symbol_flag, counts, row)
+        join_words(data, begins[first:last], ends[first:last], own_lengths, joined, starts, chars)
         covered[:] = 0
-        generation = count_grams(
-            hashes[:num_words], steps, chars, grams, keys, generation, slot_counts, slot_firsts, covered
-        )
+        base = count_top_grams(own_hashes, chars, keys, picked, marks, table, base, repeats, covered)
+        base = count_duplicate_grams(joined, starts, chars, last - first, keys, picked, marks, table, base, covered)
         for i in range(NUM_GRAM_SIZES):
             row[FIRST_GRAM_COLUMN + i] = covered[i] / counts[CHARS]

@@ -15,11 +15,25 @@ from typing import Any
 import numpy as np
 
 from curation.compiled import kernel
-from filters.signal_sets.datatrove_table_kernels import BASE, ONE, byte_hash, find_entry, table_bits
+from filters.signal_sets.datatrove_table_kernels import (
+    BASE,
+    GOLDEN,
+    ONE,
+    find_earlier,
+    load8_near_end,
+    stirred,
+    table_bits,
+)
 from filters.signal_sets.words_kernels import code_length, decode, is_space, last_code
 
 SHORT_LINE_CHARS = 30
 PARAGRAPH_SEED = np.uint64(0xA0761D6478BD642F)
+ONES = np.uint64(0x0101010101010101)
+HIGH = np.uint64(0x8080808080808080)
+NEWLINE_BYTES, TAB_BYTES, HASH_BYTES, DOT_BYTES, BELOW_SPACE = (
+    np.uint64(byte * 0x0101010101010101) for byte in (0x0A, 0x09, 0x23, 0x2E, 0x60)
+)
+"""Eight equal bytes: \n, \t, #, the full stop; 0x60 carries a byte of at least 0x20 into its high bit."""
 
 (
     CHARS, NEWLINES, HASHES, ELLIPSES, SPLIT_LINES, BULLET_LINES, ELLIPSIS_LINES, LINES, LINE_COPIES, LINE_COPY_CHARS,
@@ -148,50 +162,74 @@ def judge_split_lines(data: Any, begin: int, end: int, ends_in_newline: bool, co
 
 
 @kernel()
-def scan_line(data: Any, begin: int, end: int, counts: Any) -> Any:
-    """Return where the line from `begin` ends, its hash, its code points and whether it may hold other separators.
-
-    Counts its hash signs and ellipses: `...` as `str.count` does, from the left and none overlapping, and U+2026.
-    """
-    state = np.uint64(0)
-    chars, hashes, ellipses, dots = 0, 0, 0, 0
-    other = False
-    i = begin
-    while i < end:
-        byte = data[i]
-        if byte == 0x0A:
-            break
-        state = state * BASE + (np.uint64(byte) + ONE)
-        chars += (byte & 0xC0) != 0x80
-        if byte < 0x2F:
-            if byte == 0x2E:
-                dots += 1
-                if dots == 3:
-                    ellipses += 1
-                    dots = 0
-                i += 1
-                continue
-            hashes += byte == 0x23
-            other |= byte < 0x20 and byte != 0x09
-        elif byte >= 0xC2:
-            other |= byte == 0xC2
-            if byte == 0xE2 and i + 2 < end and data[i + 1] == 0x80:
-                other |= data[i + 2] == 0xA8 or data[i + 2] == 0xA9
-                ellipses += data[i + 2] == 0xA6
-        dots = 0
-        i += 1
-    counts[HASHES] += hashes
-    counts[ELLIPSES] += ellipses
-    return i, state, chars, other
+def equal_bytes(value: Any, byte: Any) -> Any:
+    """Return 0x80 in each byte of `value` that equals the byte that `byte` repeats, else 0."""
+    value = value ^ byte
+    return ~(((value & ~HIGH) + ~HIGH) | value | ~HIGH)
 
 
 @kernel()
-def count_chars(data: Any, begin: int, end: int) -> int:
-    """Return the code points of `data[begin:end]`."""
-    chars = 0
+def count_high(value: Any) -> Any:
+    """Return how many bytes of `value` are 0x80; the others are 0."""
+    return np.int64(((value >> np.uint64(7)) * ONES) >> np.uint64(56))
+
+
+@kernel()
+def scan_marks(data: Any, begin: int, end: int, counts: Any) -> bool:
+    """Count ellipses as `str.count` does: `...` from the left, none overlapping, and U+2026.
+
+    Returns whether U+0085, U+2028 or U+2029 may be there.
+    """
+    dots = 0
+    other = False
     for i in range(begin, end):
-        chars += (data[i] & 0xC0) != 0x80
-    return chars
+        byte = data[i]
+        dots = dots + 1 if byte == 0x2E else 0
+        if dots == 3:
+            counts[ELLIPSES] += 1
+            dots = 0
+        if byte == 0xE2 and i + 2 < end and data[i + 1] == 0x80:
+            counts[ELLIPSES] += data[i + 2] == 0xA6
+            other |= data[i + 2] == 0xA8 or data[i + 2] == 0xA9
+        other |= byte == 0xC2
+    return other
+
+
+@kernel()
+def scan_line(data: Any, begin: int, end: int, counts: Any) -> Any:
+    """Return where the line from `begin` ends, its hash, its code points and whether it may hold other separators.
+
+    Counts its hash signs and ellipses. Reads eight bytes at a time.
+    """
+    state, dot_before = np.uint64(0), np.uint64(0)
+    chars, hashes = 0, 0
+    control, wide, dots = np.uint64(0), np.uint64(0), np.uint64(0)
+    i = begin
+    while i < end:
+        value = load8_near_end(data, i)
+        stop = equal_bytes(value, NEWLINE_BYTES)
+        if end - i < 8:
+            stop |= HIGH << np.uint64(8 * (end - i))
+        inside = ((stop & (~stop + ONE)) >> np.uint64(7)) - ONE  # all ones where nothing stops
+        value &= inside
+        here = HIGH & inside
+        continuing = value & ~(value << ONE) & HIGH
+        hashes += count_high(equal_bytes(value, HASH_BYTES))
+        control |= ~(((value & ~HIGH) + BELOW_SPACE) | value) & here & ~equal_bytes(value, TAB_BYTES)
+        dot = equal_bytes(value, DOT_BYTES)
+        dots |= dot & ((dot << np.uint64(8)) | dot_before)
+        dot_before = dot >> np.uint64(56)
+        wide |= value & HIGH
+        state = stirred(state, value)
+        chars += count_high(here) - count_high(continuing)
+        i += count_high(here)
+        if stop:
+            break
+    counts[HASHES] += hashes
+    other = control != np.uint64(0)
+    if dots or wide:
+        other |= scan_marks(data, begin, i, counts)
+    return i, state ^ (np.uint64(i - begin) * GOLDEN), chars, other
 
 
 @kernel()
@@ -208,37 +246,37 @@ def judge_filled_line(data: Any, begin: int, end: int, chars: int, copy: bool, c
 
 
 @kernel()
-def end_paragraph(lines: int, state: Any, chars: int, keys: Any, bits: int, generation: int, counts: Any) -> None:
-    """Count a paragraph of `lines` lines, if there is one, by the hash over its lines' hashes."""
+def end_paragraph(lines: int, chars: int, keys: Any, number: int, table: Any, bits: int, base: int, counts: Any) -> Any:
+    """Count the paragraph of `lines` lines, if there is one, whose key over its lines' hashes is `keys[number]`."""
     if lines == 0:
-        return
+        return number
     counts[PARAGRAPHS] += 1
-    if find_entry(keys, bits, generation, state) >= 0:
+    if find_earlier(table, bits, base, keys, number) >= 0:
         counts[PARAGRAPH_COPIES] += 1
         counts[PARAGRAPH_COPY_CHARS] += chars + lines - 1
+    return number + 1
 
 
 @kernel()
-def clipped_line(data: Any, begin: int, end: int, strip_begin: int, strip_end: int) -> Any:
-    """Return the hash and the code points of what `str.strip` of the text leaves of a line at its edge."""
-    low, high = max(begin, strip_begin), min(end, strip_end)
-    return byte_hash(data, low, high), count_chars(data, low, high)
+def clipped_line(data: Any, begin: int, end: int, spare: Any) -> Any:
+    """Return hash and code points of a part of a line; `spare` takes counts that nobody reads."""
+    _, line_hash, chars, _ = scan_line(data, begin, end, spare)
+    return line_hash, chars
 
 
 @kernel()
-def count_lines(data: Any, begin: int, end: int, keys: Any, generation: int, counts: Any) -> None:
+def count_lines(
+    data: Any, begin: int, end: int, newlines: int, keys: Any, table: Any, base: int, counts: Any, spare: Any
+) -> None:
     """Fill `counts` (NUM_COUNTS entries) for the document `data[begin:end]`, which is not empty.
 
-    `keys` must hold 2 ** `table_bits(2 * (newlines + 1))` entries.
+    Lines and paragraphs together are at most twice the lines: `keys` has that many entries, `table` twice as many.
     """
     counts[:] = 0
-    newlines = 0
-    for i in range(begin, end):
-        newlines += data[i] == 0x0A
-    bits = table_bits(2 * (newlines + 1))
+    bits = table_bits(4 * (newlines + 1))
     strip_begin = skip_spaces(data, begin, end)
     strip_end = drop_spaces(data, strip_begin, end)
-    lines, state, chars = 0, PARAGRAPH_SEED, 0
+    lines, state, chars, number = 0, PARAGRAPH_SEED, 0, 0
     first = begin
     while first <= end:
         last, line_hash, line_chars, other = scan_line(data, first, end, counts)
@@ -248,23 +286,28 @@ def count_lines(data: Any, begin: int, end: int, keys: Any, generation: int, cou
         elif last < end or last > first:
             judge_split_line(data, first, last, counts)
         if last > first:
-            copy = find_entry(keys, bits, generation, line_hash) >= 0
+            keys[number] = line_hash
+            copy = find_earlier(table, bits, base, keys, number) >= 0
+            number += 1
             counts[LINES] += 1
             counts[LINE_COPIES] += copy
             counts[LINE_COPY_CHARS] += line_chars if copy else 0
             judge_filled_line(data, first, last, line_chars, copy, counts)
         if last > strip_begin and first < strip_end and last > first:
             if first < strip_begin or last > strip_end:
-                line_hash, line_chars = clipped_line(data, first, last, strip_begin, strip_end)
+                line_hash, line_chars = clipped_line(data, max(first, strip_begin), min(last, strip_end), spare)
             state = (state ^ line_hash) * BASE + PARAGRAPH_SEED
             state ^= state >> np.uint64(29)
             chars += line_chars
             lines += 1
         else:
-            end_paragraph(lines, state, chars, keys, bits, generation, counts)
+            keys[number] = state
+            number = end_paragraph(lines, chars, keys, number, table, bits, base, counts)
             lines, state, chars = 0, PARAGRAPH_SEED, 0
         first = last + 1
-    end_paragraph(lines, state, chars, keys, bits, generation, counts)
+    if lines:
+        keys[number] = state
+        end_paragraph(lines, chars, keys, number, table, bits, base, counts)
     counts[CHARS] += newlines
     counts[NEWLINES] = newlines
     counts[PARAGRAPHS] = max(counts[PARAGRAPHS], 1)  # only whitespace: one empty paragraph

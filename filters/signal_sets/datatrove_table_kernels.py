@@ -1,10 +1,8 @@
-"""The hash set that the datatrove dialect asks "seen before in this document?", never cleared between questions.
+"""The hash table that datatrove's dialect asks "which earlier one is equal to this?", never cleared between questions.
 
-An entry is 48 bits of a mixed key and a 16-bit generation. A new question (a document's lines, its 5-grams, ...) takes
-the next generation, which makes every older entry a free slot; only when the generations run out is the table
-cleared. The slot comes from bits that the entry lacks: slot and entry tell apart at least 54 bits of the key. Keys are
-polynomial hashes of bytes modulo 2^64: hash(ab) = hash(a) * BASE^len(b) + hash(b), so a string has one hash however it
-was cut.
+Things (lines, n-grams) have a number and a 64-bit key in `keys`; a slot holds `base` + number. A new question (a
+document's lines, its bigrams, ...) raises `base` above every entry of the questions before, which makes those free
+slots. Equal keys are taken for equal things: keys are 64-bit hashes of bytes, eight at a time.
 """
 
 from __future__ import annotations
@@ -17,59 +15,114 @@ from curation.compiled import kernel
 
 BASE = np.uint64(0x9E3779B97F4A7C55)
 GOLDEN = np.uint64(0xD6E8FEB86659FD93)
-ONE = np.uint64(1)
-ENTRY_SHIFT = np.uint64(16)
-HALF_SHIFT = np.uint64(32)
-GENERATION_BITS = np.uint64(0xFFFF)
-LAST_GENERATION = 0xFFFF
+ONE, EIGHT, BITS = np.uint64(1), np.uint64(8), np.uint64(64)
+HALF = np.uint64(32)
+HIGHEST_ENTRY = 0xFFFFFFFF
 MIN_BITS, MAX_BITS = 6, 40
 
 
 @kernel()
-def table_bits(num_entries: int) -> int:
-    """Return the base-2 logarithm of the smallest table that `num_entries` fill to at most a half."""
+def table_bits(num_slots: int) -> int:
+    """Return the base-2 logarithm of the smallest table of at least `num_slots` slots."""
     bits = MIN_BITS
-    while (1 << bits) < 2 * num_entries and bits < MAX_BITS:
+    while (1 << bits) < num_slots and bits < MAX_BITS:
         bits += 1
     return bits
 
 
 @kernel()
-def next_generation(keys: Any, generation: int) -> int:
-    """Return the generation after `generation` (0 of a new table), with a cleared table when they run out."""
-    if generation < LAST_GENERATION:
-        return generation + 1
-    keys[:] = np.uint64(0)
+def room_for(table: Any, base: int, num_entries: int) -> int:
+    """Return `base`, or 1 and a cleared table if `num_entries` more would pass the highest entry."""
+    if base + num_entries < HIGHEST_ENTRY:
+        return base
+    table[:] = np.uint32(0)
     return 1
 
 
 @kernel()
 def mixed(key: Any) -> Any:
-    """Return `key` with its bits spread: the table reads the top ones as the slot, the others as the entry."""
-    return (key ^ (key >> HALF_SHIFT)) * GOLDEN
+    """Return `key` with its bits spread; the top ones are the slot."""
+    return (key ^ (key >> HALF)) * GOLDEN
 
 
 @kernel()
-def find_entry(keys: Any, bits: int, generation: int, key: Any) -> Any:
-    """Return the slot of `key` if it was seen in this generation, else enter it and return -1 - slot."""
-    spread = mixed(key)
-    entry = (spread << ENTRY_SHIFT) | np.uint64(generation)
+def find_earlier(table: Any, bits: int, base: int, keys: Any, number: int) -> Any:
+    """Return which earlier thing of this question has the key of thing `number`; -1 if it is new, and it is entered.
+
+    The table has 2 ** `bits` slots and must not get full.
+    """
+    key = keys[number]
     mask = (1 << bits) - 1
-    slot = np.int64(spread >> np.uint64(64 - bits))
+    slot = np.int64(mixed(key) >> np.uint64(64 - bits))
     while True:
-        found = keys[slot]
-        if found == entry:
-            return slot
-        if (found & GENERATION_BITS) != np.uint64(generation):
-            keys[slot] = entry
-            return -1 - slot
+        found = np.int64(table[slot]) - base
+        if found < 0:
+            table[slot] = np.uint32(base + number)
+            return -1
+        if keys[found] == key:
+            return found
         slot = (slot + 1) & mask
 
 
 @kernel()
-def byte_hash(data: Any, begin: int, end: int) -> Any:
-    """Return the polynomial hash of `data[begin:end]`; bytes count from 1, so leading zero bytes count too."""
-    state = np.uint64(0)
-    for i in range(begin, end):
-        state = state * BASE + (np.uint64(data[i]) + ONE)
+def load8(data: Any, at: int) -> Any:
+    """Return the eight bytes at `data[at]`, the first one lowest; the compiler makes it one load."""
+    i = np.uint64(at)
+    low = (
+        np.uint64(data[i])
+        | (np.uint64(data[i + np.uint64(1)]) << np.uint64(8))
+        | (np.uint64(data[i + np.uint64(2)]) << np.uint64(16))
+        | (np.uint64(data[i + np.uint64(3)]) << np.uint64(24))
+    )
+    return (
+        low
+        | (np.uint64(data[i + np.uint64(4)]) << np.uint64(32))
+        | (np.uint64(data[i + np.uint64(5)]) << np.uint64(40))
+        | (np.uint64(data[i + np.uint64(6)]) << np.uint64(48))
+        | (np.uint64(data[i + np.uint64(7)]) << np.uint64(56))
+    )
+
+
+@kernel()
+def store8(data: Any, at: int, value: Any) -> None:
+    """Write eight bytes at `data[at]`, the lowest one first; the compiler makes it one store."""
+    i = np.uint64(at)
+    data[i] = np.uint8(value)
+    data[i + np.uint64(1)] = np.uint8(value >> np.uint64(8))
+    data[i + np.uint64(2)] = np.uint8(value >> np.uint64(16))
+    data[i + np.uint64(3)] = np.uint8(value >> np.uint64(24))
+    data[i + np.uint64(4)] = np.uint8(value >> np.uint64(32))
+    data[i + np.uint64(5)] = np.uint8(value >> np.uint64(40))
+    data[i + np.uint64(6)] = np.uint8(value >> np.uint64(48))
+    data[i + np.uint64(7)] = np.uint8(value >> np.uint64(56))
+
+
+@kernel()
+def load8_near_end(data: Any, at: int) -> Any:
+    """Return what `load8` returns, with zeros for bytes that `data` does not have."""
+    if at + 8 <= len(data):
+        return load8(data, at)
+    value = np.uint64(0)
+    for i in range(len(data) - 1, at - 1, -1):
+        value = (value << EIGHT) | np.uint64(data[i])
+    return value
+
+
+@kernel()
+def stirred(state: Any, value: Any) -> Any:
+    """Return the hash state after eight more bytes."""
+    state = (state ^ value) * BASE
+    return state ^ (state >> HALF)
+
+
+@kernel()
+def span_hash(data: Any, begin: int, end: int) -> Any:
+    """Return the hash of `data[begin:end]`; eight bytes from any of its positions must exist."""
+    state = np.uint64(end - begin) * GOLDEN
+    i = begin
+    while i + 8 <= end:
+        state = stirred(state, load8(data, i))
+        i += 8
+    if i < end:
+        state = stirred(state, load8(data, i) & ((ONE << np.uint64(8 * (end - i))) - ONE))
     return state

@@ -136,23 +136,28 @@ def test_an_empty_column_has_no_rows() -> None:
     assert kernel([]) == []
 
 
-def test_a_table_that_runs_out_of_generations_forgets_nothing_and_invents_nothing() -> None:
-    texts = ["a b c d e f g a b c d e f g\nx\nx"] * 8000  # ten generations each, 65,535 in all
-    columns = compute_signals(DATATROVE, pa.table({"text": text_array(texts)}))
-    expected = twin(texts[0])
-    assert {name: set(column.tolist()) for name, column in columns.items()} == {
-        name: {value} for name, value in expected.items()
-    }
+def test_what_one_document_repeats_is_new_in_the_next() -> None:
+    texts = ["a b c d e f g a b c d e f g\nx\nx", "x\na b c d e f g"] * 500
+    assert kernel(texts) == [twin(text) for text in texts[:2]] * 500
 
 
-def test_generations_wrap_into_a_cleared_table() -> None:
-    from filters.signal_sets.datatrove_table_kernels import LAST_GENERATION, find_entry, next_generation
+def test_a_table_without_room_for_more_entries_is_cleared() -> None:
+    from filters.signal_sets.datatrove_table_kernels import HIGHEST_ENTRY, find_earlier, room_for
 
-    keys = np.zeros(64, np.uint64)
-    assert find_entry(keys, 6, 1, np.uint64(7)) < 0
-    assert find_entry(keys, 6, 1, np.uint64(7)) >= 0
-    assert next_generation(keys, LAST_GENERATION) == 1
-    assert find_entry(keys, 6, 1, np.uint64(7)) < 0
+    table, keys = np.zeros(64, np.uint32), np.array([7, 8, 7], np.uint64)
+    last = HIGHEST_ENTRY - 4
+    assert room_for(table, last, 3) == last
+    assert [find_earlier(table, 6, last, keys, i) for i in range(3)] == [-1, -1, 0]
+    assert room_for(table, last + 3, 3) == 1
+    assert not table.any()
+
+
+def test_two_keys_that_want_one_slot_are_told_apart() -> None:
+    from filters.signal_sets.datatrove_table_kernels import find_earlier
+
+    table, keys = np.zeros(64, np.uint32), np.arange(60, dtype=np.uint64)
+    assert {find_earlier(table, 6, 1, keys, i) for i in range(60)} == {-1}
+    assert [find_earlier(table, 6, 1, keys, i) for i in range(60)] == list(range(60))
 
 
 @pytest.fixture
