@@ -85,6 +85,7 @@ FILTERS: Registry[Any] = Registry(
         "perplexity": "filters.models.perplexity:PERPLEXITY",
         "dsir": "filters.models.importance:DSIR",
         "pruning-metric": "filters.models.pruning:PRUNING",
+        "quantile-ensemble": "filters.models.ensemble:QUANTILE_ENSEMBLE",
         "word-count": "filters.word_count:WordCount",
         "rules": "filters.own_rules:OWN_RULES",
         "language": "filters.language:LANGUAGE",
@@ -104,6 +105,7 @@ FILTER_SCHEMES: Registry[FilterMaker] = Registry(
     {
         "datatrove": "filters.datatrove_filter:datatrove_filter",
         "fasttext": "filters.models.fasttext_filter:fasttext_filter",
+        "transformer": "filters.models.transformer_filter:transformer_filter",
     },
 )
 """Who makes a filter from a name `scheme:rest`. Entry points: group `curate.filter-schemes`."""

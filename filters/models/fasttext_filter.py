@@ -88,9 +88,9 @@ def fasttext_source(path: Path, where: str, *, label: str | None, normalize: str
     """Return the source of a fastText model's scores. Raises: PluginError, RecipeError as `choose_model`."""
     chosen = choose_model(path, where, label=label, normalize=normalize)
 
-    def node(inputs: StageInputs, scope: Scope) -> Node:
+    def over_pool(pool: Node, scope: Scope) -> Node:
         return model_scores_node(
-            inputs,
+            pool,
             scope,
             version=VERSION,
             params=chosen.as_params(),
@@ -101,6 +101,7 @@ def fasttext_source(path: Path, where: str, *, label: str | None, normalize: str
     return ScoreSource(
         name=f"fasttext:{chosen.sha256[:12]}:{chosen.label}",
         unit=f"P({chosen.label})",
-        node=node,
+        node=lambda inputs, scope: over_pool(inputs.pool, scope),
+        over_pool=over_pool,
         about=chosen.as_summary(),
     )

@@ -41,6 +41,8 @@ class ScoreSource:
     column: str = "score"
     descending: bool = False
     """Whether lower values are better."""
+    over_pool: Callable[[Node, Scope], Node] | None = None
+    """The same sidecar for a pool alone, where nothing else is needed: scores of a model file."""
     about: Mapping[str, Json] = field(default_factory=dict)
     """What a summary says of the model."""
 
@@ -62,13 +64,7 @@ class ScoredSettings(FilterSettings):
 
 
 def model_scores_node(
-    inputs: StageInputs,
-    scope: Scope,
-    *,
-    version: str,
-    params: Mapping[str, Json],
-    load: Callable[[], Scorer],
-    label: str,
+    pool: Node, scope: Scope, *, version: str, params: Mapping[str, Json], load: Callable[[], Scorer], label: str
 ) -> Node:
     """Return the node of the sidecar `score`: float32 of judged rows, NaN elsewhere. `params` identify the model."""
 
@@ -93,7 +89,7 @@ def model_scores_node(
         kind="scores",
         version=version,
         params={**params, **scope.as_params()},
-        inputs={"pool": inputs.pool},
+        inputs={"pool": pool},
         run=run,
         label=label,
     )
