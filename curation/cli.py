@@ -66,6 +66,16 @@ COMMANDS: tuple[Command, ...] = (
     Command("filters show", "Show a filter's rules, bounds, reasons and sources.", "filters.commands:filters_show"),
     Command("filters plot", "Show a signal's distribution by slice, with bounds.", "filters.plot_command:filters_plot"),
     Command(
+        "classifier train",
+        "Train a fastText classifier on good and other documents; bitwise reproducible.",
+        "filters.classifier_commands:classifier_train",
+    ),
+    Command(
+        "classifier apply",
+        "Score documents with a classifier, a fastText model or a transformer.",
+        "filters.classifier_commands:classifier_apply",
+    ),
+    Command(
         "plugins", "List what installed packages add, and what of it is broken.", "curation.plugins_command:plugins"
     ),
     Command("tiers", "List tiers, or show every number of one.", "train.commands:tiers"),
@@ -82,6 +92,7 @@ MACHINE_FAULTS = {
 GROUPS = {
     "study": "Studies: a base recipe, one named change, its controls.",
     "leaderboard": "The memory of results.",
+    "classifier": "Classifiers: train one, score documents with any.",
     "filters": "Filters, rule sets and what they judge.",
 }
 
