@@ -46,8 +46,7 @@ STARCODER = RuleSet(
     name="code",
     dialect="starcoder",
     version=1,
-    source="StarCoder, arXiv:2305.06161, section 3.2; bigcode-dataset `preprocessing/filtering.py`, "
-    "`visual_inspection.csv`",
+    source="StarCoder, arXiv:2305.06161; bigcode-dataset `preprocessing/filtering.py`, `visual_inspection.csv`",
     summary="Line lengths and letters by extension, no XML, visible text of HTML, size of JSON and YAML.",
     rules=(
         _at_most("excluded-extension", "num_excluded_extensions", 0),
@@ -69,7 +68,7 @@ THE_STACK_V2 = RuleSet(
     name="code",
     dialect="the-stack-v2",
     version=1,
-    source="StarCoder2 and The Stack v2, arXiv:2402.19173, section 3",
+    source="StarCoder2 and The Stack v2, arXiv:2402.19173",
     summary="Line lengths, generated files, letters, encoded data, visible text of HTML, long data files.",
     rules=(
         _at_most("too-many-lines", "num_lines", 100_000),
@@ -91,7 +90,7 @@ DOLMA = RuleSet(
     name="code",
     dialect="dolma",
     version=1,
-    source="Dolma, arXiv:2402.00159, section 4; OLMo `pretrain_data/the_stack` v2 and v4; RedPajama v1",
+    source="Dolma, arXiv:2402.00159; OLMo `pretrain_data/the_stack` v2 and v4; RedPajama v1",
     summary="RedPajama's rules (line lengths, alphanumeric share, letters per token), no XML, visible text of HTML.",
     rules=(
         _at_most("line-too-long", "num_max_line_chars", 1_000),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from filters.rules import Rule, RuleSet, at_least, at_most
 
-DCLM = "DCLM, arXiv:2406.11794, appendix; `content_filters.py`, `dclm_baseline_refinedweb.yaml`"
-REFINEDWEB = "RefinedWeb, arXiv:2306.01116, appendix G; DCLM `dclm_baseline_refinedweb.yaml`, steps 9 to 26"
+DCLM = "DCLM, arXiv:2406.11794; `content_filters.py`, `dclm_baseline_refinedweb.yaml`"
+REFINEDWEB = "RefinedWeb, arXiv:2306.01116; DCLM `dclm_baseline_refinedweb.yaml`, steps 9 to 26"
 
 
 def _at_most(reason: str, signal: str, value: float) -> Rule:

@@ -2,7 +2,7 @@ r"""Inline encoded data in code: runs of base64, of hexadecimal bytes and of `\u
 
 The three regular expressions are `[a-zA-Z0-9+/\n=]{64,}`, `(?:\b(?:0x|\\x)?[0-9a-fA-F]{2}(?:,|\b\s*)){8,}` and
 `(?:\\u[0-9a-fA-F]{4}){8,}`; none of them needs to go back over an element once it is read, so each is one scan.
-Characters under two of them count once. Source: StarCoder2 and The Stack v2, arXiv:2402.19173, section 3.
+Characters under two of them count once. Source: StarCoder2 and The Stack v2, arXiv:2402.19173.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The kind is read from the record's other fields: an extension (`ext`, `extension`), the end of a path (`path`,
 `max_stars_repo_path`, `file_path`, `filename`, or the URL) and a language name (`language`, `lang`); a document that
 has none of them is of no special kind and meets the general rules.
-Source: StarCoder's `visual_inspection.csv` (extensions); The Stack v2, arXiv:2402.19173, section 3 (languages).
+Source: StarCoder's `visual_inspection.csv` (extensions); The Stack v2, arXiv:2402.19173 (languages).
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def _line_signals(table: pa.Table) -> npt.NDArray[np.float64]:
 REFINEDWEB_LINES = SignalSet(
     name="refinedweb-lines",
     version="dclm@1",
-    source="RefinedWeb arXiv:2306.01116 G.2; DCLM `modifiers.py`, `refinedweb.yaml`",
+    source="RefinedWeb arXiv:2306.01116; DCLM `modifiers.py`, `refinedweb.yaml`",
     signals=(
         Signal(name="num_upper_case_lines", unit="lines", meaning="more than half of the code points are upper-case"),
         Signal(name="num_digit_lines", unit="lines", meaning="more than 0.999999 of the code points are digits"),
