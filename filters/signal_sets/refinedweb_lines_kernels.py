@@ -5,8 +5,8 @@ In this order over lines between newlines: (1) upper-case code points > 0.5 of t
 (5) "items in cart" anywhere, (6) "read more" and any three code points at the end, (7) "sign-in" at the start, in any
 case, each with one space beside it; a line that is blank after one of these goes. After every pass but the fourth the
 whole document is stripped. Words are `str.split`'s; the share of words removed is of fastText's words.
-Source: RefinedWeb, arXiv:2306.01116, line-wise corrections; DCLM `modifiers.py` and `refinedweb.yaml`. The unescaped dots of
-"Read more..." in that file match any code point, and so they do here.
+Source: RefinedWeb, arXiv:2306.01116, line-wise corrections; DCLM `modifiers.py` and `refinedweb.yaml`. The unescaped
+dots of "Read more..." in that file match any code point, and so they do here.
 """
 
 from __future__ import annotations
