@@ -97,7 +97,7 @@ def may_be_special(data: Any, begin: int, end: int, slots: Any) -> Any:
 
 
 @kernel()
-def find_special(data: Any, begin: int, end: int, slots: Any, names: Any) -> int:
+def find_special(data: Any, begin: int, end: int, slots: Any, names: Any) -> Any:
     """Return the place in `names` of the special `data[begin:end]`, or -1."""
     if end <= begin or not may_be_special(data, begin, end, slots):
         return -1
