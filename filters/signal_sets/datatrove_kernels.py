@@ -18,7 +18,8 @@ from filters.signal_sets.datatrove_gram_kernels import (
     count_top_grams,
     join_words,
 )
-from filters.signal_sets.datatrove_line_kernels import (
+from filters.signal_sets.datatrove_line_kernels import count_lines
+from filters.signal_sets.datatrove_scan_kernels import (
     BULLET_LINES,
     CHARS,
     ELLIPSES,
@@ -37,7 +38,6 @@ from filters.signal_sets.datatrove_line_kernels import (
     SHORT,
     SPLIT_LINES,
     TERMINAL,
-    count_lines,
 )
 from filters.signal_sets.datatrove_table_kernels import room_for, table_bits
 from filters.signal_sets.words_kernels import BYTES, OFFSETS, hash_bytes

@@ -15,32 +15,29 @@ from typing import Any
 import numpy as np
 
 from curation.compiled import kernel
-from filters.signal_sets.datatrove_table_kernels import (
-    BASE,
-    GOLDEN,
-    ONE,
-    find_earlier,
-    load8_near_end,
-    stirred,
-    table_bits,
+from filters.signal_sets.datatrove_scan_kernels import (
+    BULLET_LINES,
+    CHARS,
+    ELLIPSIS_LINES,
+    FILLED,
+    FILLED_COPY_CHARS,
+    LINE_COPIES,
+    LINE_COPY_CHARS,
+    LINES,
+    NEWLINES,
+    PARAGRAPH_COPIES,
+    PARAGRAPH_COPY_CHARS,
+    PARAGRAPHS,
+    SHORT,
+    SPLIT_LINES,
+    TERMINAL,
+    scan_line,
 )
+from filters.signal_sets.datatrove_table_kernels import BASE, find_earlier, table_bits
 from filters.signal_sets.words_kernels import code_length, decode, is_space, last_code
 
 SHORT_LINE_CHARS = 30
 PARAGRAPH_SEED = np.uint64(0xA0761D6478BD642F)
-ONES = np.uint64(0x0101010101010101)
-HIGH = np.uint64(0x8080808080808080)
-NEWLINE_BYTES, TAB_BYTES, HASH_BYTES, DOT_BYTES, BELOW_SPACE = (
-    np.uint64(byte * 0x0101010101010101) for byte in (0x0A, 0x09, 0x23, 0x2E, 0x60)
-)
-"""Eight equal bytes: \n, \t, #, the full stop; 0x60 carries a byte of at least 0x20 into its high bit."""
-
-(
-    CHARS, NEWLINES, HASHES, ELLIPSES, SPLIT_LINES, BULLET_LINES, ELLIPSIS_LINES, LINES, LINE_COPIES, LINE_COPY_CHARS,
-    PARAGRAPHS, PARAGRAPH_COPIES, PARAGRAPH_COPY_CHARS, FILLED, TERMINAL, SHORT, FILLED_COPY_CHARS, NUM_COUNTS,
-) = range(18)  # fmt: skip
-"""What `count_lines` counts, by position. FILLED to FILLED_COPY_CHARS are about FineWeb's lines."""
-
 TERMINAL_MARKS = np.array(
     [
         0x21, 0x2E, 0x3F, 0x589, 0x61D, 0x61E, 0x61F, 0x6D4, 0x700, 0x701, 0x702, 0x7F9, 0x837, 0x839, 0x83D, 0x83E,
@@ -159,77 +156,6 @@ def judge_split_lines(data: Any, begin: int, end: int, ends_in_newline: bool, co
         at += max(size, 1)
     if ends_in_newline or first < end:
         judge_split_line(data, first, end, counts)
-
-
-@kernel()
-def equal_bytes(value: Any, byte: Any) -> Any:
-    """Return 0x80 in each byte of `value` that equals the byte that `byte` repeats, else 0."""
-    value = value ^ byte
-    return ~(((value & ~HIGH) + ~HIGH) | value | ~HIGH)
-
-
-@kernel()
-def count_high(value: Any) -> Any:
-    """Return how many bytes of `value` are 0x80; the others are 0."""
-    return np.int64(((value >> np.uint64(7)) * ONES) >> np.uint64(56))
-
-
-@kernel()
-def scan_marks(data: Any, begin: int, end: int, counts: Any) -> bool:
-    """Count ellipses as `str.count` does: `...` from the left, none overlapping, and U+2026.
-
-    Returns whether U+0085, U+2028 or U+2029 may be there.
-    """
-    dots = 0
-    other = False
-    for i in range(begin, end):
-        byte = data[i]
-        dots = dots + 1 if byte == 0x2E else 0
-        if dots == 3:
-            counts[ELLIPSES] += 1
-            dots = 0
-        if byte == 0xE2 and i + 2 < end and data[i + 1] == 0x80:
-            counts[ELLIPSES] += data[i + 2] == 0xA6
-            other |= data[i + 2] == 0xA8 or data[i + 2] == 0xA9
-        other |= byte == 0xC2
-    return other
-
-
-@kernel()
-def scan_line(data: Any, begin: int, end: int, counts: Any) -> Any:
-    """Return where the line from `begin` ends, its hash, its code points and whether it may hold other separators.
-
-    Counts its hash signs and ellipses. Reads eight bytes at a time.
-    """
-    state, dot_before = np.uint64(0), np.uint64(0)
-    chars, hashes = 0, 0
-    control, wide, dots = np.uint64(0), np.uint64(0), np.uint64(0)
-    i = begin
-    while i < end:
-        value = load8_near_end(data, i)
-        stop = equal_bytes(value, NEWLINE_BYTES)
-        if end - i < 8:
-            stop |= HIGH << np.uint64(8 * (end - i))
-        inside = ((stop & (~stop + ONE)) >> np.uint64(7)) - ONE  # all ones where nothing stops
-        value &= inside
-        here = HIGH & inside
-        continuing = value & ~(value << ONE) & HIGH
-        hashes += count_high(equal_bytes(value, HASH_BYTES))
-        control |= ~(((value & ~HIGH) + BELOW_SPACE) | value) & here & ~equal_bytes(value, TAB_BYTES)
-        dot = equal_bytes(value, DOT_BYTES)
-        dots |= dot & ((dot << np.uint64(8)) | dot_before)
-        dot_before = dot >> np.uint64(56)
-        wide |= value & HIGH
-        state = stirred(state, value)
-        chars += count_high(here) - count_high(continuing)
-        i += count_high(here)
-        if stop:
-            break
-    counts[HASHES] += hashes
-    other = control != np.uint64(0)
-    if dots or wide:
-        other |= scan_marks(data, begin, i, counts)
-    return i, state ^ (np.uint64(i - begin) * GOLDEN), chars, other
 
 
 @kernel()
