@@ -10,7 +10,7 @@ from curation.errors import RecipeError, nearest
 from curation.ingest import pool_node
 from curation.nodes import Node
 from curation.panel import panel_node
-from curation.recipe import STAGE_KINDS, Recipe
+from curation.recipe import STAGE_KINDS, Recipe, StageSpec
 from curation.stages import STAGES, Rewrite, StageInputs
 from curation.store import Artifact
 from curation.token_counts import token_counts_node
@@ -57,6 +57,12 @@ def plan_corpus(recipe: Recipe, pool: Artifact) -> CorpusPlan:
             new_counts = token_counts_node(made.pool, recipe.tokenizer, label=f"token counts after {spec.name}")
             text = rewritten[number] = TextVersion(pool=made.pool, token_counts=new_counts)
         verdicts = (*verdicts, made.verdict if isinstance(made, Rewrite) else made)
-    labels = tuple(f"{spec.kind}: {spec.name}" for spec in recipe.stages)
+    labels = tuple(_label(spec, verdict) for spec, verdict in zip(recipe.stages, verdicts, strict=True))
     corpus = corpus_node(recipe, TextVersion(pool=source, token_counts=counts), panel, verdicts, rewritten, labels)
     return CorpusPlan(recipe=recipe, pool=source, panel=panel, token_counts=counts, verdicts=verdicts, corpus=corpus)
+
+
+def _label(spec: StageSpec, verdict: Node) -> str:
+    """Return what the funnel calls a stage; one named by a path goes by its content, as its fingerprint does."""
+    name = verdict.params.get("filter", spec.name) if ":" in spec.name else spec.name
+    return f"{spec.kind}: {name}"

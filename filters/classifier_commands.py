@@ -134,8 +134,9 @@ def _pool_spec(paths: list[str], text: str) -> PoolSpec:
     from curation.recipe import PoolSpec
     from curation.store import MANIFEST
 
-    is_corpus = all((Path(path) / MANIFEST).is_file() for path in paths)
-    return PoolSpec(path=tuple(paths), text=text, id="id" if is_corpus else None)
+    corpora = [(Path(path) / MANIFEST).is_file() and (Path(path) / "data").is_dir() for path in paths]
+    chosen = tuple(f"{path}/data" if found else path for path, found in zip(paths, corpora, strict=True))
+    return PoolSpec(path=chosen, text=text, id="id" if all(corpora) else None)
 
 
 def _plan(specs: dict[str, PoolSpec], settings: TrainSettings, out: Path) -> dict[str, Json]:

@@ -203,6 +203,39 @@ def test_a_bare_model_says_that_its_normalisation_is_assumed_and_a_card_refuses_
     assert (code, "was trained on text normalised by `dclm@1`, not `raw@1`" in stderr) == (EXIT_USAGE, True)
 
 
+def test_a_corpus_is_scored_under_its_own_ids(curate: Run, classes: tuple[Path, Path], tmp_path: Path) -> None:
+    train(curate, *classes, tmp_path / "hq")
+    corpus = tmp_path / "corpus"
+    (corpus / "data").mkdir(parents=True)
+    (corpus / "manifest.json").write_text("{}")
+    (corpus / "funnel.json").write_text("[1]")
+    pq.write_table(pa.table({"id": ["b", "a"], "text": ["x y", "good1"]}), corpus / "data" / "train-00000.parquet")
+    code, _, stderr = curate("apply", tmp_path / "hq", corpus, "--out", tmp_path / "s.parquet")
+    assert code == 0, stderr
+    assert sorted(pq.read_table(tmp_path / "s.parquet")["id"].to_pylist()) == ["a", "b"]
+
+
+def test_a_model_that_moved_makes_the_same_corpus(
+    curate: Run, classes: tuple[Path, Path], tmp_path: Path, store: Any
+) -> None:
+    from curation.ingest import ensure_pool
+    from curation.pipeline import plan_corpus
+    from curation.progress import SilentProgress
+    from curation.recipe import load_recipe
+
+    train(curate, *classes, tmp_path / "hq")
+    (tmp_path / "hq").rename(tmp_path / "one")
+    (tmp_path / "two").mkdir()
+    for name in ("model.bin", "card.json"):
+        (tmp_path / "two" / name).write_bytes((tmp_path / "one" / name).read_bytes())
+    recipes = [
+        load_recipe(pool=str(classes[0]), filter_name=f"fasttext:{tmp_path}/{name}?keep=0.5") for name in ("one", "two")
+    ]
+    pool = ensure_pool(store, recipes[0].pool, workers=1, progress=SilentProgress())
+    first, second = (plan_corpus(recipe, pool).corpus for recipe in recipes)
+    assert first.fingerprint == second.fingerprint
+
+
 def test_a_uri_and_an_option_for_the_same_are_refused(curate: Run, classes: tuple[Path, Path], tmp_path: Path) -> None:
     code, _, stderr = curate("apply", "fasttext:x.bin", classes[0], "--label", "a", "--out", tmp_path / "s.parquet")
     assert (code, "put label into it" in stderr) == (EXIT_USAGE, True)
