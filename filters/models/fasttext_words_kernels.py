@@ -135,32 +135,25 @@ def trimmed_end(data: Any, begin: int, end: int) -> int:
 def next_tokens(data: Any, at: Any, end: int, kinds: Any, found: Any, states: Any, slots: Any) -> Any:
     """Fill `found` (begin, end) and `states` (hash, last 8 bytes) with tokens; return how many and where to go on.
 
-    That place is -1 after the closing `</s>`, a token from `end` to `end`. Every byte takes the same path, word or not:
-    the ends of words are what a processor cannot guess.
+    That place is -1 after the closing `</s>`, a token from `end` to `end`.
     """
-    count, start, last = 0, at, len(states) - 1
-    state, tail = FNV_BASIS, ZERO
-    while at < end and count < last:
-        byte = data[at]
-        kind = kinds[byte]
-        step = 1
-        if kind > 1:
-            step = wide_separator(data, at, end)
-            kind = 1 if step else 0
-            step = max(step, 1)
-        found[count, 0] = start
-        found[count, 1] = at
-        states[count, 0] = state & MASK_32
-        states[count, 1] = tail
-        count += kind & np.int64(at > start)
-        state = FNV_BASIS if kind else mixed_in(state, byte)
-        tail = ZERO if kind else (tail << BYTE) | np.uint64(byte)
-        at += step
-        start = at if kind else start
-    if at < end:  # the table is full
-        return count, np.int64(start)
-    if at > start:
+    for count in range(len(states)):
+        while at < end and kinds[data[at]]:
+            step = 1 if kinds[data[at]] == 1 else wide_separator(data, at, end)
+            if step == 0:
+                break
+            at += step
+        start = at
+        state, tail = FNV_BASIS, ZERO
+        while at < end:
+            byte = data[at]
+            if kinds[byte] and (kinds[byte] == 1 or wide_separator(data, at, end) > 0):
+                break
+            state = mixed_in(state, byte)
+            tail = (tail << BYTE) | np.uint64(byte)
+            at += 1
         found[count, 0], found[count, 1], states[count, 0], states[count, 1] = start, at, state & MASK_32, tail
-        count += 1
-    found[count, 0] = found[count, 1] = end
-    return count + 1, np.int64(-1)
+        if start == at:
+            found[count, 0] = found[count, 1] = end
+            return count + 1, np.int64(-1)
+    return len(states), np.int64(at)
