@@ -68,6 +68,7 @@ NORMALISATIONS: Mapping[str, Normalisation] = _table(
     Normalisation(name="lower", version=1, trim=False, line_ends=False, lower=True),
 )
 DCLM = NORMALISATIONS["dclm"]
+RAW = NORMALISATIONS["raw"]
 
 
 def find_normalisation(name: str, where: str) -> Normalisation:

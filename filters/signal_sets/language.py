@@ -16,14 +16,16 @@ from functools import lru_cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from curation.errors import RecipeError
-from curation.files import sha256_file
+from curation.errors import PluginError, RecipeError
+from filters.models.fasttext_file import read_model_file
+from filters.models.fasttext_model import FastTextModel
+from filters.models.normalisation import RAW
 from filters.signals import Matrix, Signal, SignalSet
 
 MODEL_VARIABLE = "CURATE_LID_MODEL"
@@ -79,18 +81,18 @@ def find_model(model: str | None, where: str) -> Path:
 def language_model(path: Path, where: str) -> LanguageModel:
     """Return what is known of the model at `path`. Raises: RecipeError if it is not a fastText model with labels."""
     try:
-        digest = sha256_file(path)
-        labels = _load(str(path), digest).get_labels()
-    except (OSError, ValueError, MemoryError, RuntimeError) as error:
-        raise RecipeError(f"{where}: {path} is not a fastText model ({error}); {HOW}") from error
-    return LanguageModel(path=path, digest=digest, codes=tuple(sorted(label.removeprefix(LABEL) for label in labels)))
+        file = read_model_file(path, weights=False)
+    except (OSError, PluginError) as error:
+        raise RecipeError(f"{where}: {error}; {HOW}") from error
+    codes = tuple(sorted(label.removeprefix(LABEL) for label in file.labels))
+    return LanguageModel(path=path, digest=file.sha256, codes=codes)
 
 
 def language_set(model: LanguageModel) -> SignalSet:
     """Return the signal set of the first opinion."""
     return SignalSet(
         name="language",
-        version="curate@1",
+        version="curate@2",  # 1 asked the library, which held the interpreter's lock
         source="fastText lid arXiv:1607.01759; DCLM arXiv:2406.11794 (whole page); FineWeb arXiv:2406.17557 3.3",
         signals=_signals("the fastText model"),
         compute=lambda table: _first_opinion(model, table),
@@ -125,14 +127,14 @@ def _signals(who: str) -> tuple[Signal, ...]:
 
 
 def _first_opinion(model: LanguageModel, table: pa.Table) -> Matrix:
-    loaded = _load(str(model.path), model.digest)
-    index = {f"{LABEL}{code}": number for number, code in enumerate(model.codes)}
-    matrix = np.zeros((table.num_rows, 2), np.float64)
-    for row, scalar in enumerate(table["text"]):
-        text = scalar.as_py().replace("\n", " ")
-        labels, chances = loaded.predict(text) if text.strip() else ([], [])
-        matrix[row] = (index[labels[0]], min(1.0, float(chances[0]))) if len(labels) else (-1, 0)
-    return matrix
+    loaded = _load(model.path, model.digest)
+    columns = np.array([model.codes.index(label.removeprefix(LABEL)) for label in loaded.labels], np.int64)
+    chances = loaded.probabilities(table["text"], RAW)
+    best = chances.argmax(axis=1)
+    score = chances[np.arange(len(best)), best].astype(np.float64)
+    blank = pc.equal(pc.binary_length(pc.utf8_trim_whitespace(table["text"])), 0).to_numpy()
+    known = (score > 0) & ~blank
+    return np.stack([np.where(known, columns[best], -1), np.where(known, np.minimum(score, 1.0), 0.0)], axis=1)
 
 
 def _second_opinion(table: pa.Table) -> Matrix:
@@ -156,11 +158,9 @@ def _second_opinion(table: pa.Table) -> Matrix:
 
 
 @lru_cache(maxsize=4)
-def _load(path: str, digest: str) -> Any:
+def _load(path: Path, digest: str) -> FastTextModel:
     """Return the fastText model whose file has that sha256."""
-    import fasttext
-
-    return fasttext.load_model(path)
+    return FastTextModel.load(path, digest)
 
 
 @lru_cache(maxsize=1)

@@ -122,7 +122,7 @@ def test_a_setting_that_cannot_be_is_refused_before_any_work(
 
 def test_a_file_that_is_no_model_is_refused(make_world: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "not.bin").write_bytes(b"not a model")
-    with pytest.raises(RecipeError, match="is not a fastText model"):
+    with pytest.raises(RecipeError, match="expected a supervised fastText model"):
         make_world([]).build("language", model=str(tmp_path / "not.bin"))
 
 
@@ -199,3 +199,23 @@ def test_real_slices_are_told_by_their_language(source: str, least: float, lid17
 
 def language_of(item: Mapping[str, Any]) -> str:
     return str(item.get("lang") or "").replace("_", "-").partition("-")[0].lower()
+
+
+def test_the_compiled_reader_gives_the_library_s_language_and_probability(lid176: str) -> None:
+    import fasttext
+
+    path = Path(lid176)
+    texts = [
+        "Guten Morgen, wie geht es dir heute?",
+        "Bonjour à tous les amis",
+        "今日はとても良い天気です",
+        "the\nold harbour",
+        "x",
+    ]
+    model = language_model(path, "test")
+    found = language_set(model).compute(pa.table({"text": text_array(texts)}))
+    library = fasttext.load_model(str(path))
+    for (best, score), text in zip(found.tolist(), texts, strict=True):
+        labels, chances = library.predict(text.replace("\n", " "))
+        assert model.codes[int(best)] == labels[0].removeprefix("__label__")
+        assert score == pytest.approx(min(1.0, float(chances[0])), abs=1e-5)
