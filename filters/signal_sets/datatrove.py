@@ -150,7 +150,7 @@ DATATROVE_SIGNALS = (*QUALITY_SIGNALS, *REPETITION_SIGNALS, *FINEWEB_SIGNALS)
 
 DATATROVE = SignalSet(
     name="datatrove",
-    version="datatrove-0.10@1",
+    version="datatrove-0.10@2",
     source="datatrove 0.10 gopher_quality_filter.py, gopher_repetition_filter.py, fineweb_quality_filter.py",
     signals=DATATROVE_SIGNALS,
     compute=over_text(datatrove_statistics),

@@ -82,7 +82,8 @@ def scan_line(data: Any, begin: int, end: int, counts: Any) -> Any:
         dots |= dot & ((dot << np.uint64(8)) | dot_before)
         dot_before = dot >> np.uint64(56)
         wide |= value & HIGH
-        state = stirred(state, value)
+        if here:  # a line that ends where eight bytes do has no more to hash
+            state = stirred(state, value)
         chars += count_high(here) - count_high(continuing)
         i += count_high(here)
         if stop:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import product
 
 import numpy as np
 import pyarrow as pa
@@ -158,6 +159,22 @@ def test_two_keys_that_want_one_slot_are_told_apart() -> None:
     table, keys = np.zeros(64, np.uint32), np.arange(60, dtype=np.uint64)
     assert {find_earlier(table, 6, 1, keys, i) for i in range(60)} == {-1}
     assert [find_earlier(table, 6, 1, keys, i) for i in range(60)] == list(range(60))
+
+
+@pytest.mark.parametrize("length", range(1, 34))
+def test_a_line_is_the_same_at_the_end_of_the_text_and_before_a_newline(length: int) -> None:
+    line = "abcdefgh" * 4 + "ijk"
+    text = f"{line[:length]}\n\nother words here\n\n{line[:length]}"
+    assert kernel([text, text + "\n", f" {text} "]) == [twin(text), twin(text + "\n"), twin(f" {text} ")]
+
+
+def test_spans_that_differ_in_a_few_digits_have_different_hashes() -> None:
+    from filters.signal_sets.datatrove_table_kernels import span_hash
+
+    spans = [f"abcdefg{a}hij{b}klm{c}nop{d}qrs{e}" for a, b, c, d, e in product("0123456789", repeat=5)]
+    data = np.frombuffer("".join(spans).encode() + b"\0" * 8, np.uint8)
+    size = len(spans[0])
+    assert len({int(span_hash(data, i * size, (i + 1) * size)) for i in range(len(spans))}) == len(spans)
 
 
 @pytest.fixture
