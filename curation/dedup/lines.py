@@ -13,32 +13,46 @@ Source: C4, arXiv:1910.10683 and TensorFlow Datasets; DCLM, arXiv:2406.11794, ap
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BeforeValidator, Field
 
 from curation.batches import read_table, text_view
 from curation.dedup.alive import alive_docs
 from curation.dedup.line_edits import LineDecision, line_dedup
+from curation.files import Json
 from curation.nodes import NodeRun
 from curation.recipe import Spec, as_json
 from curation.sidecars import map_parts
+from curation.slices import SliceKind, kind_of
 from curation.stages import Rewrite, StageInputs, living
 
 LINES_VERSION = "dedup-lines@1"
 BFF_VERSION = "dedup-bff@1"
 
 
-class LinesParams(Spec):
+class _LineParams(Spec):
+    """Settings of every dedup that takes lines out."""
+
+    applies_to: Annotated[
+        tuple[SliceKind, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+    ] = Field(default=("prose",), min_length=1)
+    """Kinds of slices whose lines are compared and taken out; code repeats `else:` for a reason."""
+
+
+class LinesParams(_LineParams):
     """Settings of `dedup: lines`."""
 
     min_words: int = Field(default=1, ge=1)
     """Lines of fewer words are never compared and stay."""
 
 
-class BffParams(Spec):
+class BffParams(_LineParams):
     """Settings of `dedup: bff`; the defaults are DCLM's."""
 
     ngram: int = Field(default=13, ge=1, le=100)
@@ -51,10 +65,10 @@ def lines_stage(params: LinesParams, inputs: StageInputs) -> Rewrite:
     """Return the stage that keeps the first copy of every line, first by (source, id) and place in the document."""
 
     def decide(context: NodeRun) -> Sequence[LineDecision]:
-        return _first_copies(context, params.min_words)
+        return _first_copies(context, params, inputs.slice_kinds)
 
     return line_dedup(
-        inputs, name="lines", version=LINES_VERSION, params=as_json(params), refusal="not-used", decide=decide
+        inputs, name="lines", version=LINES_VERSION, params=_identity(params, inputs), refusal="not-used", decide=decide
     )
 
 
@@ -62,14 +76,29 @@ def bff_stage(params: BffParams, inputs: StageInputs) -> Rewrite:
     """Return the stage that removes lines and documents whose n-grams were mostly seen before."""
 
     def decide(context: NodeRun) -> Sequence[LineDecision]:
-        return _bloom_pass(context, params)
+        return _bloom_pass(context, params, inputs.slice_kinds)
 
     return line_dedup(
-        inputs, name="bff", version=BFF_VERSION, params=as_json(params), refusal="seen-before", decide=decide
+        inputs, name="bff", version=BFF_VERSION, params=_identity(params, inputs), refusal="seen-before", decide=decide
     )
 
 
-def _first_copies(context: NodeRun, min_words: int) -> list[LineDecision]:
+def _identity(params: _LineParams, inputs: StageInputs) -> dict[str, Json]:
+    kinds: dict[str, Json] = {**dict(sorted(inputs.slice_kinds.items()))}
+    return {**as_json(params), "applies_to": sorted(params.applies_to), "slice_kinds": kinds}
+
+
+def _compared(
+    context: NodeRun, part: int, params: _LineParams, kinds: Mapping[str, SliceKind]
+) -> npt.NDArray[np.bool_]:
+    """Return which rows of a part are in slices that the dedup applies to."""
+    column = read_table(context.inputs["pool"].part_paths()[part], ["slice"])["slice"]
+    chosen = [name for name in pc.unique(column).to_pylist() if kind_of(name, kinds) in params.applies_to]
+    mask: npt.NDArray[np.bool_] = pc.is_in(column, value_set=pa.array(chosen, column.type)).to_numpy()
+    return mask
+
+
+def _first_copies(context: NodeRun, params: LinesParams, kinds: Mapping[str, SliceKind]) -> list[LineDecision]:
     from curation.dedup.line_kernels import count_lines, hash_lines
 
     pool = context.inputs["pool"]
@@ -80,9 +109,10 @@ def _first_copies(context: NodeRun, min_words: int) -> list[LineDecision]:
         view = text_view(read_table(pool.part_paths()[part], ["text"])["text"])
         counts = count_lines(view.data, view.offsets)
         hashes = np.zeros(int(counts.sum()), np.uint64)
-        hash_lines(view.data, view.offsets, min_words, hashes)
+        hash_lines(view.data, view.offsets, params.min_words, hashes)
         number = np.full(len(view), -1, np.int64)
         number[docs.masks[part]] = numbers[part]
+        number[~_compared(context, part, params, kinds)] = -1
         return counts, hashes, np.repeat(number, counts)
 
     scans = map_parts(context, "lines", pool.num_parts, scan)
@@ -104,7 +134,7 @@ def _first_copies(context: NodeRun, min_words: int) -> list[LineDecision]:
     ]
 
 
-def _bloom_pass(context: NodeRun, params: BffParams) -> list[LineDecision]:
+def _bloom_pass(context: NodeRun, params: BffParams, kinds: Mapping[str, SliceKind]) -> list[LineDecision]:
     """Judge all documents in canonical order: one thread, because each depends on those before it."""
     from curation.dedup.line_kernels import count_lines, count_ngrams, seen_before
 
@@ -112,7 +142,8 @@ def _bloom_pass(context: NodeRun, params: BffParams) -> list[LineDecision]:
 
     def size(part: int) -> int:
         view = text_view(read_table(pool.part_paths()[part], ["text"])["text"])
-        return int(count_ngrams(view.data, view.offsets, living(context, part), params.ngram))
+        judged = living(context, part) & _compared(context, part, params, kinds)
+        return int(count_ngrams(view.data, view.offsets, judged, params.ngram))
 
     num_ngrams = sum(map_parts(context, "n-grams", pool.num_parts, size))
     num_bits, num_hashes = bloom_shape(num_ngrams, params.false_positive)
@@ -123,8 +154,8 @@ def _bloom_pass(context: NodeRun, params: BffParams) -> list[LineDecision]:
             view = text_view(read_table(pool.part_paths()[part], ["text"])["text"])
             removed = np.zeros(int(count_lines(view.data, view.offsets).sum()), np.bool_)
             seen = np.zeros(len(view))
-            alive = living(context, part)
-            seen_before(view.data, view.offsets, alive, params.ngram, params.threshold, num_hashes, bits, removed, seen)
+            rows = living(context, part) & _compared(context, part, params, kinds)
+            seen_before(view.data, view.offsets, rows, params.ngram, params.threshold, num_hashes, bits, removed, seen)
             decisions.append(LineDecision(removed=removed, refused=seen > params.threshold, value=seen))
             task.advance()
     return decisions

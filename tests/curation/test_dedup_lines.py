@@ -44,6 +44,14 @@ def test_documents_that_are_not_alive_neither_change_nor_count(judge_stage: Any)
     assert judge_stage(docs, "dedup", "lines").texts == {"a": "one\ntwo", "b": "one\nthree"}
 
 
+@pytest.mark.parametrize(("name", "line"), [("lines", "else:"), ("bff", FOX)])
+def test_code_keeps_its_repeated_lines_unless_asked(judge_stage: Any, name: str, line: str) -> None:
+    rest = " ".join(f"w{i}" for i in range(60))
+    docs = [doc("a", f"{rest} 1\n{line}", slice="code"), doc("b", f"{line}\n{rest[::-1]}", slice="code")]
+    assert judge_stage(docs, "dedup", name, num_parts=1).texts == {item["id"]: item["text"] for item in docs}
+    assert judge_stage(docs, "dedup", name, num_parts=1, applies_to="code").texts["b"] == rest[::-1]
+
+
 LINES = st.lists(st.sampled_from(["one", "Two", " two", "three words here", "", "é", "\x0b"]), max_size=6)
 
 
