@@ -40,6 +40,8 @@ class Card(Spec):
     model_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     training: dict[str, Any] = Field(default_factory=dict)
     """Settings of training, and digests of the documents it saw."""
+    selected_for: tuple[str, ...] = ()
+    """Slices that its positives came from; they leave the headline of whatever it judges (rule 2)."""
     held_out: dict[str, Any] = Field(default_factory=dict)
     """How it does on documents that it was not fitted on."""
 

@@ -31,7 +31,7 @@ from filters.models.fasttext_training import train_apart
 from filters.models.normalisation import DCLM, without_labels
 from filters.models.training_set import ClassifierSettings, TrainingSet, collect_training_set, num_bytes, num_epochs
 
-VERSION = "fasttext-quality@2"
+VERSION = "fasttext-quality@3"
 POSITIVE, NEGATIVE = "__label__hq", "__label__cc"  # DCLM's names
 
 CLASSIFIER_FIELDS = tuple(name for name in ClassifierSettings.model_fields if name != "applies_to")
@@ -53,7 +53,7 @@ def classifier_node(settings: ClassifierSettings, pool: Node, panel: Node, scope
         with context.progress.task("train quality classifier", 1) as task:
             trained = train_model(chosen, settings, context.out.path)
             task.advance()
-        write_card(context.out.path, _card(trained, params))
+        write_card(context.out.path, _card(trained, params, chosen.selected_for))
         return {
             "num_positives": len(chosen.positives),
             "num_negatives": len(chosen.negatives),
@@ -102,7 +102,7 @@ def scores_node(pool: Node, classifier: Node, scope: Scope) -> Node:
     )
 
 
-def _card(model: Path, params: Mapping[str, Json]) -> Card:
+def _card(model: Path, params: Mapping[str, Json], selected_for: tuple[str, ...]) -> Card:
     """Return the card that lets `fasttext:` apply the artifact's model elsewhere."""
     name, _, version = VERSION.partition("@")
     return Card(
@@ -113,6 +113,7 @@ def _card(model: Path, params: Mapping[str, Json]) -> Card:
         labels=(POSITIVE, NEGATIVE),
         model_sha256=sha256_file(model),
         training={"settings": dict(params)},
+        selected_for=selected_for,
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,10 @@ from filters.models.keep_share import NO_SCORE, keep_share, score_units
 from filters.models.score_sources import find_source
 from filters.models.scored import ScoreSource, at_least_score
 
-VERSION = "quantile-ensemble@1"
+VERSION = "quantile-ensemble@2"
 REASON = "low-quality-bucket"
+FITTED = "fitted-"
+"""Name of the inputs that are models fitted on the pool, followed by the number of their score."""
 NO_EDGE = int(np.iinfo(np.int64).max)
 Units = npt.NDArray[np.int64]
 
@@ -87,7 +89,8 @@ class EnsembleFilter:
             else:
                 least = float(settings.min_bucket)
                 found = at_least_score(context, label, least, scope, reason=REASON, column="bucket")
-            return {**found, "ensemble": context.inputs["scores"].summary}
+            ensemble = context.inputs["scores"].summary
+            return {**found, "ensemble": ensemble, "selected_for": ensemble["selected_for"]}
 
         return Node(
             kind="verdict",
@@ -127,24 +130,44 @@ def buckets_node(sources: Sequence[ScoreSource], num_buckets: int, inputs: Stage
             }
             for source, edge in zip(sources, edges, strict=True)
         ]
-        return {"num_buckets": num_buckets, "docs_by_bucket": np.sum(counts, axis=0).tolist(), "scores": listed}
+        return {
+            "num_buckets": num_buckets,
+            "docs_by_bucket": np.sum(counts, axis=0).tolist(),
+            "scores": listed,
+            "selected_for": _selected_for(sources, context),
+        }
 
+    scores = [source.node(inputs, scope) for source in sources]
     return Node(
         kind="scores",
         version=VERSION,
         params={
             "buckets": num_buckets,
             "scores": [source.name for source in sources],
+            "selected_for": [list(source.selected_for) for source in sources],
             **scope.as_params(),
         },
         inputs={
             "pool": inputs.pool,
-            **{f"source-{number}": source.node(inputs, scope) for number, source in enumerate(sources)},
+            **{f"source-{number}": node for number, node in enumerate(scores)},
+            **{f"{FITTED}{number}": node.inputs[kind] for number, node in enumerate(scores) for kind in _fitted(node)},
             **inputs.who_is_alive(),
         },
         run=run,
         label="ensemble buckets",
     )
+
+
+def _fitted(scores: Node) -> list[str]:
+    """Return under which name a sidecar of scores has the model that was fitted on the pool, if there is one."""
+    return [name for name in ("classifier", "model") if name in scores.inputs]
+
+
+def _selected_for(sources: Sequence[ScoreSource], context: NodeRun) -> list[Json]:
+    """Return the slices that any of the models drew positives from (rule 2)."""
+    fitted = [node.summary["selected_for"] for name, node in context.inputs.items() if name.startswith(FITTED)]
+    marked = {str(name) for names in fitted for name in cast("Sequence[Json]", names)}
+    return list[Json](sorted(marked.union(*(source.selected_for for source in sources))))
 
 
 def bucket_edges(values: Units, counts: Units, num_buckets: int) -> Units:

@@ -104,4 +104,5 @@ def fasttext_source(path: Path, where: str, *, label: str | None, normalize: str
         node=lambda inputs, scope: over_pool(inputs.pool, scope),
         over_pool=over_pool,
         about=chosen.as_summary(),
+        selected_for=chosen.card.selected_for if chosen.card else (),
     )

@@ -45,6 +45,8 @@ class ScoreSource:
     """The same sidecar for a pool alone, where nothing else is needed: scores of a model file."""
     about: Mapping[str, Json] = field(default_factory=dict)
     """What a summary says of the model."""
+    selected_for: tuple[str, ...] = ()
+    """Slices that a model file's positives came from, by its card (rule 2); a fitted model's node says its own."""
 
 
 class ScoredSettings(FilterSettings):
@@ -108,12 +110,19 @@ def scored_verdict(name: str, version: str, settings: ScoredSettings, source: Sc
         else:
             assert least is not None
             summary = at_least_score(context, label, least, scope)
-        return {**summary, "scored_by": {"source": source.name, **source.about}}
+        marked: dict[str, Json] = {"selected_for": list(source.selected_for)} if source.selected_for else {}
+        return {**summary, **marked, "scored_by": {"source": source.name, **source.about}}
 
     return Node(
         kind="verdict",
         version=version,
-        params={"filter": source.name, "keep": keep, "min": least, **scope.as_params()},
+        params={
+            "filter": source.name,
+            "keep": keep,
+            "min": least,
+            **({"selected_for": list(source.selected_for)} if source.selected_for else {}),
+            **scope.as_params(),
+        },
         inputs=nodes if keep is None else {**nodes, **inputs.who_is_alive()},
         run=run,
         label=f"filter {name}",

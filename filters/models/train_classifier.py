@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -21,7 +21,7 @@ from curation.errors import RecipeError
 from curation.files import TEMPORARY_PREFIX, Json, digest_json, sha256_file
 from curation.progress import Progress
 from curation.randomness import stable_hash
-from curation.recipe import Spec
+from curation.recipe import PoolSpec, Spec
 from curation.store import Artifact
 from filters.models.card import CARD_FILE, CONTAINER_SUFFIX, MODEL_FILE, Card, write_card
 from filters.models.classifier import NEGATIVE, POSITIVE
@@ -33,6 +33,7 @@ from filters.models.training_set import MAX_EPOCHS, MIN_CLASS_DOCS
 
 VERSION = 1
 MIN_HELD_OUT_DOCS = 5
+DEFAULT_SLICE = str(PoolSpec.model_fields["default_slice"].default)
 
 
 class TrainSettings(Spec):
@@ -69,6 +70,8 @@ class Examples:
     """Distinct documents of one class by their order value, and what was left out."""
 
     lines: Mapping[int, str]
+    slices: tuple[str, ...]
+    """Slices that the records name; none for records without the field."""
     num_read: int
     num_empty: int
 
@@ -81,6 +84,7 @@ class Split:
     negatives: list[str]
     held_out_positives: list[str]
     held_out_negatives: list[str]
+    positive_slices: tuple[str, ...]
     num_in_both: int
 
 
@@ -101,7 +105,10 @@ def read_examples(pool: Artifact, settings: TrainSettings, progress: Progress, l
             if len(lines) > 2 * settings.max_class_docs:
                 lines = _smallest(lines, settings.max_class_docs)
             task.advance()
-    return Examples(lines=_smallest(lines, settings.max_class_docs), num_read=num_read, num_empty=num_empty)
+    slices = sorted(set(cast("Mapping[str, Json]", pool.summary["slices"])) - {DEFAULT_SLICE})
+    return Examples(
+        lines=_smallest(lines, settings.max_class_docs), slices=tuple(slices), num_read=num_read, num_empty=num_empty
+    )
 
 
 def split_examples(positive: Examples, negative: Examples, settings: TrainSettings) -> Split:
@@ -125,6 +132,7 @@ def split_examples(positive: Examples, negative: Examples, settings: TrainSettin
         negatives=fitted[1],
         held_out_positives=held[0],
         held_out_negatives=held[1],
+        positive_slices=positive.slices,
         num_in_both=len(both),
     )
 
@@ -156,6 +164,7 @@ def train_classifier(split: Split, settings: TrainSettings, out: Path, progress:
         model_sha256=sha256_file(model),
         training=_training(split, settings, epochs),
         held_out=_measured(model, split, settings),
+        selected_for=split.positive_slices,
     )
     write_card(out, card)
     return card

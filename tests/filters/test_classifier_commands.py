@@ -91,6 +91,16 @@ def test_the_card_names_the_model_its_data_and_how_it_does(
     assert json.loads((tmp_path / "hq.curate-classifier" / "card.json").read_text())["training"] == card["training"]
 
 
+def test_slices_that_positives_name_are_marked_in_the_card(
+    curate: Run, classes: tuple[Path, Path], tmp_path: Path
+) -> None:
+    assert train(curate, *classes, tmp_path / "plain")["selected_for"] == []
+    named = tmp_path / "named.jsonl"
+    named.write_text("".join(json.dumps({"text": text, "slice": "docs"}) + "\n" for text in texts(GOOD, 60, 1)))
+    card = train(curate, named, classes[1], tmp_path / "named")
+    assert card["selected_for"] == ["docs"]  # rule 2: whatever it judges, `docs` leaves the headline
+
+
 def test_another_seed_is_another_model(curate: Run, classes: tuple[Path, Path], tmp_path: Path) -> None:
     cards = [train(curate, *classes, tmp_path / f"{seed}", "--seed", seed) for seed in (0, 1)]
     assert cards[0]["model_sha256"] != cards[1]["model_sha256"]

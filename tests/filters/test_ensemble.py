@@ -140,3 +140,11 @@ def test_it_survives_awkward_text(make_world: Callable[..., Any], awkward_text: 
     world = make_world([*rows(ladder()), *rows({"awkward": awkward_text})])
     verdicts = world.judge("quantile-ensemble", scores=[BYTES, RATIO, "word_entropy"], min_bucket=0)
     assert verdicts["awkward"] is None
+
+
+def test_slices_that_a_fitted_model_drew_positives_from_are_marked(make_world: Callable[..., Any]) -> None:
+    reference = [{"id": f"r-{i}", "text": f"calm river {i}", "slice": "docs", "role": 2} for i in range(20)]
+    world = make_world([*rows(ladder()), *reference])
+    fitted = world.build("quantile-ensemble", scores=["perplexity", BYTES], keep=0.5)
+    assert fitted.summary["selected_for"] == ["docs"]  # rule 2
+    assert world.build("quantile-ensemble", scores=[BYTES], keep=0.5).summary["selected_for"] == []

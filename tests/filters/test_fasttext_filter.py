@@ -233,9 +233,9 @@ def test_the_artifact_of_the_quality_classifier_can_be_applied_by_uri(make_world
     settings = {"dim": 8, "buckets": 1000, "epochs": 10, "min_fit_bytes": 0}
     first = world.verdicts(world.build("fasttext-quality", keep=0.3, **settings))
     (model,) = (found for found in world.planner.store.artifacts() if found.kind == "classifier")
-    assert world.judge(f"fasttext:{model.path}?keep=0.3") == {
-        id_: None if reason is None else "low-score" for id_, reason in first.items()
-    }
+    again = world.build(f"fasttext:{model.path}?keep=0.3")
+    assert world.verdicts(again) == {id_: None if reason is None else "low-score" for id_, reason in first.items()}
+    assert again.summary["selected_for"] == ["docs"]  # rule 2 holds wherever the model is applied
 
 
 def test_the_command_line_names_a_recipe_after_scheme_and_file() -> None:
