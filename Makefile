@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help demo test test-slow lint format kernels clean
+.PHONY: help demo test test-slow bench lint format kernels clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,10 @@ test: lint kernels ## style, types, layers, and every test that is not slow
 
 test-slow: $(VENV)/.ready-dev kernels ## the long checks: kills, real pool, whole studies
 	$(BIN)/pytest -n $(WORKERS) -m "slow and not gpu and not cluster" --durations=10
+
+bench: $(VENV)/.ready-dev kernels ## filters and fastText scoring beside their peers; a quiet machine (about 15 minutes)
+	$(BIN)/python benchmarks/filters.py
+	$(BIN)/python benchmarks/fasttext_scoring.py
 
 lint: $(VENV)/.ready-dev ## what tools can decide
 	$(BIN)/ruff format --check .

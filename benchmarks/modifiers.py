@@ -18,7 +18,7 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.filters import environment_prose
+from benchmarks.filters import environment_texts
 from curation.batches import text_array
 from filters.modifiers.base import MODIFIERS, find_modifier
 from filters.modifiers.rewriting import rewrite_table
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--docs", type=int, default=4000)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    texts = environment_prose(200 if options.quick else options.docs)
+    texts = environment_texts(200 if options.quick else options.docs)
     megabytes = sum(len(text.encode("utf-8")) for text in texts) / 1e6
     print(f"{len(texts):,} documents, {megabytes:.1f} MB of text, one thread")
     known = peers()

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.filters import environment_prose
+from benchmarks.filters import environment_texts
 from curation.batches import text_array
 from curation.errors import CurateError
 from filters.signal_sets.fertility import fertility_set, token_counter
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="200 documents")
     parser.add_argument("--set", help="one set only")
     options = parser.parse_args()
-    texts = environment_prose(200 if options.quick else options.docs)
+    texts = environment_texts(200 if options.quick else options.docs)
     urls = [f"https://www.host{i % 97}.example.com/some/path-{i}?q=word" for i in range(len(texts))]
     table = pa.table({"text": text_array(texts), "url": text_array(urls)})
     megabytes = sum(len(text.encode()) for text in texts) / 1e6

@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.filters import MAX_CHARS, environment_prose
+from benchmarks.filters import MAX_CHARS, environment_texts
 from curation.batches import TextView, text_array, text_view
 from filters.signal_sets.spacy_words import count_sentences, spacy_tokens
 
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="150 documents, one repeat of datatrove")
     options = parser.parse_args()
     num_docs = 150 if options.quick else options.docs
-    texts = pool_documents(options.pool, num_docs) if options.pool else environment_prose(num_docs)
+    texts = pool_documents(options.pool, num_docs) if options.pool else environment_texts(num_docs)
     view = text_view(text_array(texts))
     megabytes = len(view.data) / 1e6
     spacy_tokens(text_view(text_array(["compile and load the rules"])))

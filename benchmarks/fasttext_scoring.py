@@ -4,7 +4,7 @@ One core: documents per CPU second of this process, one thread each. Two cores: 
 threads, the library's on two threads too (it holds the interpreter's lock, so one is as fast; the better one counts).
 The library gets strings that are normalised already; ours reads the Arrow column and normalises in the kernel. Input:
 prose of the installed environment; `--pool DIR` takes JSON Lines instead. Runs of both alternate; medians are printed.
-Usage: python benchmarks/fasttext.py [--docs N] [--repeats N] [--dim N] [--pool DIR] [--model FILE] [--quick] [--json]
+Usage: python benchmarks/fasttext_scoring.py [--docs N] [--repeats N] [--dim N] [--pool DIR] [--model FILE] [--quick]
 """
 
 from __future__ import annotations
@@ -24,17 +24,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[0] = str(ROOT)  # not this folder, where this file would pass for the library `fasttext`
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from curation.batches import text_array  # noqa: E402
-from curation.progress import SilentProgress  # noqa: E402
-from filters.models.fasttext_model import FastTextModel  # noqa: E402
-from filters.models.fasttext_training import train_apart  # noqa: E402
-from filters.models.normalisation import DCLM, without_labels  # noqa: E402
-
-SLICES = ("docs", "docstrings", "licences")
-MAX_CHARS = 20_000
+from benchmarks.filters import MAX_CHARS, environment_texts
+from curation.batches import text_array
+from filters.models.fasttext_model import FastTextModel
+from filters.models.fasttext_training import train_apart
+from filters.models.normalisation import DCLM, without_labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +47,6 @@ class Result:
     library_wall: float
     ratio_two_cores: float
     largest_difference: float
-
-
-def environment_prose(num_docs: int) -> list[str]:
-    """Return up to `num_docs` prose documents of the environment, evenly taken, long ones cut."""
-    from curation.sources.environment import environment_records
-    from curation.sources.records import Rejected
-
-    records = [record for record in environment_records(SilentProgress()) if not isinstance(record, Rejected)]
-    texts = [str(record["text"])[:MAX_CHARS] for record in records if record["slice"] in SLICES]
-    return texts[:: max(1, len(texts) // num_docs)][:num_docs]
 
 
 def pool_texts(folder: Path, num_docs: int) -> list[str]:
@@ -163,7 +149,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     num_docs, repeats = (1_000, 3) if options.quick else (options.docs, options.repeats)
-    texts = pool_texts(options.pool, num_docs) if options.pool else environment_prose(num_docs)
+    texts = pool_texts(options.pool, num_docs) if options.pool else environment_texts(num_docs)
     with tempfile.TemporaryDirectory() as folder:
         result = measure(texts, options.model or trained(texts, options.dim, Path(folder)), repeats)
     if options.json:
