@@ -80,14 +80,16 @@ def _published(recipe: Recipe) -> dict[str, Json]:
 def with_published(recipe: Recipe, steps: list[dict[str, Json]]) -> list[dict[str, Json]]:
     """Return the funnel's steps (panel split first, then the stages) with published retention beside the measured.
 
-    `measured` is the share of what the stage `since` (or the panel split) left, in the published unit.
+    `measured` is the share of what the stage `since` (or the panel split) left, in the published unit; None where no
+    stage before is called so, as when a study replaced it.
     """
-    for spec, step in zip(recipe.stages, steps[1:], strict=False):
+    for number, (spec, step) in enumerate(zip(recipe.stages, steps[1:], strict=False)):
         if spec.published is None:
             continue
         unit = {"documents": "docs"}.get(spec.published.unit, spec.published.unit)
-        first = next((item for item in steps if item["step"] == spec.published.since), steps[0])
-        whole, left = cast("int", first[f"{unit}_out"]), cast("int", step[f"{unit}_out"])
+        since, before = spec.published.since, steps[: number + 1]
+        first = next((item for item in before if item["step"] == since), None) if since else before[0]
+        whole, left = cast("int", first[f"{unit}_out"]) if first else 0, cast("int", step[f"{unit}_out"])
         step["published"] = {**as_json(spec.published), "measured": round(left / whole, 6) if whole else None}
     return steps
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from curation.bundled import bundled_names
 from curation.corpus import with_published
-from curation.recipe import Recipe, validate
+from curation.recipe import Recipe, load_recipe, validate
 
 PUBLISHED = {"kept": 0.25, "of": "the pool", "source": "a paper"}
 
@@ -25,9 +26,15 @@ def steps() -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("published", "measured"),
-    [({}, 0.4), ({"unit": "tokens"}, 0.16), ({"since": "dedup: exact"}, 0.5)],
+    [
+        ({}, 0.4),
+        ({"unit": "tokens"}, 0.16),
+        ({"since": "dedup: exact"}, 0.5),
+        ({"since": "filter: gone"}, None),
+        ({"since": "dedup: minhash"}, None),
+    ],
 )
-def test_the_measured_share_is_of_the_same_whole_in_the_same_unit(published: Any, measured: float) -> None:
+def test_the_measured_share_is_of_the_same_whole_in_the_same_unit(published: Any, measured: float | None) -> None:
     shown: Any = with_published(recipe(**published), steps())
     assert shown[2]["published"]["measured"] == measured
     assert "published" not in shown[1]
@@ -35,3 +42,11 @@ def test_the_measured_share_is_of_the_same_whole_in_the_same_unit(published: Any
 
 def test_published_retention_is_no_setting_of_the_stage() -> None:
     assert recipe().stages[1].params == {}
+
+
+@pytest.mark.parametrize("name", bundled_names("recipes"))
+def test_a_shipped_recipe_measures_since_a_stage_that_comes_before(name: str) -> None:
+    stages = load_recipe(base=name).stages
+    for number, stage in enumerate(stages):
+        if stage.published and stage.published.since:
+            assert stage.published.since in [f"{item.kind}: {item.name}" for item in stages[:number]]
