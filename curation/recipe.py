@@ -234,7 +234,9 @@ def load_recipe(
     if pool is not None:
         value["pool"] = replaced_pool(value.get("pool"), pool)
     if filter_name is not None:
-        value["stages"] = with_filter(value.get("stages", []), {"filter": filter_name})
+        stages = value.get("stages") or []
+        if isinstance(stages, list):  # `validate` says what is wrong with anything else
+            value["stages"] = with_filter(stages, {"filter": filter_name})
         value["name"] = _slug(f"{value.get('name', 'recipe')}-{_short(filter_name)}")
     recipe: Recipe = validate(Recipe, apply_overrides(value, overrides), str(path))
     return recipe
@@ -281,7 +283,11 @@ def with_filter(stages: Sequence[Any], stage: Mapping[str, Any]) -> list[Any]:
     The last one, because published recipes clean first and decide on quality last. Stages may be as written
     (`{filter: name}`) or resolved (`{kind: filter, name: ...}`).
     """
-    places = [i for i, item in enumerate(stages) if "filter" in item or item.get("kind") == "filter"]
+    places = [
+        i
+        for i, item in enumerate(stages)
+        if isinstance(item, Mapping) and ("filter" in item or item.get("kind") == "filter")
+    ]
     if not places:
         return [stage, *stages]
     return [stage if i == places[-1] else item for i, item in enumerate(stages)]

@@ -86,3 +86,17 @@ def test_published_baselines_ship_with_their_order(name: str) -> None:
     kinds = [spec.kind for spec in recipe.stages]
     assert {"filter", "dedup"} <= set(kinds)
     assert all(spec.published.source for spec in recipe.stages if spec.published)
+
+
+@pytest.mark.parametrize("stages", ["[quality_v2]", "quality_v2", "5"])
+def test_stages_that_are_none_are_a_fault_with_a_filter_too(tmp_path: Path, stages: str) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(f"name: r\npool: a\nstages: {stages}\n")
+    with pytest.raises(RecipeError, match="stages"):
+        load_recipe(path, filter_name="quality_v3")
+
+
+def test_no_stages_and_a_filter_make_one_stage(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text("name: r\npool: a\nstages:\n")
+    assert [stage.name for stage in load_recipe(path, filter_name="quality_v3").stages] == ["quality_v3"]
