@@ -12,6 +12,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +32,8 @@ from filters.models.transformer_files import TransformerFiles, folder_digest, in
 from filters.uris import FilterUri, parse_uri, settings_with
 
 VERSION = "transformer@1"
+LIBRARIES = ("tokenizers", "torch", "transformers")
+"""Their versions are part of the fingerprint: they decide how text is cut and how sums are rounded."""
 _SCORING = threading.Lock()
 _scoring: list[int] = []
 """Torch's number of threads before each scoring that is under way."""
@@ -125,9 +128,18 @@ class TransformerScorer:
     def _batch(self, texts: list[str]) -> Any:
         import torch
 
-        encoded = self.tokenizer(texts, truncation=True, max_length=self.max_length, padding=True, return_tensors="pt")
+        limit = self.max_length
+        try:
+            encoded = self.tokenizer(texts, truncation=True, max_length=limit, padding=True, return_tensors="pt")
+            with torch.inference_mode():
+                logits = self.model(**encoded).logits.float()
+        except (ValueError, IndexError, RuntimeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise PluginError(
+                f"{self.files.path}: fails on a batch of {len(texts)} documents ({reason}); expected a tokenizer with a "
+                f"padding token and a model that reads {limit} tokens; mend the folder, or lower `max_length`"
+            ) from error
         with torch.inference_mode():
-            logits = self.model(**encoded).logits.float()
             if logits.shape[1] > 1:
                 logits = logits.sigmoid() if self.files.multi_label else logits.softmax(dim=1)
         return logits[:, self.column].numpy()
@@ -177,6 +189,7 @@ def transformer_source(path: Path, where: str, *, label: str | None, max_length:
         "label": files.labels[column] if len(files.labels) > 1 else None,
         "max_length": max_length,
         "batch_size": batch_size,  # padding moves the last bits of float32 sums
+        "libraries": {name: version(name).partition("+")[0] for name in LIBRARIES},
     }
 
     def over_pool(pool: Node, scope: Scope) -> Node:

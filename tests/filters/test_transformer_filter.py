@@ -12,7 +12,9 @@ import pytest
 
 from curation.errors import CurateError, PluginError, RecipeError
 from curation.sidecars import read_column
+from filters.judged import Scope
 from filters.models.transformer_files import folder_digest, inspect_folder, label_index
+from filters.models.transformer_filter import transformer_source
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "stone", "river", "light", "click", "buy", "now"]
 
@@ -201,6 +203,27 @@ def test_damaged_weights_are_one_clear_error(make_world: Callable[..., Any], tmp
     (folder / "model.safetensors").write_bytes(data[: len(data) // 2])
     with pytest.raises(PluginError, match="does not load as a sequence-classification model"):
         make_world(rows()).build(f"transformer:{folder}?keep=0.1")
+
+
+def test_a_tokenizer_that_cannot_pad_is_one_clear_error(make_world: Callable[..., Any], tmp_path: Path) -> None:
+    folder = save_model(tmp_path / "m")
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    del settings["pad_token"]
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    with pytest.raises(PluginError, match=r"fails on a batch of \d+ documents .*pad.* expected a tokenizer with a pad"):
+        make_world(rows()).build(f"transformer:{folder}?keep=0.1")
+
+
+def test_another_release_of_a_library_is_another_node(
+    make_world: Callable[..., Any], regression: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def node() -> Any:
+        source = transformer_source(regression, "test", label=None, max_length=8, batch_size=2)
+        return source.node(make_world(rows()).inputs, Scope())
+
+    before = node()
+    monkeypatch.setattr("filters.models.transformer_filter.version", lambda name: "9.9")
+    assert node().fingerprint != before.fingerprint
 
 
 def test_it_survives_awkward_text(make_world: Callable[..., Any], regression: Path, awkward_text: str) -> None:
