@@ -136,8 +136,8 @@ class TransformerScorer:
         except (ValueError, IndexError, RuntimeError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise PluginError(
-                f"{self.files.path}: fails on a batch of {len(texts)} documents ({reason}); expected a tokenizer with a "
-                f"padding token and a model that reads {limit} tokens; mend the folder, or lower `max_length`"
+                f"{self.files.path}: fails on a batch of {len(texts)} documents ({reason}); expected a "
+                f"tokenizer that pads and a model that reads {limit} tokens; mend the folder, or lower `max_length`"
             ) from error
         with torch.inference_mode():
             if logits.shape[1] > 1:

@@ -210,7 +210,7 @@ def test_a_tokenizer_that_cannot_pad_is_one_clear_error(make_world: Callable[...
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     del settings["pad_token"]
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
-    with pytest.raises(PluginError, match=r"fails on a batch of \d+ documents .*pad.* expected a tokenizer with a pad"):
+    with pytest.raises(PluginError, match=r"fails on a batch of \d+ documents .*pad.* expected a tokenizer that pads"):
         make_world(rows()).build(f"transformer:{folder}?keep=0.1")
 
 
