@@ -81,13 +81,13 @@ def test_lines_that_stay_are_the_first_of_their_kind(judge_stage: Any, texts: li
     assert judge_stage(docs, "dedup", "lines").texts == expected
 
 
-@pytest.mark.parametrize("name", ["lines", "bff"])
-def test_parts_and_workers_do_not_matter(judge_stage: Any, name: str) -> None:
+@pytest.mark.parametrize(("name", "num_parts"), [("lines", 5), ("bff", 2)])
+def test_workers_do_not_matter_nor_parts_to_lines(judge_stage: Any, name: str, num_parts: int) -> None:
     rng = random.Random(1)
     lines = [" ".join(rng.choices(FOX.split(), k=16)) for _ in range(30)]
     docs = [doc(f"d{i:02}", "\n".join(rng.choices(lines, k=4))) for i in range(40)]
     first = judge_stage(docs, "dedup", name, num_parts=2, workers=1)
-    other = judge_stage(docs, "dedup", name, num_parts=2, workers=2)
+    other = judge_stage([{**item, "role": 0} for item in docs], "dedup", name, num_parts=num_parts, workers=2)
     assert (first.texts, first.dropped) == (other.texts, other.dropped)
 
 
