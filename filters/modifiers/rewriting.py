@@ -48,9 +48,17 @@ def _checked(modifier: Modifier, batch: pa.Table, settings: Any) -> Rewritten:
             f"modifier `{modifier.name}`: {len(made.texts)} texts ({made.texts.null_count} of them null) for "
             f"{len(batch)} documents, unknown counters {unknown}; expected one text each and declared counters only"
         )
+    refusals = made.refusals or Refusals(reason=np.full(len(batch), -1, np.int16), value=np.full(len(batch), np.nan))
+    sizes = {len(refusals.reason), len(refusals.value), *(len(values) for values in made.counters.values())}
+    beyond = refusals.reason[(refusals.reason < -1) | (refusals.reason >= len(modifier.reasons))]
+    if sizes != {len(batch)} or len(beyond):
+        raise PluginError(
+            f"modifier `{modifier.name}`: counters and refusals of {sorted(sizes)} documents for {len(batch)}, reasons "
+            f"{beyond[:3].tolist()} beyond its {len(modifier.reasons)}; expected one entry each, declared reasons"
+        )
     nothing = np.zeros(len(batch), np.int64)
     return Rewritten(
         texts=made.texts.cast(pa.large_string()),
         counters={counter.name: made.counters.get(counter.name, nothing) for counter in modifier.counters},
-        refusals=made.refusals or Refusals(reason=np.full(len(batch), -1, np.int16), value=np.full(len(batch), np.nan)),
+        refusals=refusals,
     )

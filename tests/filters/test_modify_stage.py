@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -24,7 +25,7 @@ from curation import ids
 from curation.cli import main
 from curation.errors import PluginError
 from filters import Document
-from filters.modifiers.base import MODIFIERS, Modifier, ModifierSettings, Rewritten
+from filters.modifiers.base import MODIFIERS, Counter, Modifier, ModifierSettings, Refusals, Rewritten
 from filters.modifiers.rewriting import rewrite_table
 
 WORDS = "the of and to be that have with river stone garden letter window morning people carried small answer".split()
@@ -271,6 +272,32 @@ def test_a_modifier_that_returns_too_few_texts_is_refused() -> None:
     table = pa.table({"text": pa.array(["a", "b"], pa.large_string())})
     with pytest.raises(PluginError, match="1 texts"):
         rewrite_table(broken, ModifierSettings(), table)
+
+
+@pytest.mark.parametrize(
+    ("num_counts", "reasons", "said"),
+    [
+        (5, [-1, -1], r"of \[2, 5\] documents for 2"),
+        (2, [0, -1, -1], r"of \[2, 3\] documents for 2"),
+        (2, [1, -1], r"reasons \[1\] beyond its 1"),
+    ],
+)
+def test_a_modifier_that_counts_or_refuses_what_is_not_there_is_refused(
+    num_counts: int, reasons: list[int], said: str
+) -> None:
+    def broken(table: pa.Table, _: Any) -> Rewritten:
+        texts = table["text"].combine_chunks()
+        if not len(table):
+            return Rewritten(texts=texts)
+        refusals = Refusals(reason=np.array(reasons, np.int16), value=np.zeros(2))
+        return Rewritten(texts=texts, counters={"x": np.zeros(num_counts, np.int64)}, refusals=refusals)
+
+    chosen = Modifier(
+        name="broken", version="1", summary="", source="", settings=ModifierSettings, rewrite=broken,
+        counters=(Counter(name="x", meaning=""),), reasons=("no",),
+    )  # fmt: skip
+    with pytest.raises(PluginError, match=said):
+        rewrite_table(chosen, ModifierSettings(), pa.table({"text": pa.array(["a", "b"], pa.large_string())}))
 
 
 def test_a_plugin_that_raises_names_the_document(tmp_path: Path) -> None:
