@@ -224,13 +224,14 @@ def load_recipe(
     """Return the recipe in `path`, or the shipped one called `base` (default `baseline`), with the given changes.
 
     `pool` replaces where documents come from; `filter_name` replaces the recipe's last filter or adds one (see
-    `with_filter`). Raises: RecipeError.
+    `with_filter`); all stages set at once (`stages=[...]`) are those it replaces or joins. Raises: RecipeError.
     """
     if path is None:
         path = _bundled_recipe(base or "baseline")
     elif base is not None:
         raise RecipeError(f"{path}: both a recipe file and --base {base} given; choose one")
-    value = read_mapping(path)
+    whole = tuple(override for override in overrides if override.partition("=")[0] == "stages")
+    value = read_mapping(path, whole)
     if pool is not None:
         value["pool"] = replaced_pool(value.get("pool"), pool)
     if filter_name is not None:
@@ -238,7 +239,8 @@ def load_recipe(
         if isinstance(stages, list):  # `validate` says what is wrong with anything else
             value["stages"] = with_filter(stages, {"filter": filter_name})
         value["name"] = _slug(f"{value.get('name', 'recipe')}-{_short(filter_name)}")
-    recipe: Recipe = validate(Recipe, apply_overrides(value, overrides), str(path))
+    single = tuple(override for override in overrides if override not in whole)
+    recipe: Recipe = validate(Recipe, apply_overrides(value, single), str(path))
     return recipe
 
 

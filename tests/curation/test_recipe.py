@@ -96,6 +96,12 @@ def test_stages_that_are_none_are_a_fault_with_a_filter_too(tmp_path: Path, stag
         load_recipe(path, filter_name="quality_v3")
 
 
+def test_stages_set_at_once_do_not_lose_the_filter_of_the_command_line() -> None:
+    overrides = ("stages.filter.keep=0.2", "stages=[{dedup: exact}, {filter: fineweb}]")
+    recipe = load_recipe(filter_name="quality_v3", overrides=overrides)
+    assert [(stage.name, stage.params) for stage in recipe.stages] == [("exact", {}), ("quality_v3", {"keep": 0.2})]
+
+
 def test_no_stages_and_a_filter_make_one_stage(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text("name: r\npool: a\nstages:\n")
