@@ -2,8 +2,8 @@
 
 All rows of the pool count, whatever their role, for signals are a property of the pool. Bins are the same for all
 slices: equal steps between the 0.5 % and 99.5 % quantile (and every bound), of the logarithm if nine tenths of the
-values are above 0, none below, and they span (from the 5 % quantile) more than a factor of `LOG_SPAN`; values outside
-fall into the first and last bin. NaN is counted apart.
+values are above 0, none below, and they (from the 5 % quantile) and the bounds span more than a factor of `LOG_SPAN`;
+values outside fall into the first and last bin. NaN is counted apart.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def bin_edges(values: Values, bounds: Sequence[float]) -> tuple[Values, bool]:
     positive = known[known > 0]
     if len(known) and known.min() >= 0 and len(positive) >= 0.9 * len(known) and min(bounds, default=1.0) > 0:
         lowest, usual = np.quantile(positive, (0.005, 0.05)).tolist()
-        if high / usual > LOG_SPAN:
+        if max([high, *bounds]) / min([usual, *bounds]) > LOG_SPAN:
             return np.geomspace(min([lowest, *bounds]), max([high, *bounds]), NUM_BINS + 1), True
     low, high = min([low, *bounds]), max([high, *bounds])
     return np.linspace(low, high if high > low else low + 1.0, NUM_BINS + 1), False

@@ -127,6 +127,12 @@ def test_values_over_many_magnitudes_get_logarithmic_bins() -> None:
     assert np.allclose(np.diff(np.log(edges)), np.log(edges[1] / edges[0]))
 
 
+def test_a_far_bound_does_not_press_the_values_into_one_bin() -> None:
+    edges, log_scale = bin_edges(np.linspace(12, 207, 100), [50.0, 100_000.0])
+    assert log_scale
+    assert np.count_nonzero(np.histogram(np.linspace(12, 207, 100), edges)[0]) > 10
+
+
 @pytest.mark.parametrize("values", [[], [np.nan], [3.0], [0.0, 0.0]])
 def test_degenerate_values_still_have_ascending_bins(values: list[float]) -> None:
     edges, _ = bin_edges(np.array(values), [])
