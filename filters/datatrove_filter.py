@@ -43,6 +43,8 @@ ASSETS: Mapping[str, str] = {
     "UnigramLogProbFilter": "filters/unigram_logprob_filter",
 }
 """Filters that datatrove would download something for, and the folder of its cache where that must lie already."""
+PACKAGES: Mapping[str, str] = {"URLFilter": "tldextract"}
+"""Packages whose version decides a filter's verdicts (here the list of public suffixes), beside datatrove and spaCy."""
 ZERO_DIVISION = "divides-by-zero"
 """Reason for a document on which datatrove itself would stop: a share of no words or no lines."""
 HIDDEN = frozenset({"self", "exclusion_writer", "batch_size"})
@@ -87,8 +89,14 @@ class DatatroveFilter:
 
     @property
     def version(self) -> str:
-        """Versions of datatrove and of spaCy, whose tokenizer cuts the words."""
-        return f"{self.name}@{installed_version('datatrove')}+spacy-{installed_version('spacy')}"
+        """Versions of datatrove, of spaCy, whose tokenizer cuts the words, and of what else decides (`PACKAGES`)."""
+        packages = ["spacy", *([PACKAGES[self.class_name]] if self.class_name in PACKAGES else [])]
+        return "+".join(
+            [
+                f"{self.name}@{installed_version('datatrove')}",
+                *(f"{package}-{installed_version(package)}" for package in packages),
+            ]
+        )
 
     @property
     def summary(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +167,8 @@ def test_a_document_without_url_is_named(make_world: MakeWorld) -> None:
 )
 def test_reasons_are_kebab_case(reason: str, expected: str) -> None:
     assert kebab(reason) == expected
+
+
+def test_the_version_of_the_public_suffixes_is_in_the_fingerprint_of_the_filter_that_reads_them() -> None:
+    assert f"tldextract-{version('tldextract')}" in find_filter("datatrove:URLFilter", "test").version
+    assert "tldextract" not in find_filter("datatrove:RegexFilter", "test").version

@@ -82,3 +82,7 @@ def test_ten_million_characters_without_a_space_are_measured() -> None:
     columns = measured(["x" * 10_000_000])[0]
     assert columns["char_entropy"] == 0
     assert columns["compression_ratio"] < 0.002
+
+
+def test_the_fingerprint_holds_the_library_whose_stream_is_measured() -> None:
+    assert INFORMATION.params == {"zlib": zlib.ZLIB_RUNTIME_VERSION}

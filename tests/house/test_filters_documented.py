@@ -9,6 +9,7 @@ import pytest
 from filters.base import FILTERS
 from filters.modifiers.base import MODIFIERS
 from filters.reference import reference
+from filters.signals import SIGNAL_SETS
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 GUIDE = (DOCS / "filters.md").read_text(encoding="utf-8")
@@ -27,6 +28,11 @@ def test_the_guide_names_the_filter(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(MODIFIERS.builtin))
 def test_the_page_on_modifiers_names_the_modifier(name: str) -> None:
     assert f"## `{name}`" in (DOCS / "modifiers.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(SIGNAL_SETS.builtin))
+def test_the_page_on_signals_names_the_set(name: str) -> None:
+    assert f"`{name}`" in (DOCS / "signals.md").read_text(encoding="utf-8")
 
 
 def test_other_reasons_are_documented() -> None:
