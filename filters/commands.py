@@ -129,6 +129,7 @@ def _rules(item: Filter) -> list[dict[str, Json]]:
         {
             "rule_set": rule_set.full_name,
             "reason": rule.reason,
+            "signal_set": rule.signal_set,
             "signal": rule.signal,
             "bound": rule.bound,
             "value": rule.value,
@@ -199,16 +200,17 @@ def _told(item: Entry) -> str:
 def _draw(console: Console, item: Filter, origin: str) -> None:
     console.print(f"{item.name}: {item.summary}", markup=False)
     console.print(f"version {item.version}, from {origin}", markup=False)
-    rules = _rules(item)
-    if rules:
-        table = _table("rule set", "keeps if", "reason otherwise", "setting")
-        for rule in rules:
-            kept_if = f"{rule['signal']} {SIGNS[str(rule['bound'])]} {rule['value']:g}"
-            table.add_row(str(rule["rule_set"]), kept_if, str(rule["reason"]), str(rule["setting"]))
-        console.print(table)
     for rule_set in _rule_sets(item):
-        console.print(f"{rule_set.full_name}: {rule_set.summary}", markup=False)
-        console.print(f"  judges {', '.join(rule_set.applies_to)}; source: {rule_set.source}", markup=False)
+        sets = ", ".join(sorted({rule.signal_set for rule in rule_set.rules}))
+        console.print(f"\n{rule_set.full_name}: {rule_set.summary}", markup=False)
+        console.print(
+            f"judges {', '.join(rule_set.applies_to)}; signals of {sets}; source: {rule_set.source}", markup=False
+        )
+        table = _table("keeps if", "reason otherwise", "setting")
+        for rule in rule_set.rules:
+            table.add_row(f"{rule.signal} {SIGNS[rule.bound]} {rule.value:g}", rule.reason, rule.setting)
+        console.print(table)
+    console.print()
     console.print(_settings_table("other settings", item))
 
 

@@ -67,6 +67,7 @@ def test_show_lists_the_bounds_of_quality_v1(capsys: pytest.CaptureFixture[str])
     assert rules["too-few-words"] == {
         "rule_set": "gopher-quality/curate@1",
         "reason": "too-few-words",
+        "signal_set": "text",
         "signal": "num_words",
         "bound": "min",
         "value": 50,
