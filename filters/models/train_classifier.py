@@ -148,7 +148,8 @@ def train_classifier(split: Split, settings: TrainSettings, out: Path, progress:
     lines = [(line, POSITIVE) for line in split.positives] + [(line, NEGATIVE) for line in split.negatives]
     lines.sort(key=lambda pair: (stable_hash("train-classifier", settings.seed, pair[0]), pair[1]))
     epochs = epochs_for(sum(len(line.encode("utf-8")) for line, _ in lines), settings)
-    (out / CARD_FILE).unlink(missing_ok=True)
+    for stale in (out / CARD_FILE, *out.glob(f"{TEMPORARY_PREFIX}*")):  # of a training that was killed: its documents
+        stale.unlink(missing_ok=True)
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix=TEMPORARY_PREFIX, dir=out, newline="\n") as stream:
         stream.writelines(f"{label} {line}\n" for line, label in lines)
         stream.flush()

@@ -172,6 +172,16 @@ def test_a_foreign_folder_is_never_written_into(curate: Run, classes: tuple[Path
     assert (code, "exists and is no classifier" in stderr) == (EXIT_USAGE, True)
 
 
+def test_a_training_that_was_killed_leaves_nothing_behind(
+    curate: Run, classes: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "hq"
+    out.mkdir()
+    (out / ".tmp-lines").write_text("__label__hq somebody's documents\n")
+    train(curate, *classes, out)
+    assert sorted(path.name for path in out.iterdir()) == ["card.json", "model.bin"]
+
+
 def test_apply_scores_every_document_as_the_library_does(
     curate: Run, classes: tuple[Path, Path], tmp_path: Path
 ) -> None:
