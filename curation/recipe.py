@@ -285,11 +285,8 @@ def with_filter(stages: Sequence[Any], stage: Mapping[str, Any]) -> list[Any]:
     The last one, because published recipes clean first and decide on quality last. Stages may be as written
     (`{filter: name}`) or resolved (`{kind: filter, name: ...}`).
     """
-    places = [
-        i
-        for i, item in enumerate(stages)
-        if isinstance(item, Mapping) and ("filter" in item or item.get("kind") == "filter")
-    ]
+    mappings = [(i, item) for i, item in enumerate(stages) if isinstance(item, Mapping)]
+    places = [i for i, item in mappings if "filter" in item or item.get("kind") == "filter"]
     if not places:
         return [stage, *stages]
     return [stage if i == places[-1] else item for i, item in enumerate(stages)]
