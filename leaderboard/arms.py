@@ -50,15 +50,16 @@ def resolve_arms(study: Study, where: str) -> list[Arm]:
     return arms
 
 
-def study_identity(study: Study, arms: list[Arm], pool: str, panel: str) -> dict[str, Json]:
-    """Return what the study's fingerprint is taken over: its words, arms, pool content and panel; never a path."""
+def study_identity(study: Study, corpora: Mapping[str, str], pool: str, panel: str) -> dict[str, Json]:
+    """Return what the study's fingerprint is taken over: its words, its arms' corpora, pool content and panel.
+
+    `corpora` are the fingerprints of each arm's corpus: they hold the settings, the components' versions and the
+    content of every model or list that a stage names, never its path.
+    """
     words = as_json(study)
-    recipes: dict[str, Json] = {
-        arm.name: {key: value for key, value in as_json(arm.recipe).items() if key != "pool"} for arm in arms
-    }
     return {
-        "study": {key: value for key, value in words.items() if key not in ("pool", "base")},
-        "recipes": recipes,
+        "study": {key: value for key, value in words.items() if key not in ("pool", "base", "vary")},
+        "corpora": dict(corpora),
         "pool": pool,
         "panel": panel,
     }

@@ -53,17 +53,29 @@ def read_frozen(folder: Path, fingerprint: str) -> Frozen | None:
     )
 
 
-def freeze(folder: Path, fingerprint: str, identity: Mapping[str, Json], runs_before: int) -> Frozen:
+def freeze(
+    folder: Path,
+    fingerprint: str,
+    identity: Mapping[str, Json],
+    *,
+    recipes: Mapping[str, Json],
+    runs_before: int,
+) -> Frozen:
     """Write the study down before its first run and return it; a study frozen earlier stays as it was.
 
-    `runs_before` counts the runs of this study that the store holds already: they were seen before these words.
+    `recipes` of the arms stand beside it for people. `runs_before` counts the runs of this study that the store holds
+    already: they were seen before these words.
     """
     known = read_frozen(folder, fingerprint)
     if known is not None:
         return known
-    write_json(
-        folder / STUDY_FILE, {"fingerprint": fingerprint, "identity": identity, "runs_before_freeze": runs_before}
-    )
+    frozen_words: dict[str, Json] = {
+        "fingerprint": fingerprint,
+        "identity": identity,
+        "recipes": recipes,
+        "runs_before_freeze": runs_before,
+    }
+    write_json(folder / STUDY_FILE, frozen_words)
     frozen = read_frozen(folder, fingerprint)
     assert frozen is not None
     return frozen

@@ -17,6 +17,7 @@ from curation.ingest import ensure_pool, known_pool
 from curation.nodes import Planner
 from curation.pipeline import CorpusPlan, plan_corpus
 from curation.progress import Progress
+from curation.recipe import as_json
 from curation.store import Artifact, Store
 from curation.version import describe_version
 from leaderboard.arms import Arm, resolve_arms, study_fingerprint, study_identity
@@ -52,6 +53,11 @@ class Prepared:
     def fingerprint(self) -> str:
         """The study's fingerprint."""
         return study_fingerprint(self.identity)
+
+    @property
+    def recipes(self) -> dict[str, Json]:
+        """Every arm's recipe, for people who read what was frozen."""
+        return {arm.name: as_json(arm.recipe) for arm in self.arms}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +99,7 @@ def run_study(
     _build_inputs(ready, planner, watch)
     _say_supply(ready, planner, progress)
     existing = sum(store.find("run", plan.node.fingerprint) is not None for plan in ready.runs)
-    frozen = freeze(folder, ready.fingerprint, ready.identity, existing)
+    frozen = freeze(folder, ready.fingerprint, ready.identity, recipes=ready.recipes, runs_before=existing)
     with watch.stage("train and score"):
         failures = train_missing(ready.runs, store, workers, progress)
     with watch.stage("compare"):
@@ -112,7 +118,8 @@ def prepare(study: Study, arms: Sequence[Arm], pool: Artifact) -> Prepared:
     panels = {plan.panel.fingerprint for plan in corpora.values()}
     if len(panels) != 1:
         raise StudyError(f"study {study.name}: arms have {len(panels)} panels, expected one for all (rule 1)")
-    identity = study_identity(study, list(arms), pool.fingerprint, panels.pop())
+    planned = {name: plan.corpus.fingerprint for name, plan in corpora.items()}
+    identity = study_identity(study, planned, pool.fingerprint, panels.pop())
     return Prepared(study=study, arms=arms, corpora=corpora, runs=plan_runs(study, corpora), identity=identity)
 
 

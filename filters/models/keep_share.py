@@ -8,7 +8,7 @@ share is exact to one document. Scores may have any sign; NaN means "not judged"
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -26,13 +26,15 @@ from filters.judged import Scope, slice_codes
 UNITS = 1_000_000
 """Scores are compared in millionths, far above the noise of float32 sums."""
 NO_SCORE = np.iinfo(np.int64).min
+BINS = 1024
+MAX_DISTINCT = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
     """The decision: keep scores above `score_units`, and at it ids up to `last_id`.
 
-    `num_scores` different scores were seen: few of them mean a score that tells nothing apart.
+    `num_scores` different scores were seen (at most 10,000 are counted): few mean a score that tells nothing apart.
     """
 
     score_units: int
@@ -89,30 +91,39 @@ def score_units(scores: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
 
 
 def decide_threshold(keep: float, context: NodeRun, scope: Scope) -> Threshold | None:
-    """Return the threshold that keeps the share `keep` of eligible documents, at least one; None if there is none."""
+    """Return the threshold that keeps the share `keep` of eligible documents, at least one; None if there is none.
+
+    The score is found by halving its range `BINS` ways at a time, so memory does not grow with the documents.
+    """
     pool = context.inputs["pool"]
 
-    def histogram(part: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        return np.unique_counts(_eligible_units(context, part, scope)[1])
+    def extent(part: int) -> _Extent:
+        units = _eligible_units(context, part, scope)[1]
+        known = np.unique(units)
+        return _Extent(number=len(units), low=known[:1], high=known[-1:], some=known[:MAX_DISTINCT])
 
-    parts = map_parts(context, "score histogram", pool.num_parts, histogram)
-    counts: dict[int, int] = {}
-    for values, numbers in parts:
-        for value, number in zip(values.tolist(), numbers.tolist(), strict=True):
-            counts[value] = counts.get(value, 0) + number
-    num_eligible = sum(counts.values())
+    extents = map_parts(context, "score range", pool.num_parts, extent)
+    num_eligible = sum(item.number for item in extents)
     if not num_eligible:
         return None
+    low = int(min(np.concatenate([item.low for item in extents])))
+    high = int(max(np.concatenate([item.high for item in extents])))
     num_kept = max(1, int(keep * num_eligible + 0.5))
-    above, limit = 0, 0
-    for limit in sorted(counts, reverse=True):
-        if above + counts[limit] >= num_kept:
+    above = 0
+    while True:
+        width = (high - low) // BINS + 1
+        count = _histogram(context, scope, low, high, width)
+        counts = np.sum(map_parts(context, "score histogram", pool.num_parts, count), axis=0)
+        reached = above + np.cumsum(counts[::-1])
+        place = BINS - 1 - int(np.searchsorted(reached, num_kept))
+        above = int(reached[BINS - 1 - place]) - int(counts[place])
+        low, high = low + place * width, min(high, low + (place + 1) * width - 1)
+        if width == 1:
             break
-        above += counts[limit]
 
     def ties(part: int) -> list[str]:
         rows, units = _eligible_units(context, part, scope)
-        tied = rows[units == limit]
+        tied = rows[units == low]
         if not len(tied):
             return []
         ids: list[str] = read_table(pool.part_paths()[part], ["id"])["id"].take(tied).to_pylist()
@@ -120,12 +131,35 @@ def decide_threshold(keep: float, context: NodeRun, scope: Scope) -> Threshold |
 
     tied = sorted(id_ for ids in map_parts(context, "score ties", pool.num_parts, ties) for id_ in ids)
     return Threshold(
-        score_units=limit,
+        score_units=low,
         last_id=tied[num_kept - above - 1],
         num_eligible=num_eligible,
         num_kept=num_kept,
-        num_scores=len(counts),
+        num_scores=min(MAX_DISTINCT, len(np.unique(np.concatenate([item.some for item in extents])))),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Extent:
+    """The scores of one part: how many, the lowest and the highest (empty without any), some different ones."""
+
+    number: int
+    low: npt.NDArray[np.int64]
+    high: npt.NDArray[np.int64]
+    some: npt.NDArray[np.int64]
+
+
+def _histogram(
+    context: NodeRun, scope: Scope, low: int, high: int, width: int
+) -> Callable[[int], npt.NDArray[np.int64]]:
+    """Return what counts the eligible scores of a part from `low` to `high` in bins of `width`."""
+
+    def count(part: int) -> npt.NDArray[np.int64]:
+        units = _eligible_units(context, part, scope)[1]
+        inside = units[(units >= low) & (units <= high)]
+        return np.bincount((inside - low) // width, minlength=BINS).astype(np.int64)
+
+    return count
 
 
 def _eligible_units(context: NodeRun, part: int, scope: Scope) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -79,6 +79,34 @@ def test_without_noise_the_documents_most_like_the_target_stay(make_world: Calla
     assert artifact.summary["selected_for"] == ["docs"]
 
 
+@pytest.mark.parametrize("keep", [0.001, 0.02, 0.21, 0.5, 0.77, 0.999, 1.0])
+@pytest.mark.parametrize("noise", [0.0, 100.0])
+def test_the_best_scored_share_is_kept_exact_to_one_document(
+    make_world: Callable[..., Any], keep: float, noise: float
+) -> None:
+    world = make_world(corpus(), num_parts=3)
+    artifact = world.build("dsir", keep=keep, noise=noise)
+    kept = [id_ for id_, reason in world.verdicts(artifact).items() if reason is None and id_.startswith("t")]
+    assert len(kept) == max(1, int(keep * 50 + 0.5))
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-6, 1.0, 1e12])
+def test_the_threshold_is_the_one_that_sorting_gives(
+    make_world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, spread: float
+) -> None:
+    world = make_world(corpus(), num_parts=3)
+    values = {row["id"]: float(np.floor(spread * generator(0, row["id"]).random() * 7)) for row in corpus()}
+
+    def noise(ids: list[str], seed: int) -> Any:
+        return np.array([values[id_] for id_ in ids])
+
+    monkeypatch.setattr("filters.models.importance.gumbel_noise", noise)
+    monkeypatch.setattr("filters.models.importance.log_weights", lambda view, table: np.zeros(len(view)))
+    verdicts = world.verdicts(world.build("dsir", keep=0.3))
+    ranked = sorted((id_ for id_ in values if id_.startswith("t")), key=lambda id_: (-values[id_], id_))
+    assert {id_ for id_ in ranked if verdicts[id_] is None} == set(ranked[:15])
+
+
 def test_gumbel_noise_samples_in_proportion_to_the_weights() -> None:
     ids = [str(i) for i in range(40_000)]
     noise = gumbel_noise(ids, 0).reshape(-1, 4) + np.log([1.0, 2.0, 3.0, 4.0])

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from curation.errors import StudyError
+from curation.files import digest_json
+from curation.recipe import as_json
 from leaderboard.arms import resolve_arms, study_fingerprint, study_identity
 from leaderboard.study import Study, parse_study
 
@@ -81,7 +83,8 @@ def test_an_unknown_base_offers_the_nearest() -> None:
 
 def fingerprint(one: Study, pool: str = "pool") -> str:
     """Return the study's fingerprint on a pool."""
-    return study_fingerprint(study_identity(one, resolve_arms(one, "s"), pool, "panel"))
+    corpora = {arm.name: digest_json([as_json(stage) for stage in arm.recipe.stages]) for arm in resolve_arms(one, "s")}
+    return study_fingerprint(study_identity(one, corpora, pool, "panel"))
 
 
 def test_the_fingerprint_depends_on_the_pools_content_not_its_path() -> None:

@@ -13,13 +13,13 @@ IDENTITY = {"study": {"name": "s"}, "pool": "a", "panel": "p"}
 
 
 def test_a_study_frozen_earlier_stays_as_it_was(tmp_path: Path) -> None:
-    first = freeze(tmp_path, "f" * 64, IDENTITY, runs_before=0)
-    assert freeze(tmp_path, "f" * 64, IDENTITY, runs_before=4) == first
+    first = freeze(tmp_path, "f" * 64, IDENTITY, recipes={}, runs_before=0)
+    assert freeze(tmp_path, "f" * 64, IDENTITY, recipes={}, runs_before=4) == first
     assert first.runs_before_freeze == 0
 
 
 def test_runs_that_were_there_before_the_words_are_counted(tmp_path: Path) -> None:
-    assert freeze(tmp_path, "f" * 64, IDENTITY, runs_before=3).runs_before_freeze == 3
+    assert freeze(tmp_path, "f" * 64, IDENTITY, recipes={}, runs_before=3).runs_before_freeze == 3
 
 
 def test_nothing_is_frozen_at_first(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_nothing_is_frozen_at_first(tmp_path: Path) -> None:
 
 
 def test_a_directory_of_another_study_is_refused(tmp_path: Path) -> None:
-    freeze(tmp_path, "f" * 64, IDENTITY, runs_before=0)
+    freeze(tmp_path, "f" * 64, IDENTITY, recipes={}, runs_before=0)
     with pytest.raises(StudyError, match="two studies share a short name"):
         read_frozen(tmp_path, "e" * 64)
 
