@@ -6,8 +6,11 @@ filters through the registry `FILTERS`; `package.module:Class` names a document 
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import importlib.util
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,9 +156,12 @@ def _rule_set_filter(name: str, where: str) -> Filter:
 def plugin_class(name: str, where: str, *, method: str, gives: str, kind: str = "filter") -> type[Any]:
     """Return the class at `module:Class` with the named method; modules of the working directory are found too.
 
-    Raises: PluginError if it does not load or has no such method.
+    Raises: RecipeError for what looks like a misspelt scheme; PluginError if it does not load or has no such method.
     """
     module_name, _, attribute = name.partition(":")
+    scheme = difflib.get_close_matches(module_name, FILTER_SCHEMES.names(), n=1, cutoff=0.75)
+    if kind == "filter" and scheme and "." not in module_name and importlib.util.find_spec(module_name) is None:
+        raise RecipeError(f"{where}: filter `{name}`: no scheme `{module_name}`; did you mean `{scheme[0]}:`?")
     here = str(Path.cwd())
     sys.path.append(here)
     try:
@@ -165,6 +171,10 @@ def plugin_class(name: str, where: str, *, method: str, gives: str, kind: str = 
             f"{where}: {kind} `{name}` does not load ({error}); expected `package.module:Class` on the Python path "
             "or in the working directory"
         ) from error
+    except Exception as error:  # a stranger's module may do anything when it is imported
+        raise PluginError(
+            f"{where}: {kind} `{name}`: its module fails when it is imported ({_place_of(error)}); mend the module"
+        ) from error
     finally:
         sys.path.remove(here)
     if not isinstance(found, type) or not callable(getattr(found, method, None)):
@@ -172,6 +182,14 @@ def plugin_class(name: str, where: str, *, method: str, gives: str, kind: str = 
             f"{where}: {kind} `{name}` is not a class with `{method}(document) -> {gives}`; see docs/{kind}s.md"
         )
     return found
+
+
+def _place_of(error: Exception) -> str:
+    """Return what went wrong and in which line of which file."""
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}, {error.filename}, line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__}: {error}, {frames[-1].filename}, line {frames[-1].lineno}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -184,7 +184,10 @@ def _draw_applied(console: Console, value: dict[str, Any]) -> None:
     console.print(f"{value['num_docs']:,} documents scored: {value['unit']}", markup=False)
     for key, said in value["scored_by"].items():
         console.print(f"  {key}: {said}", markup=False)
-    table = Table("keep", "is min", box=None, pad_edge=False)
+    console.print(
+        f"of {value['bounds_over']:,} documents of prose slices (a filter's `keep` is exact, on those alive then):"
+    )
+    table = Table("keep", "is about min", box=None, pad_edge=False)
     for share, bound in value["bounds"].items():
         table.add_row(share, f"{bound:.6f}")
     console.print(table)

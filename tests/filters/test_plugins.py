@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from curation.errors import PluginError, RecipeError
 from curation.plugins_command import plugin_rows
+from filters.base import find_filter
 from filters.catalogue import catalogue
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -187,3 +189,25 @@ def test_a_plugin_of_the_wrong_type_is_marked_as_broken(
     (entry,) = (item for items in catalogue().values() for item in items if item.name == "sad-thing")
     assert entry.broken
     assert "sad-package 1.0" in entry.broken
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("class X(:\n", r"SyntaxError: .*, line 1"),
+        ("\nraise ValueError('no config')\n", "ValueError: no config, .*line 2"),
+    ],
+)
+def test_a_module_that_fails_when_imported_is_one_error_with_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, said: str
+) -> None:
+    (tmp_path / "broken_one.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    sys.modules.pop("broken_one", None)
+    with pytest.raises(PluginError, match=said):
+        find_filter("broken_one:X", "here")
+
+
+def test_a_misspelt_scheme_offers_the_right_one() -> None:
+    with pytest.raises(RecipeError, match="did you mean `fasttext:`"):
+        find_filter("fasttxt:my.bin?keep=0.1", "here")
