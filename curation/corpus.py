@@ -22,13 +22,14 @@ from curation.corpus_scan import TEXT, TOKENS, PartScan, TextVersion, last_text,
 from curation.errors import RecipeError
 from curation.files import Json, read_json, replacing, write_json
 from curation.funnel import Counts, Step, count_sources
+from curation.funnel_remarks import judged_entry, unjudged_slices, warning_text
 from curation.mixture import MIXTURES, SCHEDULE_VERSION
 from curation.nodes import Node, NodeRun
 from curation.recipe import MixSpec, Recipe, as_json
 from curation.sidecars import map_parts
 from curation.store import Artifact
 
-VERSION = "corpus@2"
+VERSION = "corpus@3"
 
 
 def corpus_node(
@@ -81,7 +82,8 @@ def with_published(recipe: Recipe, steps: list[dict[str, Json]]) -> list[dict[st
     """Return the funnel's steps (panel split first, then the stages) with published retention beside the measured.
 
     `measured` is the share of what the stage `since` (or the panel split) left, in the published unit; None where no
-    stage before is called so, as when a study replaced it.
+    stage before is called so, as when a study replaced it. Slices that a stage up to there left unjudged are counted
+    neither in the whole nor in what is left, and named in `without_slices`.
     """
     for number, (spec, step) in enumerate(zip(recipe.stages, steps[1:], strict=False)):
         if spec.published is None:
@@ -89,9 +91,18 @@ def with_published(recipe: Recipe, steps: list[dict[str, Json]]) -> list[dict[st
         unit = {"documents": "docs"}.get(spec.published.unit, spec.published.unit)
         since, before = spec.published.since, steps[: number + 1]
         first = next((item for item in before if item["step"] == since), None) if since else before[0]
-        whole, left = cast("int", first[f"{unit}_out"]) if first else 0, cast("int", step[f"{unit}_out"])
-        step["published"] = {**as_json(spec.published), "measured": round(left / whole, 6) if whole else None}
+        without = sorted({name for item in (*before, step) for name in unjudged_slices(item)})
+        whole, left = _out_of(first, unit, without) if first else 0, _out_of(step, unit, without)
+        measured = round(left / whole, 6) if whole else None
+        step["published"] = {**as_json(spec.published), "measured": measured, "without_slices": list[Json](without)}
     return steps
+
+
+def _out_of(step: Mapping[str, Json], unit: str, without: Sequence[str]) -> int:
+    """Return what a step left in all slices but some."""
+    by_slice = cast("Mapping[str, Mapping[str, int]]", step["by_slice"]) if without else {}
+    passed = sum(by_slice[name][f"{unit}_out"] for name in without if name in by_slice)
+    return cast("int", step[f"{unit}_out"]) - passed
 
 
 def _build(context: NodeRun, recipe: Recipe, labels: Sequence[str]) -> Mapping[str, Json]:
@@ -108,8 +119,12 @@ def _build(context: NodeRun, recipe: Recipe, labels: Sequence[str]) -> Mapping[s
     steps[-1].left_by_source = np.sum(by_source, axis=0)
     totals = _write_shards(context, scans, masks, recipe.shard_bytes)
     drawn = np.flatnonzero(kept).tolist()
-    drawn_steps = with_published(recipe, [step.as_json(slices, names.sources) for step in steps])
-    steps_json: list[Json] = [_ingest_step(pool), *drawn_steps]
+    drawn_steps = [step.as_json(slices, names.sources) for step in steps]
+    for verdict, step, drawn_step in zip(verdicts, steps[1:], drawn_steps[1:], strict=False):  # mix has no verdict
+        drawn_step.update(judged_entry(verdict.summary, step.entered, slices))
+    steps_json: list[Json] = [_ingest_step(pool), *with_published(recipe, drawn_steps)]
+    for warning in filter(None, map(warning_text, drawn_steps)):
+        context.progress.note(f"warning: {warning}")
     write_json(context.out.path / "funnel.json", steps_json)
     write_json(context.out.path / "contamination.json", _contamination(verdicts))
     return {

@@ -197,4 +197,6 @@ def published_text(step: Mapping[str, Json]) -> str:
         return ""
     measured = published["measured"]
     here = f", here {measured:.1%}" if isinstance(measured, float) else ""
-    return f"left of {published['of']}: published {cast('float', published['kept']):.1%}{here} of {published['unit']}"
+    judged = "judged " if published.get("without_slices") else ""
+    kept = cast("float", published["kept"])
+    return f"left of {published['of']}: published {kept:.1%}{here} of {judged}{published['unit']}"

@@ -16,6 +16,7 @@ from curation.console import printable
 from curation.errors import CurateError
 from curation.files import Json, read_json
 from curation.funnel import changed_text
+from curation.funnel_remarks import remarks, warning_text
 from curation.store import Artifact
 
 if TYPE_CHECKING:
@@ -193,10 +194,13 @@ def write_funnel_page(path: Path, artifact: Artifact) -> None:
     from curation.page import heading, paragraph, quote, table, write_page
 
     steps = funnel_of(artifact)
-    flow = [[s["step"], s["docs_in"], s["docs_out"], _mb(s["bytes_in"]), _mb(s["bytes_out"])] for s in steps]
+    flow = [
+        [s["step"], s["docs_in"], s["docs_out"], _mb(s["bytes_in"]), _mb(s["bytes_out"]), "; ".join(remarks(s))]
+        for s in steps
+    ]
     parts = [
-        table("Steps", ["step", "documents in", "out", "MB in", "MB out"], flow),
-        *(paragraph(f"{step['step']}: {changed_text(step)}.") for step in steps if changed_text(step)),
+        table("Steps", ["step", "documents in", "out", "MB in", "MB out", "judged, changed, published, decided"], flow),
+        *(paragraph(f"Warning: {text}.") for text in filter(None, map(warning_text, steps))),
         heading("Lost by rule"),
         table("Documents by first reason", RULE_HEADINGS, [rule_cells(loss) for loss in lost_by_rule(steps)]),
     ]

@@ -119,17 +119,18 @@ def _draw(console: Console, artifact: Artifact, *, samples: bool) -> None:
 
 
 def draw_funnel(console: Console, corpus: Artifact) -> None:
-    """Draw what each step let through, its most frequent reasons and what it changed."""
+    """Draw what each step let through, its most frequent reasons, what it judged and changed, and warnings."""
     from rich.table import Table
 
-    from curation.funnel import changed_text, published_text
+    from curation.funnel_remarks import remarks, warning_text
 
     table = Table(title="Funnel", title_justify="left")
     table.add_column("step")
     for column in ("documents in", "out", "MB out", "tokens out"):
         table.add_column(column, justify="right")
-    table.add_column("dropped, most frequent first; what was changed")
-    for step in cast("list[dict[str, Json]]", read_json(corpus.path / "funnel.json")):
+    table.add_column("dropped, most frequent first; what was judged and changed")
+    steps = cast("list[dict[str, Json]]", read_json(corpus.path / "funnel.json"))
+    for step in steps:
         reasons = cast("Mapping[str, Mapping[str, int]]", step["reasons"])
         top = sorted(reasons.items(), key=lambda item: (-item[1]["docs"], item[0]))
         more = f", {len(top) - 4} more reasons" if len(top) > 4 else ""
@@ -140,9 +141,11 @@ def draw_funnel(console: Console, corpus: Artifact) -> None:
             f"{step['docs_out']:,}",
             f"{cast('int', step['bytes_out']) / 1e6:,.1f}",
             f"{step['tokens_out']:,}" if "tokens_out" in step else "",
-            "; ".join(part for part in (dropped, changed_text(step), published_text(step)) if part),
+            printable("; ".join(part for part in (dropped, *remarks(step)) if part)),
         )
     console.print(table)
+    for warning in filter(None, map(warning_text, steps)):
+        console.print(f"warning: {printable(warning)}", style="yellow", markup=False, highlight=False)
 
 
 def _draw_samples(console: Console, corpus: Artifact) -> None:

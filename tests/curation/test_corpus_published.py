@@ -40,6 +40,17 @@ def test_the_measured_share_is_of_the_same_whole_in_the_same_unit(published: Any
     assert "published" not in shown[1]
 
 
+def test_slices_that_a_stage_left_unjudged_count_neither_in_the_whole_nor_in_what_is_left() -> None:
+    beside = steps()
+    for step in beside:
+        step["by_slice"] = {"code": {"docs_out": 100}, "web": {"docs_out": step["docs_out"]}}
+        step["docs_out"] += 100
+    beside[1]["judged"] = {"docs": 10, "unjudged_slices": {"code": 100}}
+    published: Any = with_published(recipe(), beside)[2]["published"]
+    assert published["measured"] == 0.4  # as without code
+    assert published["without_slices"] == ["code"]
+
+
 def test_published_retention_is_no_setting_of_the_stage() -> None:
     assert recipe().stages[1].params == {}
 
