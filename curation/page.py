@@ -26,11 +26,13 @@ h1 { font-size: 1.9rem; line-height: 1.15; overflow-wrap: anywhere; margin: .2re
 h2 { font-size: 1.2rem; margin: 2.6rem 0 .4rem; }
 p { margin: .4rem 0 .9rem; max-width: 46rem; }
 .kicker { font-size: .8rem; letter-spacing: .07em; text-transform: uppercase; color: var(--soft); margin: 0; }
-.scroll { overflow-x: auto; margin: .4rem 0 1.2rem; }
+.scroll { overflow-x: auto; max-width: 100%; margin: .4rem 0 1.2rem; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-size: .88rem; color: var(--soft); padding: .2rem 0 .5rem; }
 th, td { text-align: right; padding: .38rem .7rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 th:first-child, td:first-child { text-align: left; font-weight: 500; }
+th.words, td.words { text-align: left; }
+td.words:not(:first-child) { min-width: 14rem; overflow-wrap: normal; }
 thead th { color: var(--soft); font-size: .84rem; }
 .sample { border-left: 3px solid var(--line); padding: .1rem .8rem; margin: .5rem 0; font-size: .86rem;
   overflow-wrap: anywhere; white-space: pre-wrap; }
@@ -86,9 +88,16 @@ def paragraph(text: str) -> str:
 
 
 def table(caption: str, headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a table; integers get thousands separators, None a dash."""
-    head = "".join(f'<th scope="col">{_text(item)}</th>' for item in headings)
-    body = "\n".join("<tr>" + "".join(f"<td>{_text(cell(item))}</td>" for item in row) + "</tr>" for row in rows)
+    """Return a table; integers get thousands separators, None a dash; columns with words are aligned left."""
+    marks = [
+        ' class="words"' if any(_is_words(value) for value in column) else "" for column in zip(*rows, strict=True)
+    ]
+    marks = marks or [""] * len(headings)
+    head = "".join(f'<th scope="col"{mark}>{_text(item)}</th>' for mark, item in zip(marks, headings, strict=True))
+    body = "\n".join(
+        "<tr>" + "".join(f"<td{mark}>{_text(cell(item))}</td>" for mark, item in zip(marks, row, strict=True)) + "</tr>"
+        for row in rows
+    )
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{_text(caption)}"><table>'
         f"<caption>{_text(caption)}</caption><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>"
@@ -127,6 +136,11 @@ def cell(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _is_words(value: object) -> bool:
+    """Return whether a cell holds words: a string with a letter, other than a number with its unit."""
+    return isinstance(value, str) and any(char.isalpha() for char in value) and not value[:1].isdigit()
 
 
 def _text(value: str) -> str:
