@@ -30,7 +30,7 @@ from curation.store import Artifact
 from filters.base import PartCount, count_part, verdict_summary
 from filters.judged import Scope, slice_codes
 
-VERSION = "control@1"
+VERSION = "control@2"
 REASON = "not-drawn"
 EVERYTHING = Scope(applies_to=get_args(SliceKind))
 
@@ -198,7 +198,15 @@ def _run(control: Control, settings: ControlSettings, context: NodeRun) -> dict[
         "target_tokens": sum(item.target_tokens for item in quotas),
         "kept_tokens": sum(item.kept_tokens for item in quotas),
         "slices": by_slice,
+        "notes": [_note(control, settings, quotas)],
     }
+
+
+def _note(control: Control, settings: ControlSettings, quotas: list[Quota]) -> str:
+    """Return how much was drawn and by what, for the funnel."""
+    kept, alive = (sum(getattr(item, name) for item in quotas) for name in ("kept_tokens", "alive_tokens"))
+    wanted = "as many as the matched filter keeps" if settings.keep is None else f"a share of {settings.keep:g}"
+    return f"kept {kept:,} of {alive:,} tokens, {wanted}{' in each slice' if control.per_slice else ''}"
 
 
 def _joined(draws: list[Draw]) -> Draw:

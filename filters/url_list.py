@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from curation.files import Json
 from curation.nodes import Node
 from curation.recipe import Strings
 from curation.stages import StageInputs
@@ -48,7 +49,7 @@ class UrlListFilter:
     """Keeps pages whose address is on none of the lists."""
 
     name: str = "url-list"
-    version: str = "url-list@1"
+    version: str = "url-list@2"
     summary: str = "Pages whose address is on none of your lists of domains and words (DCLM, RefinedWeb)."
     settings: type[FilterSettings] = UrlListSettings
 
@@ -58,6 +59,8 @@ class UrlListFilter:
             **{name: read_word_lists(getattr(settings, name), f"{where}: `{name}`") for name in LISTS},
             registrable=settings.match == "registrable",
         )
+        entries: dict[str, Json] = {name: len(getattr(lists, name).entries) for name in LISTS}
+        notes: list[Json] = [] if any(entries.values()) else ["no list given: every page passes"]
         measured = Measured(
             name=self.name,
             version=self.version,
@@ -70,7 +73,7 @@ class UrlListFilter:
             ),
             sets=(url_set(lists),),
             tallies={"urls": _with_and_without},
-            notes={"entries": {name: len(getattr(lists, name).entries) for name in LISTS}},
+            notes={"entries": entries, "notes": notes},
         )
         return measured_node(measured, inputs, settings.scope(inputs))
 

@@ -27,7 +27,8 @@ from curation.sidecars import map_parts, read_column
 from curation.stages import StageInputs, living
 from filters.base import FilterSettings
 from filters.judged import Scope, slice_codes
-from filters.models.keep_share import NO_SCORE, keep_share, score_units
+from filters.models.keep_share import NO_SCORE, SHARE, keep_share, score_units
+from filters.models.reference_texts import learned_from
 from filters.models.score_sources import find_source
 from filters.models.scored import ScoreSource, at_least_score
 
@@ -90,7 +91,10 @@ class EnsembleFilter:
                 least = float(settings.min_bucket)
                 found = at_least_score(context, label, least, scope, reason=REASON, column="bucket")
             ensemble = context.inputs["scores"].summary
-            return {**found, "ensemble": ensemble, "selected_for": ensemble["selected_for"]}
+            chosen = cast("list[str]", ensemble["selected_for"])
+            learned: list[Json] = [learned_from(chosen)] if chosen else []
+            notes = [*learned, *cast("list[Json]", found.get("notes", []))]
+            return {**found, "ensemble": ensemble, "selected_for": list[Json](chosen), "notes": notes}
 
         return Node(
             kind="verdict",
@@ -98,6 +102,7 @@ class EnsembleFilter:
             params={
                 "filter": self.name,
                 "keep": settings.keep,
+                "share": SHARE,
                 "min_bucket": settings.min_bucket,
                 **scope.as_params(),
             },

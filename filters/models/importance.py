@@ -13,7 +13,7 @@ Source: DSIR, arXiv:2302.03169, sections 3 and 4; Kool et al. 2019 for Gumbel to
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +30,8 @@ from curation.sidecars import map_parts
 from curation.stages import StageInputs
 from filters.base import FilterSettings
 from filters.judged import slice_codes
-from filters.models.keep_share import keep_share
-from filters.models.reference_texts import named_or_curated, reference_texts
+from filters.models.keep_share import SHARE, keep_share
+from filters.models.reference_texts import learned_from, named_or_curated, reference_texts
 
 VERSION = "importance@1"
 REASON = "not-resampled"
@@ -76,12 +76,14 @@ class ImportanceFilter:
                 unit="log weight + noise",
                 shown="log_weight",
             )
-            return {**summary, "selected_for": context.inputs["model"].summary["selected_for"]}
+            chosen = cast("list[str]", context.inputs["model"].summary["selected_for"])
+            notes = [learned_from(chosen), *cast("list[Json]", summary["notes"])]
+            return {**summary, "selected_for": list[Json](chosen), "notes": notes}
 
         return Node(
             kind="verdict",
             version=self.version,
-            params={"filter": self.name, "keep": settings.keep, **scope.as_params()},
+            params={"filter": self.name, "keep": settings.keep, "share": SHARE, **scope.as_params()},
             inputs={
                 "pool": inputs.pool,
                 "model": model,

@@ -23,6 +23,8 @@ from curation.stages import living
 from filters.base import PartCount, count_part, verdict_summary
 from filters.judged import Scope, slice_codes
 
+SHARE = "kept-share@2"
+"""Version of the decision and of what its summary says, for the fingerprints of verdicts."""
 UNITS = 1_000_000
 """Scores are compared in millionths, far above the noise of float32 sums."""
 NO_SCORE = np.iinfo(np.int64).min
@@ -78,7 +80,15 @@ def keep_share(
         "last_id": limit.last_id if limit else None,
         "unit": f"{unit} x {UNITS}",
     }
-    return {**summary, "threshold": dict(decided)}
+    return {**summary, "threshold": dict(decided), "notes": [_note(keep, limit, unit, with_rules=rules is not None)]}
+
+
+def _note(keep: float, limit: Threshold | None, unit: str, *, with_rules: bool) -> str:
+    """Return the threshold for people, for the funnel."""
+    if limit is None:
+        return f"keep {keep:g} of 0 judged: no threshold"
+    judged = "judged that pass the rules" if with_rules else "judged"
+    return f"keep {keep:g} of {limit.num_eligible:,} {judged}: {unit} >= {limit.score_units / UNITS:.6f}"
 
 
 def score_units(scores: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:

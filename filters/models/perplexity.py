@@ -9,7 +9,7 @@ Source: CCNet, arXiv:1911.00359, section 3.4.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -25,8 +25,8 @@ from curation.tokenizers import load_tokenizer
 from filters.base import FilterSettings, PartCount, count_part, verdict_summary
 from filters.judged import Scope, slice_codes
 from filters.models import ngram_model
-from filters.models.keep_share import keep_share, with_reason
-from filters.models.reference_texts import named_or_curated, reference_texts
+from filters.models.keep_share import SHARE, keep_share, with_reason
+from filters.models.reference_texts import learned_from, named_or_curated, reference_texts
 
 VERSION = "perplexity@1"
 REASON = "too-perplexing"
@@ -75,7 +75,9 @@ class PerplexityFilter:
                 )
             else:
                 summary = _bounded(context, settings, scope)
-            return {**summary, "selected_for": context.inputs["model"].summary["selected_for"]}
+            chosen = cast("list[str]", context.inputs["model"].summary["selected_for"])
+            notes = [learned_from(chosen), *cast("list[Json]", summary.get("notes", []))]
+            return {**summary, "selected_for": list[Json](chosen), "notes": notes}
 
         return Node(
             kind="verdict",
@@ -83,6 +85,7 @@ class PerplexityFilter:
             params={
                 "filter": self.name,
                 "keep": keep,
+                "share": SHARE,
                 "max_perplexity": settings.max_perplexity,
                 **scope.as_params(),
             },

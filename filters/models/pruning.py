@@ -25,7 +25,7 @@ from curation.randomness import generator
 from curation.sidecars import map_parts
 from curation.stages import StageInputs
 from filters.base import FilterSettings
-from filters.models.keep_share import keep_share
+from filters.models.keep_share import SHARE, keep_share
 from filters.models.reference_texts import reference_texts
 
 VERSION = "pruning-metric@1"
@@ -77,7 +77,13 @@ class PruningFilter:
         return Node(
             kind="verdict",
             version=self.version,
-            params={"filter": self.name, "keep": settings.keep, "mode": settings.mode, **scope.as_params()},
+            params={
+                "filter": self.name,
+                "keep": settings.keep,
+                "share": SHARE,
+                "mode": settings.mode,
+                **scope.as_params(),
+            },
             inputs={
                 "pool": inputs.pool,
                 "model": model,

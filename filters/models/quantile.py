@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field, create_model
 
 from curation.files import Json
 from curation.nodes import Node, NodeRun
 from curation.stages import StageInputs
+from curation.store import Artifact
 from filters.base import FilterSettings
 from filters.judged import Scope
 from filters.models.classifier import VERSION as CLASSIFIER_VERSION
 from filters.models.classifier import classifier_node, scores_node
-from filters.models.keep_share import keep_share
-from filters.models.training_set import ClassifierSettings
+from filters.models.keep_share import SHARE, keep_share
+from filters.models.reference_texts import learned_from
+from filters.models.training_set import FALLBACK_NAME, ClassifierSettings
 from filters.rule_filter import RuleFilter, rule_settings
 
 REASON = "low-quality-score"
@@ -69,7 +71,7 @@ class ClassifierFilter:
         return Node(
             kind="verdict",
             version=self.version,
-            params={"filter": self.name, "keep": settings.keep, **scope.as_params()},
+            params={"filter": self.name, "keep": settings.keep, "share": SHARE, **scope.as_params()},
             inputs=nodes,
             run=run,
             label=f"filter {self.name}",
@@ -86,4 +88,13 @@ def _run(name: str, keep: float, scope: Scope, context: NodeRun) -> dict[str, Js
     classifier, rules = context.inputs["classifier"], context.inputs.get("rules")
     copied = {key: classifier.summary[key] for key in ("selected_for", "positives_from", "negative_slices")}
     bounds = {"bounds": rules.summary["bounds"]} if rules else {}
-    return {**summary, **bounds, **copied}
+    notes = [_learned_from(classifier), *cast("list[Json]", summary["notes"])]
+    return {**summary, **bounds, **copied, "notes": notes}
+
+
+def _learned_from(classifier: Artifact) -> str:
+    if classifier.summary["positives_from"] == FALLBACK_NAME:
+        return (
+            "learned from: descriptions of installed packages, because the pool has no curated slice; set `positives`"
+        )
+    return learned_from(cast("list[str]", classifier.summary["selected_for"]))

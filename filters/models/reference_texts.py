@@ -51,6 +51,11 @@ def named_or_curated(wanted: Sequence[str], pool: Artifact, setting: str, where:
     return chosen
 
 
+def learned_from(slices: Sequence[str]) -> str:
+    """Return what the funnel says of a model that was fitted on reference documents of these slices."""
+    return f"learned from: slices {', '.join(slices)} (selected-for)"
+
+
 def reference_texts(
     context: NodeRun, chosen: Callable[[str], bool], *, max_bytes: int, label: str, where: str
 ) -> ReferenceTexts:

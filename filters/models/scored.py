@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,8 @@ from curation.sidecars import VerdictPart, map_parts, read_column, write_verdict
 from curation.stages import StageInputs
 from filters.base import FilterSettings, PartCount, count_part, verdict_summary
 from filters.judged import Scope, encode_slices, slice_codes
-from filters.models.keep_share import keep_share, with_reason
+from filters.models.keep_share import SHARE, keep_share, with_reason
+from filters.models.reference_texts import learned_from
 
 REASON = "low-score"
 
@@ -111,7 +112,9 @@ def scored_verdict(name: str, version: str, settings: ScoredSettings, source: Sc
             assert least is not None
             summary = at_least_score(context, label, least, scope)
         marked: dict[str, Json] = {"selected_for": list(source.selected_for)} if source.selected_for else {}
-        return {**summary, **marked, "scored_by": {"source": source.name, **source.about}}
+        learned: list[Json] = [learned_from(source.selected_for)] if source.selected_for else []
+        notes = [*learned, *cast("list[Json]", summary.get("notes", []))]
+        return {**summary, **marked, "scored_by": {"source": source.name, **source.about}, "notes": notes}
 
     return Node(
         kind="verdict",
@@ -119,6 +122,7 @@ def scored_verdict(name: str, version: str, settings: ScoredSettings, source: Sc
         params={
             "filter": source.name,
             "keep": keep,
+            "share": SHARE,
             "min": least,
             **({"selected_for": list(source.selected_for)} if source.selected_for else {}),
             **scope.as_params(),

@@ -76,7 +76,9 @@ def test_only_living_documents_make_the_quantile(make_world: Callable[..., Any])
 
 def test_the_slices_of_the_positives_are_marked_selected_for(make_world: Callable[..., Any]) -> None:
     world = make_world(corpus())
-    assert world.build("fasttext-quality", **SMALL).summary["selected_for"] == ["docs"]
+    learned = world.build("fasttext-quality", **SMALL).summary
+    assert learned["selected_for"] == ["docs"]
+    assert learned["notes"][0] == "learned from: slices docs (selected-for)"
     named = world.build("fasttext-quality", positives="web", **SMALL).summary
     assert (named["selected_for"], named["negative_slices"]) == (["web"], ["docs"])
 
@@ -135,7 +137,10 @@ def test_quality_v3_judges_by_rules_first_and_takes_the_quantile_of_what_passes(
     artifact = world.build("quality_v3", keep=0.5, **SMALL)
     verdicts = world.verdicts(artifact)
     assert verdicts["short"] == "too-few-words"
-    assert artifact.summary["threshold"]["eligible_docs"] == 20
+    threshold = artifact.summary["threshold"]
+    assert threshold["eligible_docs"] == 20
+    bound = f"P(hq) >= {threshold['score_units'] / 1e6:.6f}"
+    assert artifact.summary["notes"][1] == f"keep {threshold['keep']:g} of 20 judged that pass the rules: {bound}"
     assert len(kept(verdicts, "t-")) == 10
     assert {verdicts[f"t-{i:03}"] for i in (1, 2, 3)} <= {None, "low-quality-score"}
 
@@ -169,6 +174,7 @@ def test_a_pool_without_a_curated_slice_takes_positives_from_the_environment(
     world = make_world(corpus(curated="all"))
     summary = world.build("fasttext-quality", keep=0.2, **SMALL).summary
     assert (summary["positives_from"], summary["selected_for"]) == ("environment/descriptions", [])
+    assert summary["notes"][0].startswith("learned from: descriptions of installed packages")
     assert summary["negative_slices"] == ["all", "web"]
 
 

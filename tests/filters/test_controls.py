@@ -80,6 +80,7 @@ def test_only_living_training_documents_count(make_world: Callable[..., Any]) ->
     world = make_world(rows, dropped=frozenset(f"a{i}" for i in range(10)))
     summary = world.build("random", keep=0.5).summary
     assert (summary["alive_tokens"], summary["kept_tokens"]) == (100, 50)
+    assert summary["notes"] == ["kept 50 of 100 tokens, a share of 0.5"]
 
 
 def test_a_seed_gives_one_draw_whatever_the_workers_and_another_seed_another(make_world: Callable[..., Any]) -> None:

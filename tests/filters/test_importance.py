@@ -77,6 +77,7 @@ def test_without_noise_the_documents_most_like_the_target_stay(make_world: Calla
     kept = {id_ for id_, reason in world.verdicts(artifact).items() if reason is None and id_.startswith("t")}
     assert kept == {f"t{i:02}" for i in range(0, 50, 5)}
     assert artifact.summary["selected_for"] == ["docs"]
+    assert artifact.summary["notes"][0] == "learned from: slices docs (selected-for)"
 
 
 @pytest.mark.parametrize("keep", [0.001, 0.02, 0.21, 0.5, 0.77, 0.999, 1.0])

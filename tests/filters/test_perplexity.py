@@ -43,6 +43,9 @@ def test_the_least_perplexing_share_is_kept(make_world: Callable[..., Any]) -> N
     artifact = world.build("perplexity", keep=0.2)
     assert kept(world.verdicts(artifact)) == GOOD_ROWS
     assert artifact.summary["selected_for"] == ["docs"]
+    learned, threshold = artifact.summary["notes"]
+    assert learned == "learned from: slices docs (selected-for)"
+    assert threshold.startswith("keep 0.2 of 50 judged: -perplexity >= -")
 
 
 def test_without_a_bound_the_head_and_middle_of_ccnet_are_kept(make_world: Callable[..., Any]) -> None:

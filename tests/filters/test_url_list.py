@@ -65,6 +65,12 @@ def test_without_a_list_every_page_passes_and_the_summary_says_so(make_world: Ca
     artifact = world.build("url-list")
     assert world.verdicts(artifact) == {"a": None}
     assert set(artifact.summary["entries"].values()) == {0}
+    assert artifact.summary["notes"] == ["no list given: every page passes"]
+
+
+def test_one_list_with_an_entry_needs_no_note(make_world: Callable[..., Any], lists: Callable[..., Any]) -> None:
+    world = make_world([doc("a", "https://bad.com/")])
+    assert world.build("url-list", **lists(hard="casino")).summary["notes"] == []
 
 
 def test_a_registered_domain_bans_the_hosts_in_it(make_world: Callable[..., Any], lists: Callable[..., Any]) -> None:
