@@ -14,7 +14,8 @@ from typing import cast
 
 from curation.errors import CurateError, RecipeError
 from curation.files import TEMPORARY_PREFIX, Json, write_json, write_text
-from curation.recipe import Recipe, as_json
+from curation.recipe import Recipe, StageSpec, as_json
+from curation.recipe_changes import StageWords, settings_text
 from curation.store import MANIFEST, Artifact, load_artifact
 
 SIZE_CATEGORIES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -52,6 +53,13 @@ def refuse_foreign(out: Path) -> None:
         raise CurateError(f"{out}: exists and is not a corpus (no {MANIFEST}); choose another --out or remove it")
 
 
+def _step_text(step: str, spec: StageSpec) -> str:
+    """Return a stage as the funnel calls it, with its settings; what a control matches is in its label."""
+    settings = StageWords.of(spec.kind, spec.name, spec.params).settings
+    shown = settings_text({key: item for key, item in settings.items() if key != "match"})
+    return f"{step} ({shown})" if shown else step
+
+
 def _portable(recipe: Recipe, corpus: Artifact) -> dict[str, Json]:
     """Return the recipe with its pool named by content: where the files lay says nothing elsewhere."""
     value = as_json(recipe)
@@ -68,7 +76,7 @@ def card(corpus: Artifact, recipe: Recipe) -> str:
     slices = cast("Mapping[str, Mapping[str, int]]", summary["slices"])
     licenses = cast("Mapping[str, int]", summary["licenses"])
     params = cast("Mapping[str, Json]", corpus.manifest["params"])
-    stages = " → ".join(str(step) for step in cast("list[Json]", params["steps"])) or "none"
+    stages = " → ".join(map(_step_text, cast("list[str]", params["steps"]), recipe.stages)) or "none"
     top = sorted(licenses.items(), key=lambda item: (-item[1], item[0]))[:20]
     lines = [
         "---",

@@ -20,9 +20,9 @@ A bare string where a mapping is expected means its main field: `pool: data/*.js
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -30,10 +30,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from curation.bundled import bundled_names, bundled_path
 from curation.errors import RecipeError, nearest, raise_faults
 from curation.files import Json
+from curation.recipe_changes import STAGE_KINDS as STAGE_KINDS
+from curation.recipe_changes import recipe_name, replaced_pool, replacement_note, short_filter, told, with_filter
 from curation.slices import SliceKind
 from curation.yamlio import apply_overrides, load_yaml
-
-STAGE_KINDS = ("filter", "modify", "dedup", "decontaminate")
 
 
 class Spec(BaseModel):
@@ -213,6 +213,15 @@ def read_mapping(path: Path, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     return apply_overrides(value, overrides)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRecipe:
+    """A recipe with a command's changes, and what the user should be told of them."""
+
+    recipe: Recipe
+    note: str | None
+    """Which of several filters was replaced."""
+
+
 def load_recipe(
     path: Path | None = None,
     *,
@@ -226,22 +235,31 @@ def load_recipe(
     `pool` replaces where documents come from; `filter_name` replaces the recipe's last filter or adds one (see
     `with_filter`); all stages set at once (`stages=[...]`) are those it replaces or joins. Raises: RecipeError.
     """
+    return read_recipe(path, base=base, pool=pool, filter_name=filter_name, overrides=overrides).recipe
+
+
+def read_recipe(
+    path: Path | None, *, base: str | None, pool: str | None, filter_name: str | None, overrides: tuple[str, ...]
+) -> ReadRecipe:
+    """Return what `load_recipe` does, with a note; name and description say what was changed. Raises: RecipeError."""
     if path is None:
         path = _bundled_recipe(base or "baseline")
     elif base is not None:
         raise RecipeError(f"{path}: both a recipe file and --base {base} given; choose one")
     whole = tuple(override for override in overrides if override.partition("=")[0] == "stages")
-    value = read_mapping(path, whole)
+    written, value = read_mapping(path), read_mapping(path, whole)
+    note = None
     if pool is not None:
         value["pool"] = replaced_pool(value.get("pool"), pool)
     if filter_name is not None:
         stages = value.get("stages") or []
         if isinstance(stages, list):  # `validate` says what is wrong with anything else
+            note = replacement_note(stages, filter_name)
             value["stages"] = with_filter(stages, {"filter": filter_name})
-        value["name"] = _slug(f"{value.get('name', 'recipe')}-{_short(filter_name)}")
+        value["name"] = recipe_name(str(value.get("name", "recipe")), short_filter(filter_name))
     single = tuple(override for override in overrides if override not in whole)
     recipe: Recipe = validate(Recipe, apply_overrides(value, single), str(path))
-    return recipe
+    return ReadRecipe(recipe=recipe.model_copy(update=told(written, as_json(recipe), overrides)), note=note)
 
 
 def _bundled_recipe(base: str) -> Path:
@@ -258,38 +276,6 @@ def _bundled_recipe(base: str) -> Path:
             "release that has it"
         )
     return path
-
-
-def _short(filter_name: str) -> str:
-    """Return a filter's name for a recipe's: of `scheme:path/file?settings` the scheme and the file."""
-    scheme, _, rest = filter_name.partition(":")
-    path, _, settings = rest.partition("?")
-    return f"{scheme}-{PurePosixPath(path).name}" if "/" in path or settings else filter_name
-
-
-def _slug(name: str) -> str:
-    """Return `name` as a recipe may be called: a filter can also be `package.module:Class`."""
-    return re.sub(r"[^a-z0-9.-]+", "-", name.lower())[:64]
-
-
-def replaced_pool(current: object, path: str) -> object:
-    """Return the pool setting with another place for its documents, other keys (columns, globs) kept."""
-    if path == "environment" or not isinstance(current, dict) or current.get("source") == "environment":
-        return path
-    return {**current, "path": path}
-
-
-def with_filter(stages: Sequence[Any], stage: Mapping[str, Any]) -> list[Any]:
-    """Return `stages` with the last filter replaced by `stage`; without any it goes first (before dedup).
-
-    The last one, because published recipes clean first and decide on quality last. Stages may be as written
-    (`{filter: name}`) or resolved (`{kind: filter, name: ...}`).
-    """
-    mappings = [(i, item) for i, item in enumerate(stages) if isinstance(item, Mapping)]
-    places = [i for i, item in mappings if "filter" in item or item.get("kind") == "filter"]
-    if not places:
-        return [stage, *stages]
-    return [stage if i == places[-1] else item for i, item in enumerate(stages)]
 
 
 def as_json(spec: BaseModel) -> dict[str, Json]:

@@ -6,14 +6,22 @@ one arm they carry just these names, else `<arm>.random` and `<arm>.random-match
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from curation.errors import RecipeError, StudyError
 from curation.files import Json, digest_json
-from curation.recipe import Recipe, as_json, load_recipe, validate, with_filter
+from curation.recipe import Recipe, as_json, load_recipe, validate
+from curation.recipe_changes import (
+    described,
+    recipe_name,
+    replaced_filter,
+    settings_text,
+    stage_changes,
+    with_filter,
+)
 from leaderboard.study import BASELINE, CONTROLS, Study, change_text
 
 Role = Literal["baseline", "arm", "random", "random-matched"]
@@ -37,16 +45,23 @@ def resolve_arms(study: Study, where: str) -> list[Arm]:
     Raises: StudyError for a base or change that gives no valid recipe.
     """
     base = _base(study, where)
-    arms = [Arm(name=BASELINE, role="baseline", of=BASELINE, change="none", recipe=_recipe(base, where))]
+    arms = [
+        Arm(
+            name=BASELINE,
+            role="baseline",
+            of=BASELINE,
+            change="none",
+            recipe=_recipe(_told(base, base, None, study), where),
+        )
+    ]
     for name, changes in study.vary.items():
         value = dict(base)
         for change in changes:
             value = _changed(value, change)
-        value["name"] = _recipe_name(base, name)
-        recipe = _recipe(value, f"{where}: vary.{name}")
-        arms.append(Arm(name=name, role="arm", of=name, change=change_text(changes), recipe=recipe))
+        recipe = _recipe(_told(value, base, name, study, changes), f"{where}: vary.{name}")
+        arms.append(Arm(name=name, role="arm", of=name, change=_change(changes, base), recipe=recipe))
         for control in CONTROLS:
-            arms.append(_control(value, base, name, control, where, alone=len(study.vary) == 1))
+            arms.append(_control(study, value, base, name, control, where))
     return arms
 
 
@@ -94,19 +109,37 @@ def _filter_stage(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": "filter", "name": name, "params": dict(params)}
 
 
-def _control(value: dict[str, Any], base: dict[str, Any], arm: str, control: str, where: str, *, alone: bool) -> Arm:
+def _control(study: Study, value: dict[str, Any], base: dict[str, Any], arm: str, control: str, where: str) -> Arm:
     stage = next(item for item in reversed(value["stages"]) if item["kind"] == "filter")
-    match: object = {"filter": stage["name"], **stage["params"]} if stage["params"] else stage["name"]
-    name = control if alone else f"{arm}.{control}"
+    match: str | dict[str, Any] = {"filter": stage["name"], **stage["params"]} if stage["params"] else stage["name"]
+    name = control if len(study.vary) == 1 else f"{arm}.{control}"
     changed = {**value, "stages": with_filter(value["stages"], _filter_stage(control, {"match": match}))}
-    changed["name"] = _recipe_name(base, name)
-    recipe = _recipe(changed, f"{where}: control {name}")
+    recipe = _recipe(_told(changed, base, name, study, study.vary[arm]), f"{where}: control {name}")
     role: Role = "random" if control == "random" else "random-matched"
-    return Arm(name=name, role=role, of=arm, change=f"filter {control} (match {stage['name']})", recipe=recipe)
+    shown = ", ".join([stage["name"], *(f"{key} {item}" for key, item in stage["params"].items())])
+    return Arm(name=name, role=role, of=arm, change=f"filter {control} (match {shown})", recipe=recipe)
 
 
-def _recipe_name(base: Mapping[str, Any], arm: str) -> str:
-    return f"{base['name']}-{arm}"[:64]
+def _change(changes: Sequence[Mapping[str, Any]], base: Mapping[str, Any]) -> str:
+    """Return an arm's change in words, with the filter it replaces where the base has several."""
+    old = replaced_filter(base["stages"])
+    return change_text(tuple(map(dict, changes))) + (
+        f" in place of filter {old.name}; other filters stay" if old else ""
+    )
+
+
+def _told(
+    value: Mapping[str, Any],
+    base: Mapping[str, Any],
+    arm: str | None,
+    study: Study,
+    changes: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """Return the recipe of an arm, or of the base, with a name and a description that say what the study changed."""
+    settings = [f"panel.{key}={item}" for key, item in study.panel.items()]
+    settings += [f"mix={settings_text(change['mix'])}" for change in changes if isinstance(change.get("mix"), Mapping)]
+    text = described(base["name"], base["description"], stage_changes(base["stages"], value["stages"]), settings)
+    return {**value, "name": recipe_name(base["name"], arm) if arm else base["name"], "description": text}
 
 
 def _recipe(value: dict[str, Any], where: str) -> Recipe:

@@ -136,6 +136,17 @@ def test_the_published_corpus_loads_as_a_dataset_and_matches_its_manifest(tmp_pa
     assert rows == manifest["summary"]["num_docs"] > 0
 
 
+def test_the_card_and_recipe_of_a_changed_recipe_say_what_was_changed(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "pool.jsonl", records())
+    build(tmp_path, tmp_path / "pool.jsonl", "x", "--filter", "quality_v2", "--set", "stages.filter.min_words=20")
+    card = (tmp_path / "out-x/README.md").read_text()
+    changed = "Recipe `baseline` with filter `quality_v2` (min_words=20) added in front"
+    assert changed in json.loads((tmp_path / "out-x/recipe.json").read_text())["description"]
+    assert changed in card
+    assert "no quality filter" not in card
+    assert "- stages: filter: quality_v2 (min_words=20) → dedup: exact →" in card
+
+
 def test_every_step_of_the_funnel_lets_through_what_went_in_less_what_it_dropped(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "pool.jsonl", records())
     build(tmp_path, tmp_path / "pool.jsonl", "x", "--filter", "quality_v2")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from curation.errors import RecipeError
-from curation.recipe import Recipe, load_recipe, validate, with_filter
+from curation.recipe import Recipe, load_recipe, validate
+from curation.recipe_changes import with_filter
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -22,7 +23,7 @@ def test_a_shipped_recipe_takes_a_filter_a_pool_and_overrides() -> None:
         {"keep": 0.2},
     )
     assert recipe.pool.path == ("data/*.jsonl",)
-    assert recipe.name == "baseline-quality-v3"
+    assert recipe.name == "baseline-quality-v3-keep-0.2"
 
 
 def test_a_filter_of_ones_own_can_be_named_on_the_command_line() -> None:
@@ -106,3 +107,46 @@ def test_no_stages_and_a_filter_make_one_stage(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text("name: r\npool: a\nstages:\n")
     assert [stage.name for stage in load_recipe(path, filter_name="quality_v3").stages] == ["quality_v3"]
+
+
+def test_a_changed_recipe_is_described_by_what_was_changed() -> None:
+    recipe = load_recipe(filter_name="quality_v3", overrides=("stages.filter.keep=0.1", "mix.weights=uniform"))
+    said = "Recipe `baseline` with filter `quality_v3` (keep=0.1) added in front; mix.weights=uniform."
+    assert recipe.description == said
+
+
+def test_a_model_file_is_described_without_its_folder() -> None:
+    recipe = load_recipe(filter_name="fasttext:/home/x/my.bin?label=__label__hq&keep=0.10")
+    assert "filter `fasttext:my.bin` (label=__label__hq, keep=0.10) added in front" in recipe.description
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("stages.language.min_score=0.8", "Recipe `fineweb` with filter `language` at keep=en, min_score=0.8."),
+        ("stages.dedup.scope=all", "scope=all"),
+        ("stages=[{filter: url-list}]", "without filter `language` (keep=en, min_score=0.65); without"),
+    ],
+)
+def test_a_stage_that_was_set_or_left_out_is_described(override: str, said: str) -> None:
+    assert said in load_recipe(base="fineweb", overrides=(override,)).description
+
+
+def test_an_unchanged_recipe_and_one_with_words_of_its_own_keep_them() -> None:
+    shipped = load_recipe()
+    assert shipped.description.endswith("no quality filter.")
+    assert load_recipe(pool="data").description == shipped.description
+    own = load_recipe(filter_name="quality_v3", overrides=("description=mine", "name=my-own"))
+    assert (own.name, own.description) == ("my-own", "mine")
+
+
+def test_recipes_that_differ_in_a_number_or_a_match_have_different_names() -> None:
+    model = "fasttext:models/a-model-with-quite-a-long-name-of-its-own-and-more.bin?label=__label__hq"
+    bounds = [load_recipe(filter_name=f"{model}&{bound}").name for bound in ("keep=0.1", "keep=0.2", "min=0.1")]
+    matches = [
+        load_recipe(filter_name="random", overrides=(f"stages.filter.match={match}",)).name
+        for match in ("quality_v1", "quality_v3", "{filter: quality_v3, keep: 0.3}")
+    ]
+    assert len({*bounds, *matches}) == 6
+    assert matches[1] == "baseline-random-match-quality-v3"
+    assert all(len(name) <= 64 for name in bounds)

@@ -241,7 +241,7 @@ def test_the_artifact_of_the_quality_classifier_can_be_applied_by_uri(make_world
 def test_the_command_line_names_a_recipe_after_scheme_and_file() -> None:
     uri = "fasttext:./models/My Own.bin?label=__label__hq&keep=0.10"
     recipe = load_recipe(pool="*.jsonl", filter_name=uri)
-    assert recipe.name == "baseline-fasttext-my-own.bin"
+    assert recipe.name == "baseline-fasttext-my-own.bin-keep-0.1"
     (stage,) = (item for item in recipe.stages if item.kind == "filter")
     assert stage.name == uri
 

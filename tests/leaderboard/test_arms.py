@@ -53,7 +53,8 @@ def test_two_arms_get_controls_of_their_own() -> None:
 def test_arms_differ_from_the_base_in_the_filter_alone() -> None:
     base, mine, *_ = resolve_arms(study(), "s")
     assert stage_names(mine.recipe) == ["filter: quality_v1", *stage_names(base.recipe)]
-    assert mine.recipe.model_copy(update={"name": base.recipe.name, "stages": base.recipe.stages}) == base.recipe
+    as_base = {key: getattr(base.recipe, key) for key in ("name", "description", "stages")}
+    assert mine.recipe.model_copy(update=as_base) == base.recipe
 
 
 def test_controls_stand_where_the_filter_stands_and_match_it() -> None:
@@ -64,6 +65,18 @@ def test_controls_stand_where_the_filter_stands_and_match_it() -> None:
 def test_a_control_matches_the_filter_with_its_parameters() -> None:
     control = resolve_arms(study(vary={"mine": {"filter": "quality_v3", "keep": 0.3}}), "s")[3].recipe.stages[0]
     assert control.params == {"match": {"filter": "quality_v3", "keep": 0.3}}
+
+
+def test_arms_and_controls_say_what_was_changed_and_with_which_settings() -> None:
+    _, mine, control, _ = resolve_arms(study(vary={"mine": {"filter": "quality_v3", "keep": 0.3}}), "s")
+    assert mine.recipe.description == "Recipe `baseline` with filter `quality_v3` (keep=0.3) added in front."
+    assert "filter `random` (match=quality_v3, keep=0.3)" in control.recipe.description
+    assert control.change == "filter random (match quality_v3, keep 0.3)"
+
+
+def test_an_arm_of_a_base_with_several_filters_says_which_one_it_replaces() -> None:
+    _, mine, *_ = resolve_arms(study(base="fineweb"), "s")
+    assert mine.change == "filter quality_v1 in place of filter fineweb/datatrove; other filters stay"
 
 
 def test_panel_settings_are_replaced_one_by_one() -> None:
