@@ -24,7 +24,7 @@ from curation.files import Json
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from curation.nodes import PlanStep
+    from curation.nodes import Planner, PlanStep
     from curation.recipe import Recipe
     from curation.store import Artifact
 
@@ -39,9 +39,9 @@ def build(
     pool: Annotated[
         str | None, typer.Option(metavar="PATH", help="Files, directory or glob to read instead; or `environment`.")
     ] = None,
-    filter_name: Annotated[
-        str | None, typer.Option("--filter", metavar="NAME", help="Use this filter (curate filters list).")
-    ] = None,
+    filters: Annotated[
+        list[str], typer.Option("--filter", metavar="NAME", help="Use this filter (curate filters list).")
+    ] = [],  # noqa: B006 - typer copies the default
     overrides: SetOption = [],  # noqa: B006 - typer copies the default
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Publish the corpus there, as a Hugging Face dataset.")
@@ -57,43 +57,68 @@ def build(
     Without arguments: the recipe `baseline` on the text of this Python environment. Finished steps are reused;
     after Ctrl-C or a crash the same command continues.
     """
-    from curation.ingest import ensure_pool, known_pool
+    from curation.ingest import ensure_pool
     from curation.nodes import Planner
     from curation.pipeline import plan_corpus
-    from curation.publish import publish, refuse_foreign
-    from curation.recipe import load_recipe
+    from curation.publish import publish, refuse_foreign, refuse_other
+    from curation.recipe import read_recipe
+    from curation.recipe_changes import one_filter
     from curation.store import Store
 
-    chosen = load_recipe(recipe, base=base, pool=pool, filter_name=filter_name, overrides=tuple(overrides))
+    read = read_recipe(recipe, base=base, pool=pool, filter_name=one_filter(filters), overrides=tuple(overrides))
+    chosen, notes = read.recipe, [read.note] if read.note else []
     if out is not None:
         refuse_foreign(out)
     progress = progress_for(quiet=quiet)
     opened = Store.open(store)
     planner = Planner(store=opened, workers=workers, progress=progress)
     if dry_run:
-        known = known_pool(opened, chosen.pool)
-        steps = planner.plan(plan_corpus(chosen, known).corpus) if known else []
-        give(_plan_json(chosen, steps), lambda console: _draw_plan(console, chosen, steps), as_json=json_output)
+        _dry_run(planner, chosen, out, notes, as_json=json_output)
         return
+    for note in notes:
+        progress.note(note)
     source = ensure_pool(opened, chosen.pool, workers=workers, progress=progress)
-    corpus = planner.materialise(plan_corpus(chosen, source).corpus)
+    planned = plan_corpus(chosen, source).corpus
+    if out is not None:
+        refuse_other(out, planned.fingerprint)
+    corpus = planner.materialise(planned)
     if out is not None:
         publish(corpus, chosen, out)
     value = _result_json(chosen, corpus, out)
     give(value, lambda console: _draw_result(console, chosen, corpus, out), as_json=json_output)
 
 
-def _plan_json(recipe: Recipe, steps: list[PlanStep]) -> Json:
+def _dry_run(planner: Planner, recipe: Recipe, out: Path | None, notes: list[str], *, as_json: bool) -> None:
+    from curation.ingest import known_pool
+    from curation.pipeline import plan_corpus
+    from curation.publish import refusal
+
+    known = known_pool(planner.store, recipe.pool)
+    planned = plan_corpus(recipe, known).corpus if known else None
+    steps = planner.plan(planned) if planned else []
+    warning = refusal(out, planned.fingerprint if planned else None) if out is not None else None
+    told = [*notes, f"warning: {warning}"] if warning else notes
+    give(_plan_json(recipe, steps, told), lambda console: _draw_plan(console, recipe, steps, told), as_json=as_json)
+
+
+def _plan_json(recipe: Recipe, steps: list[PlanStep], notes: list[str]) -> Json:
     listed: list[Json] = [
         {"step": s.node.name, "kind": s.node.kind, "action": s.action, "why": s.why, "fingerprint": s.node.fingerprint}
         for s in steps
     ]
-    return {"recipe": recipe.name, "pool": "known" if steps else "not yet read", "steps": listed}
+    return {
+        "recipe": recipe.name,
+        "pool": "known" if steps else "not yet read",
+        "steps": listed,
+        "notes": list[Json](notes),
+    }
 
 
-def _draw_plan(console: Console, recipe: Recipe, steps: list[PlanStep]) -> None:
+def _draw_plan(console: Console, recipe: Recipe, steps: list[PlanStep], notes: list[str]) -> None:
     from rich.table import Table
 
+    for note in notes:
+        console.print(printable(note), markup=False, soft_wrap=True)
     if not steps:
         console.print(f"{recipe.name}: the pool has not been read yet, so every step would be built:")
         console.print("  pool, panel split, token counts, " + ", ".join(f"{s.kind} {s.name}" for s in recipe.stages))

@@ -28,9 +28,8 @@ def publish(corpus: Artifact, recipe: Recipe, out: Path) -> None:
     """
     refuse_foreign(out)
     if (out / MANIFEST).is_file():
-        if load_artifact(out).fingerprint == corpus.fingerprint:
-            return
-        raise RecipeError(f"{out}: holds another corpus; choose another --out or remove it")
+        refuse_other(out, corpus.fingerprint)
+        return
     temporary = out.parent / f"{TEMPORARY_PREFIX}{out.name}-{uuid.uuid4().hex[:8]}"
     try:
         shutil.copytree(corpus.path, temporary, ignore=shutil.ignore_patterns("build.lock"))
@@ -51,6 +50,28 @@ def refuse_foreign(out: Path) -> None:
             raise CurateError(f"{place}: is a file, expected a directory or a free name; choose another --out")
     if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file():
         raise CurateError(f"{out}: exists and is not a corpus (no {MANIFEST}); choose another --out or remove it")
+
+
+def refuse_other(out: Path, fingerprint: str) -> None:
+    """Raise RecipeError if `out` holds another corpus than this one; ask before a build, which may take hours."""
+    if problem := refusal(out, fingerprint):
+        raise RecipeError(problem)
+
+
+def refusal(out: Path, fingerprint: str | None) -> str | None:
+    """Return why a corpus will not be published to `out`; None if nothing is there, or the same corpus.
+
+    Without a fingerprint (the pool was not read yet) any corpus there is one that may be another.
+    """
+    if not (out / MANIFEST).is_file():
+        return None
+    there = load_artifact(out).fingerprint
+    if there == fingerprint:
+        return None
+    remedy = f"nothing is overwritten: choose another --out, or remove this one first (rm -r {out})"
+    if fingerprint is None:
+        return f"{out}: holds corpus {there[:8]}, and the build is refused if it makes another; {remedy}"
+    return f"{out}: holds another corpus ({there[:8]}), expected a free name or corpus {fingerprint[:8]}; {remedy}"
 
 
 def _step_text(step: str, spec: StageSpec) -> str:

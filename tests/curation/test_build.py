@@ -226,6 +226,51 @@ def test_an_out_below_a_file_is_refused_before_anything_is_built(
     assert not list((tmp_path / "s").glob("*/manifest.json"))
 
 
+def test_an_out_with_another_corpus_is_refused_before_anything_is_built(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_jsonl(tmp_path / "pool.jsonl", records(60))
+    build(tmp_path, tmp_path / "pool.jsonl", "x")
+    built = set((tmp_path / "store-x").glob("*/manifest.json"))
+    other = ("build", "--pool", tmp_path / "pool.jsonl", "--store", tmp_path / "store-x", "--filter", "quality_v1",
+             "--set", "panel.bytes_per_slice=20000", "--out", tmp_path / "out-x")  # fmt: skip
+    capsys.readouterr()
+    assert curate(*other, "--dry-run", "--json") == 0
+    (warning,) = json.loads(capsys.readouterr().out)["notes"]
+    assert curate(*other, "-q") == 2
+    said = capsys.readouterr().err
+    for told in (warning, said):
+        assert "holds another corpus" in told
+        assert "choose another --out, or remove this one first" in told
+    assert set((tmp_path / "store-x").glob("*/manifest.json")) == built
+
+
+def test_a_dry_run_before_the_pool_is_read_warns_of_a_corpus_at_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_jsonl(tmp_path / "pool.jsonl", records(60))
+    build(tmp_path, tmp_path / "pool.jsonl", "x")
+    capsys.readouterr()
+    words = ("build", "--pool", tmp_path / "pool.jsonl", "--store", tmp_path / "new", "--out", tmp_path / "out-x")
+    assert curate(*words, "--dry-run") == 0
+    assert "the build is refused if it makes another" in capsys.readouterr().out
+
+
+def test_two_filters_are_refused_and_the_message_shows_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert curate("build", "--filter", "language", "--filter", "word-count", "--dry-run") == 2
+    said = capsys.readouterr().err
+    assert "--filter: given 2 times (language, word-count), expected once" in " ".join(said.split())
+    assert "{filter: language}, {filter: word-count}]" in " ".join(said.split())
+
+
+def test_a_filter_that_replaces_one_of_several_says_which(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_jsonl(tmp_path / "pool.jsonl", records(60))
+    words = ("build", "--base", "fineweb", "--filter", "word-count", "--pool", tmp_path / "pool.jsonl")
+    assert curate(*words, "--store", tmp_path / "s", "--dry-run") == 0
+    said = "filter fineweb/datatrove (stages[6]) replaced by word-count; other filters stay: url-list, language, gopher"
+    assert said in capsys.readouterr().out
+
+
 def test_a_truncated_file_stops_the_build_and_names_the_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from curation.errors import RecipeError
 from curation.recipe import Recipe, load_recipe, validate
-from curation.recipe_changes import with_filter
+from curation.recipe_changes import one_filter, replacement_note, with_filter
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -116,7 +116,7 @@ def test_a_changed_recipe_is_described_by_what_was_changed() -> None:
 
 
 def test_a_model_file_is_described_without_its_folder() -> None:
-    recipe = load_recipe(filter_name="fasttext:/home/x/my.bin?label=__label__hq&keep=0.10")
+    recipe = load_recipe(filter_name="fasttext:some/place/my.bin?label=__label__hq&keep=0.10")
     assert "filter `fasttext:my.bin` (label=__label__hq, keep=0.10) added in front" in recipe.description
 
 
@@ -150,3 +150,16 @@ def test_recipes_that_differ_in_a_number_or_a_match_have_different_names() -> No
     assert len({*bounds, *matches}) == 6
     assert matches[1] == "baseline-random-match-quality-v3"
     assert all(len(name) <= 64 for name in bounds)
+
+
+def test_the_note_names_the_replaced_filter_and_those_that_stay() -> None:
+    stages = [{"filter": "language"}, {"dedup": "exact"}, {"filter": "fineweb/datatrove"}]
+    said = "filter fineweb/datatrove (stages[2]) replaced by word-count; other filters stay: language"
+    assert replacement_note(stages, "word-count") == said
+    assert replacement_note(stages[:2], "word-count") is None
+
+
+def test_one_filter_is_taken_and_two_are_refused() -> None:
+    assert (one_filter([]), one_filter(["a"])) == (None, "a")
+    with pytest.raises(RecipeError, match=r"given 2 times \(a, b\).*`stages: \[.*\{filter: a\}, \{filter: b\}\]`"):
+        one_filter(["a", "b"])
