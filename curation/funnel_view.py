@@ -195,7 +195,7 @@ def write_funnel_page(path: Path, artifact: Artifact) -> None:
 
     steps = funnel_of(artifact)
     flow = [
-        [s["step"], s["docs_in"], s["docs_out"], _mb(s["bytes_in"]), _mb(s["bytes_out"]), "; ".join(remarks(s))]
+        [s["step"], s["docs_in"], s["docs_out"], _mb(s["bytes_in"]), _mb(s["bytes_out"]), "\n".join(remarks(s))]
         for s in steps
     ]
     parts = [

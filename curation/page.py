@@ -26,13 +26,15 @@ h1 { font-size: 1.9rem; line-height: 1.15; overflow-wrap: anywhere; margin: .2re
 h2 { font-size: 1.2rem; margin: 2.6rem 0 .4rem; }
 p { margin: .4rem 0 .9rem; max-width: 46rem; }
 .kicker { font-size: .8rem; letter-spacing: .07em; text-transform: uppercase; color: var(--soft); margin: 0; }
-.scroll { overflow-x: auto; max-width: 100%; margin: .4rem 0 1.2rem; }
+.scroll { overflow-x: auto; max-width: 100%; margin: .4rem 0 1.2rem;
+  background: linear-gradient(to left, var(--ground), var(--ground)) right / 1rem 100% no-repeat local,
+    linear-gradient(to left, var(--line), transparent) right / 1rem 100% no-repeat scroll; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-size: .88rem; color: var(--soft); padding: .2rem 0 .5rem; }
 th, td { text-align: right; padding: .38rem .7rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 th:first-child, td:first-child { text-align: left; font-weight: 500; }
 th.words, td.words { text-align: left; }
-td.words:not(:first-child) { min-width: 14rem; overflow-wrap: normal; }
+td.words:not(:first-child) { min-width: 14rem; white-space: pre-line; }
 thead th { color: var(--soft); font-size: .84rem; }
 .sample { border-left: 3px solid var(--line); padding: .1rem .8rem; margin: .5rem 0; font-size: .86rem;
   overflow-wrap: anywhere; white-space: pre-wrap; }

@@ -141,7 +141,7 @@ def draw_funnel(console: Console, corpus: Artifact) -> None:
             f"{step['docs_out']:,}",
             f"{cast('int', step['bytes_out']) / 1e6:,.1f}",
             f"{step['tokens_out']:,}" if "tokens_out" in step else "",
-            printable("; ".join(part for part in (dropped, *remarks(step)) if part)),
+            "\n".join(printable(part) for part in (dropped, *remarks(step)) if part),
         )
     console.print(table)
     for warning in filter(None, map(warning_text, steps)):
