@@ -23,6 +23,7 @@ from curation.files import Json
 from curation.nodes import Node, NodeRun
 from curation.randomness import stable_hash
 from curation.recipe import Spec, StageSpec
+from curation.recipe_changes import matched_text
 from curation.sidecars import VerdictPart, map_parts, read_column, read_verdict, write_verdict
 from curation.slices import SliceKind
 from curation.stages import StageInputs, living
@@ -122,7 +123,7 @@ class Control:
             params={"filter": self.name, "keep": settings.keep, "seed": settings.seed},
             inputs=nodes,
             run=run,
-            label=f"filter {self.name}",
+            label=f"filter {self.name}" + (f" (match {matched_text(settings.match)})" if settings.match else ""),
         )
 
 
