@@ -6,9 +6,9 @@ dropped the document. Ours computes every signal of the sets behind these rules.
 its own. Documents: evenly from the sources of the shared pool if `CURATE_SHARED` (or ../shared) holds one, else prose
 of the installed environment.
 
-Whole command: `curate build` with a Gopher filter on a corpus grown from those documents, each copy with a line of its
-own. The pool, its split and token counts are made first; timed is what the filter adds: annotate, judge, write zstd
-Parquet. Peak memory is the child's, on the corpus and on one of four times its size.
+Whole command: `curate build` with a Gopher filter on the whole of that pool, cut by `max_bytes`, every slice judged.
+The pool, its split and token counts are made first; timed is what the filter adds: start, annotate, judge, write zstd
+Parquet. Peak memory is the child's, on the pool and on one of four times its size.
 
 Usage: python benchmarks/filters.py [--quick] [--json] [--docs N] [--repeats N] [--mb N] [--no-command]
 """
@@ -31,7 +31,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -109,10 +108,16 @@ def environment_texts(num_docs: int) -> list[str]:
     return texts[:: max(1, len(texts) // num_docs)][:num_docs]
 
 
+def shared_pool() -> Path | None:
+    """Return the folder of the shared pool, None without one."""
+    found = Path(os.environ.get("CURATE_SHARED", ROOT.parent / "shared")).resolve() / "pool"
+    return found if found.is_dir() else None
+
+
 def documents(num_docs: int) -> tuple[str, list[str]]:
     """Return where the documents come from, and them."""
-    shared = Path(os.environ.get("CURATE_SHARED", ROOT.parent / "shared")) / "pool"
-    if shared.is_dir():
+    shared = shared_pool()
+    if shared is not None:
         return "shared pool", pool_texts(shared, num_docs)
     return "environment", environment_texts(num_docs)
 
@@ -197,55 +202,57 @@ def side_by_side(path: Path, texts: Sequence[str], options: Options) -> dict[str
     }
 
 
-def grow_corpus(folder: Path, texts: Sequence[str], megabytes: int) -> float:
-    """Write Parquet files of copies of `texts`, each with a line of its own; return their megabytes of text."""
-    folder.mkdir(parents=True)
-    target, written, copy = megabytes * 1_000_000, 0, 0
-    while written < target:
-        grown = [f"{text}\nCopy {copy} of document {i}.\n" for i, text in enumerate(texts)]
-        pq.write_table(pa.table({"text": text_array(grown)}), folder / f"{copy:05d}.parquet", compression="zstd")
-        written += sum(len(text.encode()) for text in grown)
-        copy += 1
-    return written / 1e6
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """Wall seconds and peak resident megabytes of one command."""
 
     seconds: float
     peak_mb: float
+    kept_mb: float
 
 
-def curate_build(recipe: Path, corpus: Path, store: Path) -> Run:
+def curate_build(recipe: Path, store: Path) -> Run:
     """Run `curate build` in a process of its own. Ends the benchmark if it fails."""
-    arguments = ["build", str(recipe), "--pool", str(corpus), "--store", str(store), "--workers", str(WORKERS)]
+    arguments = ["build", str(recipe), "--store", str(store), "--workers", str(WORKERS)]
     command = [sys.executable, "-c", MEASURED_CURATE, *arguments, "--quiet", "--json"]
     started = time.perf_counter()
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
+    seconds = time.perf_counter() - started
     peak_kb = int(done.stderr.rpartition("VmHWM:")[2].split()[0])
-    return Run(seconds=time.perf_counter() - started, peak_mb=peak_kb / 1024)
+    kept = json.loads(done.stdout)["summary"]["num_bytes"]
+    return Run(seconds=seconds, peak_mb=peak_kb / 1024, kept_mb=kept / 1e6)
 
 
-def whole_command(folder: Path, texts: Sequence[str], megabytes: int) -> dict[str, Any]:
-    """Return the rate of annotate + judge + write, and the peak memory, on a corpus and one of four times its size."""
-    plain, filtered = folder / "plain.yaml", folder / "filtered.yaml"
-    head = "version: 1\npool: environment\ntokenizer: ladder-nano@1\n"
-    plain.write_text(f"name: plain\n{head}stages: []\n")
-    filtered.write_text(f"name: filtered\n{head}stages:\n  - filter: {COMMAND_FILTER}\n")
+def whole_command(folder: Path, shared: Path | None, megabytes: int) -> dict[str, Any]:
+    """Return the rate of annotate + judge + write, and the peak memory, on a pool and one of four times its size.
+
+    The pool is the real one, cut by `max_bytes`; every slice is judged; the panel takes next to nothing.
+    """
+    pool: dict[str, Any] = {"source": "environment"}
+    if shared is not None:
+        pool = {"path": str(shared), "exclude": ["html_*/**", "web_warc/**", "seeded_*/**"], "id": "id"}
+    kinds = ["prose", "code", "markup", "math", "multilingual", "instruction"]
     rows = []
     for times in (1, 4):
-        corpus, store = folder / f"corpus-{times}", folder / f"store-{times}"
-        text_mb = grow_corpus(corpus, texts, megabytes * times)
-        before = curate_build(plain, corpus, store)
-        run = curate_build(filtered, corpus, store)
+        store = folder / f"store-{times}"
+        head = {
+            "pool": {**pool, "max_bytes": megabytes * times * 1_000_000},
+            "panel": {"bytes_per_slice": 1, "reference_fraction": 0.0},
+        }
+        plain, filtered = folder / f"plain-{times}.yaml", folder / f"filtered-{times}.yaml"
+        plain.write_text(json.dumps({"name": "plain", **head, "stages": []}))
+        stages = [{"filter": COMMAND_FILTER, "applies_to": kinds}]
+        filtered.write_text(json.dumps({"name": "filtered", **head, "stages": stages}))
+        before = curate_build(plain, store)
+        run = curate_build(filtered, store)
         rows.append(
             {
-                "mb": text_mb,
+                "mb": before.kept_mb,
+                "kept_mb": run.kept_mb,
                 "seconds": run.seconds,
-                "mb_per_second": text_mb / run.seconds,
+                "mb_per_second": before.kept_mb / run.seconds,
                 "peak_mb": run.peak_mb,
                 "pool_seconds": before.seconds,
                 "pool_peak_mb": before.peak_mb,
@@ -274,7 +281,7 @@ def draw(result: dict[str, Any]) -> None:
             print(
                 f"curate build, {COMMAND_FILTER}, {WORKERS} workers: {run['mb']:,.0f} MB in {run['seconds']:.1f} s, "
                 f"{run['mb_per_second']:.1f} MB/s, peak {run['peak_mb']:,.0f} MB "
-                f"(pool, split and token counts before it: {run['pool_seconds']:.1f} s)"
+                f"({run['kept_mb']:,.0f} MB kept; pool, split and token counts before it: {run['pool_seconds']:.1f} s)"
             )
 
 
@@ -285,10 +292,10 @@ def options_of(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--docs", type=int, default=None, help="documents side by side (1,000)")
     parser.add_argument("--repeats", type=int, default=None, help="timed runs of datatrove (3)")
-    parser.add_argument("--mb", type=int, default=None, help="size of the smaller corpus of the whole command (200)")
+    parser.add_argument("--mb", type=int, default=None, help="size of the smaller pool of the whole command (75)")
     parser.add_argument("--no-command", action="store_true", help="leave the whole command out")
     given = parser.parse_args(arguments)
-    docs, repeats, mb = (100, 1, 10) if given.quick else (1_000, 3, 200)
+    docs, repeats, mb = (100, 1, 10) if given.quick else (1_000, 3, 75)
     return Options(
         docs=given.docs or docs,
         repeats=given.repeats or repeats,
@@ -310,7 +317,7 @@ def main() -> None:
             "side_by_side": side_by_side(folder / "documents.parquet", texts, options),
         }
         if options.command:
-            result["command"] = whole_command(folder, texts, options.mb)
+            result["command"] = whole_command(folder, shared_pool(), options.mb)
     if options.as_json:
         print(json.dumps(result, indent=2))
     else:
