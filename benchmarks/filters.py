@@ -6,7 +6,7 @@ dropped the document. Ours computes every signal of the sets behind these rules.
 its own. Documents: evenly from the sources of the shared pool if `CURATE_SHARED` (or ../shared) holds one, else prose
 of the installed environment.
 
-Whole command: `curate build` with a Gopher filter on the whole of that pool, cut by `max_bytes`, every slice judged.
+Whole command: `curate build` with a filter on the whole of that pool, cut by `max_bytes`, every slice judged.
 The pool, its split and token counts are made first; timed is what the filter adds: start, annotate, judge, write zstd
 Parquet. Peak memory is the child's, on the pool and on one of four times its size.
 
@@ -51,7 +51,7 @@ DIALECTS = {
     ),
     "curate": ("gopher-repetition/curate", "gopher-quality/curate", "c4-page/curate", "fineweb/curate"),
 }
-COMMAND_FILTER = "gopher/datatrove"
+COMMAND_FILTERS = ("quality_v2", "gopher/datatrove")
 MEASURED_CURATE = """
 import pathlib, sys
 from curation.cli import main
@@ -241,24 +241,28 @@ def whole_command(folder: Path, shared: Path | None, megabytes: int) -> dict[str
             "pool": {**pool, "max_bytes": megabytes * times * 1_000_000},
             "panel": {"bytes_per_slice": 1, "reference_fraction": 0.0},
         }
-        plain, filtered = folder / f"plain-{times}.yaml", folder / f"filtered-{times}.yaml"
+        plain = folder / f"plain-{times}.yaml"
         plain.write_text(json.dumps({"name": "plain", **head, "stages": []}))
-        stages = [{"filter": COMMAND_FILTER, "applies_to": kinds}]
-        filtered.write_text(json.dumps({"name": "filtered", **head, "stages": stages}))
         before = curate_build(plain, store)
-        run = curate_build(filtered, store)
-        rows.append(
-            {
-                "mb": before.kept_mb,
-                "kept_mb": run.kept_mb,
-                "seconds": run.seconds,
-                "mb_per_second": before.kept_mb / run.seconds,
-                "peak_mb": run.peak_mb,
-                "pool_seconds": before.seconds,
-                "pool_peak_mb": before.peak_mb,
-            }
-        )
-    return {"filter": COMMAND_FILTER, "workers": WORKERS, "runs": rows}
+        for number, name in enumerate(COMMAND_FILTERS):
+            recipe = folder / f"filtered-{times}-{number}.yaml"
+            recipe.write_text(
+                json.dumps({"name": "filtered", **head, "stages": [{"filter": name, "applies_to": kinds}]})
+            )
+            run = curate_build(recipe, store)
+            rows.append(
+                {
+                    "filter": name,
+                    "mb": before.kept_mb,
+                    "kept_mb": run.kept_mb,
+                    "seconds": run.seconds,
+                    "mb_per_second": before.kept_mb / run.seconds,
+                    "peak_mb": run.peak_mb,
+                    "pool_seconds": before.seconds,
+                    "pool_peak_mb": before.peak_mb,
+                }
+            )
+    return {"workers": WORKERS, "runs": rows}
 
 
 def draw(result: dict[str, Any]) -> None:
@@ -279,7 +283,7 @@ def draw(result: dict[str, Any]) -> None:
     if "command" in result:
         for run in result["command"]["runs"]:
             print(
-                f"curate build, {COMMAND_FILTER}, {WORKERS} workers: {run['mb']:,.0f} MB in {run['seconds']:.1f} s, "
+                f"curate build, {run['filter']}, {WORKERS} workers: {run['mb']:,.0f} MB in {run['seconds']:.1f} s, "
                 f"{run['mb_per_second']:.1f} MB/s, peak {run['peak_mb']:,.0f} MB "
                 f"({run['kept_mb']:,.0f} MB kept; pool, split and token counts before it: {run['pool_seconds']:.1f} s)"
             )
