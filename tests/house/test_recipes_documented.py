@@ -57,6 +57,6 @@ def test_the_page_has_the_default_of_the_code(name: str) -> None:
     assert documented()[name] == fields()[name]
 
 
-@pytest.mark.parametrize("name", [*STAGE_KINDS, *KNOWN_SLICES, *set(KNOWN_SLICES.values())])
+@pytest.mark.parametrize("name", sorted({*STAGE_KINDS, *KNOWN_SLICES, *KNOWN_SLICES.values()}))
 def test_the_page_names_every_kind_of_stage_and_of_slice(name: str) -> None:
     assert f"`{name}`" in PAGE
