@@ -125,10 +125,10 @@ def draw_funnel(console: Console, corpus: Artifact) -> None:
     from curation.funnel_remarks import remarks, warning_text
 
     table = Table(title="Funnel", title_justify="left")
-    table.add_column("step")
+    table.add_column("step", overflow="fold")
     for column in ("documents in", "out", "MB out", "tokens out"):
         table.add_column(column, justify="right")
-    table.add_column("dropped, most frequent first; what was judged and changed")
+    table.add_column("dropped, most frequent first; what was judged and changed", overflow="fold")
     steps = cast("list[dict[str, Json]]", read_json(corpus.path / "funnel.json"))
     for step in steps:
         reasons = cast("Mapping[str, Mapping[str, int]]", step["reasons"])

@@ -38,6 +38,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "random-matched": {"keep": 0.5},
     "length": {"keep": 0.5},
     "rules": {"rules": [{"signal": "text.num_chars", "min": 1}]},
+    "quantile-ensemble": {"scores": ["information.compression_ratio", "text.num_words"], "keep": 0.5},
     "token-fertility": {"max_tokens_per_word": 10},
     "quality_v3": SMALL,
     "fasttext-quality": SMALL,

@@ -235,7 +235,10 @@ def test_a_dry_run_lists_the_text_versions(tmp_path: Path, capsys: pytest.Captur
     assert actions["modify no-ads"] == actions["token counts after no-ads"] == actions["emptied by no-ads"] == "build"
 
 
-def test_show_says_what_was_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_says_what_was_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     build(tmp_path, records(), "[{modify: newlines}]")
     capsys.readouterr()
     assert curate("show", tmp_path / "out-x") == 0
