@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,6 @@ def doc(id_: str, text: str, slice_: str = "prose") -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A model of two languages that it tells apart with near certainty."""
-    pytest.importorskip("fasttext")
     folder = tmp_path_factory.mktemp("lid")
     lines = [f"__label__en {word}" for word in ENGLISH.split()] + [f"__label__de {word}" for word in GERMAN.split()]
     (folder / "train.txt").write_text("\n".join(lines * 20), encoding="utf-8")
@@ -82,7 +82,6 @@ def test_the_model_is_known_by_its_content_not_its_path(model: str, tmp_path: Pa
 
 
 def test_a_disputed_language_is_dropped_only_when_asked(make_world: Callable[..., Any], model: str) -> None:
-    pytest.importorskip("py3langid")
     world = make_world(
         [doc("e", ENGLISH), doc("f", FRENCH)]
     )  # the model of two languages has to call French one of them
@@ -94,7 +93,6 @@ def test_a_disputed_language_is_dropped_only_when_asked(make_world: Callable[...
 def test_py3langid_can_be_the_only_opinion_and_needs_no_file(
     make_world: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("py3langid")
     monkeypatch.setenv("CURATE_LID_MODEL", "absent.bin")
     world = make_world([doc("e", ENGLISH), doc("f", FRENCH), doc("none", "")])
     artifact = world.build("language", model="py3langid", min_score=0.2)
@@ -134,7 +132,6 @@ def test_without_any_model_the_error_says_how_to_get_one(monkeypatch: pytest.Mon
 
 
 def test_both_opinions_survive_awkward_text(model: str, awkward_text: str) -> None:
-    pytest.importorskip("py3langid")
     table = pa.table({"text": text_array([awkward_text, "\0" + awkward_text, "שלום עולם"])})
     for chosen in (language_set(language_model(Path(model), "test")), second_language_set()):
         columns = compute_signals(chosen, table)
@@ -142,7 +139,6 @@ def test_both_opinions_survive_awkward_text(model: str, awkward_text: str) -> No
 
 
 def test_ten_million_characters_without_a_space_are_survived(model: str) -> None:
-    pytest.importorskip("py3langid")
     table = pa.table({"text": text_array(["x" * 10_000_000])})
     for chosen in (language_set(language_model(Path(model), "test")), second_language_set()):
         assert np.isfinite(compute_signals(chosen, table)["score"]).all()
@@ -155,7 +151,7 @@ def opinions(texts: list[str], chosen: Any) -> tuple[list[str], Columns]:
 
 
 def test_the_compiled_second_opinion_is_that_of_its_package(awkward_text: str) -> None:
-    langid = pytest.importorskip("py3langid.langid")
+    langid = import_module("py3langid.langid")
     slow = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)
     texts = [
         ENGLISH,
@@ -173,7 +169,7 @@ def test_the_compiled_second_opinion_is_that_of_its_package(awkward_text: str) -
 
 
 def pool_documents(source: str, most: int) -> list[dict[str, Any]]:
-    zstandard = pytest.importorskip("zstandard")
+    zstandard = import_module("zstandard")
     path = Path(os.environ.get("CURATE_SHARED", "../shared")) / "pool" / source / "dev-00000.jsonl.zst"
     if not path.is_file():
         pytest.skip(f"no shared pool at {path}")
@@ -186,7 +182,6 @@ def pool_documents(source: str, most: int) -> list[dict[str, Any]]:
     ("source", "least"), [("multi_docs", 0.9), ("multi_books", 1.0), ("legal_de", 0.99), ("gov_web", 0.99)]
 )
 def test_real_slices_are_told_by_their_language(source: str, least: float, lid176: str) -> None:
-    pytest.importorskip("py3langid")
     first = language_set(language_model(Path(lid176), "test"))
     known = set(first.params["languages"]) & set(second_language_set().params["languages"])  # type: ignore[arg-type]
     found = [item for item in pool_documents(source, 800) if language_of(item) in known and len(item["text"]) >= 200]

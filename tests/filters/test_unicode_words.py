@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -84,12 +85,12 @@ def test_segments_follow_the_rules_of_uax_29(text: str, words: list[str]) -> Non
 @settings(max_examples=1500, deadline=None)
 @given(TEXTS)
 def test_segments_are_those_of_uniseg(text: str) -> None:
-    wordbreak = pytest.importorskip("uniseg.wordbreak", reason="the development package uniseg is not installed")
+    wordbreak = import_module("uniseg.wordbreak")
     assert segments(text) == list(wordbreak.words(text))
 
 
 def test_word_break_values_are_those_of_uniseg() -> None:
-    wordbreak = pytest.importorskip("uniseg.wordbreak", reason="the development package uniseg is not installed")
+    wordbreak = import_module("uniseg.wordbreak")
     said = [wordbreak.word_break(chr(code)).value for code in range(NUM_CODE_POINTS)]
     assert [WORD_BREAKS[value] for value in unicode_classes() & 31] == said
 
@@ -108,7 +109,7 @@ def count_fasttext_words(text: str) -> int:
 @settings(max_examples=500, deadline=None)
 @given(TEXTS)
 def test_fasttext_words_are_those_of_its_own_tokenizer(text: str) -> None:
-    fasttext = pytest.importorskip("fasttext")
+    fasttext = import_module("fasttext")
     own = [word for word in fasttext.FastText.tokenize(text) if word[0].isalnum()]
     assert fasttext_words(text) == own
     assert count_fasttext_words(text) == len(own)
