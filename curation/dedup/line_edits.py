@@ -16,9 +16,20 @@ import pyarrow as pa
 from curation.batches import TEXT_SCHEMA, read_table, text_view, write_table
 from curation.files import Json, replacing
 from curation.nodes import Node, NodeRun
-from curation.sidecars import VerdictPart, map_parts, write_verdict
+from curation.sidecars import map_parts, write_verdict
 from curation.stages import Rewrite, StageInputs
-from curation.text_versions import ChangesPart, changes_name, read_changes, reasons_of, write_changes
+from curation.text_versions import (
+    ChangesPart,
+    PartSums,
+    blank_texts,
+    changes_name,
+    part_sums,
+    read_changes,
+    reasons_of,
+    text_version_summary,
+    verdict_of_changes,
+    write_changes,
+)
 
 NOTHING_LEFT = "nothing-left"
 
@@ -50,27 +61,14 @@ def line_dedup(
         decisions = decide(context)
         pool = context.inputs["pool"]
 
-        def write(part: int) -> tuple[dict[str, list[int]], int, int, int]:
-            if not (context.out.has(context.out.part_path(part).name) and context.out.has(changes_name(part))):
+        def write(part: int) -> PartSums:
+            path = context.out.part_path(part)
+            if not (context.out.has(path.name) and context.out.has(changes_name(part))):
                 _write_part(context, part, decisions[part])
-            return _sums(context, part)
+            return part_sums(pool.part_paths()[part], path, part)
 
         sums = map_parts(context, f"rewrite: {name}", pool.num_parts, write)
-        slices: dict[str, Json] = {}
-        for slice_name in sorted({key for by_slice, _, _, _ in sums for key in by_slice}):
-            found = [by_slice[slice_name] for by_slice, _, _, _ in sums if slice_name in by_slice]
-            slices[slice_name] = {"docs": sum(docs for docs, _ in found), "bytes": sum(size for _, size in found)}
-        num_bytes = sum(size for by_slice, _, _, _ in sums for _, size in by_slice.values())
-        return {
-            "num_docs": sum(docs for by_slice, _, _, _ in sums for docs, _ in by_slice.values()),
-            "num_bytes": num_bytes,
-            "slices": slices,
-            "docs_changed": sum(changed for _, changed, _, _ in sums),
-            "removed_bytes": sum(old for _, _, _, old in sums) - num_bytes,
-            "counters": {"lines-removed": sum(lines for _, _, lines, _ in sums)},
-            "reasons": [NOTHING_LEFT, refusal],
-            "rejected": {},
-        }
+        return {**text_version_summary(sums), "reasons": [NOTHING_LEFT, refusal], "rejected": {}}
 
     pool = Node(
         kind="pool",
@@ -94,7 +92,7 @@ def _write_part(context: NodeRun, part: int, decision: LineDecision) -> None:
     texts = pa.LargeStringArray.from_buffers(len(view), pa.py_buffer(ends), pa.py_buffer(out[: ends[-1]].copy()))
     owner = np.repeat(np.arange(len(view)), counts)
     lines = np.bincount(owner[decision.removed], minlength=len(view)).astype(np.int64)
-    emptied = (lines > 0) & _blank(texts)
+    emptied = (lines > 0) & blank_texts(texts)
     reason = np.where(decision.refused, 1, np.where(emptied, 0, -1)).astype(np.int16)
     changes = ChangesPart(
         reason=reason,
@@ -108,42 +106,14 @@ def _write_part(context: NodeRun, part: int, decision: LineDecision) -> None:
     write_changes(context.out, part, changes)
 
 
-def _blank(texts: pa.Array) -> npt.NDArray[np.bool_]:
-    import pyarrow.compute as pc
-
-    length = pc.binary_length(pc.utf8_trim_whitespace(texts))
-    blank: npt.NDArray[np.bool_] = length.to_numpy(zero_copy_only=False) == 0
-    return blank
-
-
-def _sums(context: NodeRun, part: int) -> tuple[dict[str, list[int]], int, int, int]:
-    """Return a written part's (documents, bytes) by slice, documents changed, lines removed, and bytes before."""
-    new = context.out.part_path(part)
-    table = read_table(new, ["slice", "text"])
-    sizes = text_view(table["text"]).num_bytes
-    names = np.array(table["slice"].to_pylist(), dtype=np.str_)
-    changes = read_changes(context.out.path, part)
-    by_slice = {str(name): [int((names == name).sum()), int(sizes[names == name].sum())] for name in np.unique(names)}
-    before = text_view(read_table(context.inputs["pool"].part_paths()[part], ["text"])["text"]).num_bytes
-    return by_slice, int(changes.changed.sum()), int(changes.counters["lines-removed"].sum()), int(before.sum())
-
-
 def _verdict_node(name: str, version: str, pool: Node) -> Node:
     def run(context: NodeRun) -> Mapping[str, Json]:
         text = context.inputs["pool"]
 
         def judge(part: int) -> tuple[int, int]:
-            changes = read_changes(text.path, part)
-            gone = changes.reason >= 0
-            bits = np.left_shift(np.uint64(1), np.maximum(changes.reason, 0).astype(np.uint64))
-            write_verdict(
-                context.out,
-                part,
-                VerdictPart(
-                    kept=~gone, reason=changes.reason, value=changes.value, failed=np.where(gone, bits, np.uint64(0))
-                ),
-            )
-            return len(gone), int((~gone).sum())
+            verdict = verdict_of_changes(read_changes(text.path, part))
+            write_verdict(context.out, part, verdict)
+            return len(verdict.kept), int(verdict.kept.sum())
 
         counts = map_parts(context, f"emptied by {name}", text.num_parts, judge)
         return {

@@ -8,22 +8,30 @@ scored on, were cut from the raw text and stay as they are.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.batches import TEXT_SCHEMA, read_table, text_view, write_table
+from curation.batches import TEXT_SCHEMA, read_table, write_table
 from curation.files import Json, replacing
 from curation.nodes import Node, NodeRun
 from curation.recipe import StageSpec, validate
-from curation.sidecars import MAX_REASONS, VerdictPart, map_parts, write_verdict
+from curation.sidecars import MAX_REASONS, map_parts, write_verdict
 from curation.stages import Rewrite, StageInputs
-from curation.text_versions import ChangesPart, changes_name, read_changes, reasons_of, write_changes
+from curation.text_versions import (
+    ChangesPart,
+    PartSums,
+    blank_texts,
+    changes_name,
+    part_sums,
+    read_changes,
+    reasons_of,
+    text_version_summary,
+    verdict_of_changes,
+    write_changes,
+)
 from filters.base import PartCount, count_part, verdict_summary
 from filters.judged import Scope, encode_slices, slice_codes
 from filters.modifiers.base import NOTHING_LEFT, Modifier, find_modifier, one_chunk
@@ -31,17 +39,6 @@ from filters.modifiers.rewriting import rewrite_table
 
 TEXT_VERSION = "text-version@1"
 VERDICT_VERSION = "modify-verdict@1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _PartSums:
-    """What one part of a text version holds, for its summary."""
-
-    slices: Mapping[str, tuple[int, int]]
-    """Documents and bytes by slice."""
-    old_bytes: int
-    docs_changed: int
-    counters: Mapping[str, int]
 
 
 def modify_stage(spec: StageSpec, inputs: StageInputs, where: str) -> Rewrite:
@@ -64,14 +61,14 @@ def _text_node(modifier: Modifier, settings: Any, scope: Scope, before: Node) ->
     def run(context: NodeRun) -> Mapping[str, Json]:
         old = context.inputs["pool"]
 
-        def rewrite(part: int) -> _PartSums:
+        def rewrite(part: int) -> PartSums:
             path = context.out.part_path(part)
             if not (context.out.has(path.name) and context.out.has(changes_name(part))):
                 _rewrite_part(context, part, modifier, settings, scope)
-            return _sums(old.part_paths()[part], path, part)
+            return part_sums(old.part_paths()[part], path, part)
 
         sums = map_parts(context, f"modify {modifier.name}", old.num_parts, rewrite)
-        return {**_summary(sums), "reasons": reasons, "rejected": {}}
+        return {**text_version_summary(sums), "reasons": reasons, "rejected": {}}
 
     return Node(
         kind="pool",
@@ -97,7 +94,7 @@ def _rewrite_part(context: NodeRun, part: int, modifier: Modifier, settings: Any
     old = one_chunk(chosen["text"])
     changed = pc.not_equal(old, made.texts).to_numpy(zero_copy_only=False)
     assert made.refusals is not None
-    emptied = changed & _blank(made.texts) & ~_blank(old)
+    emptied = changed & blank_texts(made.texts) & ~blank_texts(old)
     refused = made.refusals.reason >= 0
     size = len(table)
     changes = ChangesPart(
@@ -122,49 +119,6 @@ def _spread(values: Any, rows: Any, size: int, fill: Any, dtype: Any) -> Any:
     return out
 
 
-def _blank(texts: pa.Array) -> npt.NDArray[np.bool_]:
-    """Return which texts hold nothing but whitespace."""
-    length = pc.binary_length(pc.utf8_trim_whitespace(texts))
-    blank: npt.NDArray[np.bool_] = length.to_numpy(zero_copy_only=False) == 0
-    return blank
-
-
-def _sums(old: Path, new: Path, part: int) -> _PartSums:
-    """Return the counts of one part that is written."""
-    table = read_table(new, ["slice", "text"])
-    changes = read_changes(new.parent, part)
-    sized = pa.table({"slice": table["slice"], "bytes": text_view(table["text"]).num_bytes})
-    totals = sized.group_by("slice", use_threads=False).aggregate([("bytes", "count"), ("bytes", "sum")])
-    return _PartSums(
-        slices={row["slice"]: (row["bytes_count"], row["bytes_sum"]) for row in totals.to_pylist()},
-        old_bytes=int(text_view(read_table(old, ["text"])["text"]).num_bytes.sum()),
-        docs_changed=int(changes.changed.sum()),
-        counters={name: int(values.sum()) for name, values in changes.counters.items()},
-    )
-
-
-def _summary(parts: list[_PartSums]) -> dict[str, Json]:
-    """Return a text version's summary: what a pool's has, and what was changed in all rows, whatever their role."""
-    names = sorted({name for part in parts for name in part.slices})
-    slices: dict[str, Json] = {}
-    for name in names:
-        found = [part.slices[name] for part in parts if name in part.slices]
-        slices[name] = {"docs": sum(docs for docs, _ in found), "bytes": sum(size for _, size in found)}
-    counters: dict[str, int] = {}
-    for part in parts:
-        for name, number in part.counters.items():
-            counters[name] = counters.get(name, 0) + number
-    num_bytes = sum(size for part in parts for _, size in part.slices.values())
-    return {
-        "num_docs": sum(docs for part in parts for docs, _ in part.slices.values()),
-        "num_bytes": num_bytes,
-        "slices": slices,
-        "docs_changed": sum(part.docs_changed for part in parts),
-        "removed_bytes": sum(part.old_bytes for part in parts) - num_bytes,
-        "counters": dict(counters),
-    }
-
-
 def _verdict_node(modifier: Modifier, scope: Scope, text: Node) -> Node:
     """Return the node of the verdict: what was emptied or refused goes."""
 
@@ -173,12 +127,7 @@ def _verdict_node(modifier: Modifier, scope: Scope, text: Node) -> Node:
         reasons = reasons_of(pool)
 
         def judge(part: int) -> PartCount:
-            changes = read_changes(pool.path, part)
-            gone = changes.reason >= 0
-            bits = np.left_shift(np.uint64(1), np.maximum(changes.reason, 0).astype(np.uint64))
-            verdict = VerdictPart(
-                kept=~gone, reason=changes.reason, value=changes.value, failed=np.where(gone, bits, np.uint64(0))
-            )
+            verdict = verdict_of_changes(read_changes(pool.path, part))
             write_verdict(context.out, part, verdict)
             slices = slice_codes(pool, part)
             return count_part(verdict, slices.rows_where(scope), slices, len(reasons))
