@@ -1,5 +1,6 @@
 """Tiers: fixed models with fixed token budgets; every number of the recipe, nothing left to a run.
 
+The models are the rows of `train.tier_table`; what a run needs of memory, devices and hours is `train.tier_plan`.
 `pico` and `nano` train on a laptop core: they test plumbing and kill broken recipes, they are no evidence (rule 18).
 A name is a model and a budget, `nano-0.5x`; the bare name means `-1x`. A fractional or multiple budget is the same
 line of training with its decay moved, so warm-up, learning rate, batch, initialisation and data order are those of 1x.
@@ -8,16 +9,21 @@ A change that moves any result raises `RECIPE_VERSION`. Source of shapes and rul
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from curation.errors import RunError, nearest
 from curation.files import Json, digest_json
+from train.tier_table import LISTED_MULTIPLES, ROWS, TOKENIZERS, Family, Row
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 MAX_MULTIPLE = 16.0
+MAX_LR_MULTIPLIER = 4.0
+_NUMBER = r"\d+(?:\.\d+)?"
+_NAME = re.compile(rf"(?P<model>[a-z0-9]+|dclm-[a-z0-9]+)(?:-(?P<multiple>{_NUMBER})x)?(?:@lr(?P<rate>{_NUMBER}))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +64,16 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
-    """A model, its budget and the whole training recipe."""
+    """A model, its budget and the whole training recipe. What `TIERS` never varies has its value here."""
 
     name: str
-    """Model and budget, always with the multiple: `pico-1x`."""
+    """Model and budget, always with the multiple: `pico-1x`; a probe of the rate adds it: `pico-1x@lr2`."""
     model: str
+    family: Family
+    """Tiers of different families never share a fitted curve (rule 6)."""
     multiple: float
+    lr_multiplier: float
+    """Already in `learning_rate`; other than 1 only in a sweep or a learning-rate interaction control."""
     shape: Shape
     tokenizer: str
     tokens_at_1x: int
@@ -71,29 +81,41 @@ class Tier:
     micro_batch_rows: int
     """Windows a forward pass takes at once; part of the recipe because it moves the last bits."""
     learning_rate: float
-    """Of the plateau."""
+    """Of the plateau, or the peak of a cosine."""
+    schedule: Literal["wsd", "cosine"]
     warmup_tokens: int
+    """Over these the rate rises linearly to `learning_rate`, in every schedule."""
+    decay_shape: Literal["linear", "1-sqrt", "cosine"]
     decay_fraction: float
-    """Last share of the steps, over which the rate falls linearly to 0."""
-    beta1: float
+    """Last share of the steps, over which a `wsd` rate falls; 0 for `cosine`, which falls from warm-up on."""
+    min_lr_fraction: float
+    """The rate at the end, as a share of `learning_rate`."""
+    beta1: float = 0.9
     beta2: float
-    adam_eps: float
+    adam_eps: float = 1e-8
     weight_decay: float
     """Decoupled; on matrices of the blocks and the head, not on the embedding, not on gains."""
     z_loss: float
-    clip_norm: float
+    clip_norm: float = 1.0
     skip_sigmas: float | None
     """Bound above which a finite step is an outlier and skipped (`train.steps`); None skips only what is not finite."""
-    init_std: float
-    rope_theta: float
-    norm_eps: float
-    precision: Literal["fp32"]
+    init_std: float = 0.02
+    rope_theta: float = 10_000.0
+    norm_eps: float = 1e-6
+    precision: Literal["fp32", "bf16"]
+    """Of matrix products; weights, moments, norms' statistics and the loss are float32 in both."""
+    parametrization: Literal["standard"] = "standard"
+    optimizer: Literal["adamw"] = "adamw"
+    packing: Literal["eos-separated"] = "eos-separated"
+    """Documents share windows, EOS between them, no mask, no padding; no window crosses slices."""
+    scored_checkpoint: Literal["last"] = "last"
+    """The weights that count, fixed in advance: those after the last step; never the best of several."""
     threads: int
     """Torch threads; fixed so that results do not depend on the machine's cores."""
     eval_context_tokens: int
     """Rule 6: one evaluation context for every tier that may meet in a comparison."""
     evidence: bool
-    recipe_version: int
+    recipe_version: int = RECIPE_VERSION
 
     @property
     def batch_rows(self) -> int:
@@ -110,83 +132,117 @@ class Tier:
         """Tokens seen by a finished run."""
         return self.num_steps * self.batch_tokens
 
+    @property
+    def num_flops(self) -> int:
+        """Training FLOPs of a finished run."""
+        return self.num_tokens * self.shape.flops_per_token
+
     def learning_rate_at(self, step: int) -> float:
-        """Return the rate of `step` (from 0): warm-up, plateau, linear decay that would reach 0 at the end."""
+        """Return the rate of `step` (from 0): linear warm-up, then the tier's schedule, which ends after the last."""
         warm = min(1.0, (step + 1) * self.batch_tokens / self.warmup_tokens)
-        decay_steps = max(1, round(self.decay_fraction * self.num_steps))
-        return self.learning_rate * warm * min(1.0, (self.num_steps - step) / decay_steps)
+        if self.schedule == "wsd":
+            decay_steps = max(1, round(self.decay_fraction * self.num_steps))
+            left = min(1.0, (self.num_steps - step) / decay_steps)
+            fall = left if self.decay_shape == "linear" else 1.0 - math.sqrt(1.0 - left)
+            return self.learning_rate * warm * (self.min_lr_fraction + (1.0 - self.min_lr_fraction) * fall)
+        warm_steps = -(-self.warmup_tokens // self.batch_tokens)
+        if step < warm_steps:
+            return self.learning_rate * warm
+        fall = 0.5 * (1.0 + math.cos(math.pi * (step - warm_steps) / max(1, self.num_steps - warm_steps)))
+        return self.learning_rate * (self.min_lr_fraction + (1.0 - self.min_lr_fraction) * fall)
 
 
-_LAPTOP = {
-    "multiple": 1.0,
-    "decay_fraction": 0.2,
-    "beta1": 0.9,
-    "beta2": 0.995,
-    "adam_eps": 1e-8,
-    "weight_decay": 0.1,
-    "z_loss": 1e-5,
-    "clip_norm": 1.0,
-    "skip_sigmas": None,
-    "init_std": 0.02,
-    "rope_theta": 10_000.0,
-    "norm_eps": 1e-6,
-    "precision": "fp32",
-    "threads": 1,
-    "eval_context_tokens": 512,
-    "evidence": False,
-    "recipe_version": RECIPE_VERSION,
-}
+def beta2_of(batch_tokens: int) -> float:
+    """Return clip(0.95^(B / 524,288), 0.95, 0.995): a constant half-life of the second moment in tokens.
 
-_PICO = Shape(width=64, num_layers=2, num_heads=2, head_dim=32, ffn_width=192, vocab_size=2_048, context_tokens=512)
-_NANO = Shape(width=128, num_layers=4, num_heads=2, head_dim=64, ffn_width=384, vocab_size=4_096, context_tokens=512)
+    Rounded to 8 digits, so that a tier's digest does not hang on the last bit of a machine's power function.
+    """
+    share: float = 0.95 ** (batch_tokens / 524_288)
+    return round(min(0.995, max(0.95, share)), 8)
 
-TIERS: Mapping[str, Tier] = {
-    "pico": Tier(
-        name="pico-1x",
-        model="pico",
-        shape=_PICO,
-        tokenizer="ladder-pico@1",
-        tokens_at_1x=1_500_000,
-        batch_tokens=2_048,
-        micro_batch_rows=4,
-        learning_rate=1.5e-3,
-        warmup_tokens=_PICO.non_embedding_params,
-        **_LAPTOP,  # type: ignore[arg-type]
-    ),
-    "nano": Tier(
-        name="nano-1x",
-        model="nano",
-        shape=_NANO,
-        tokenizer="ladder-nano@1",
-        tokens_at_1x=20 * _NANO.matmul_params,
-        batch_tokens=8_192,
-        micro_batch_rows=2,
-        learning_rate=6e-3,
-        warmup_tokens=_NANO.non_embedding_params,
-        **_LAPTOP,  # type: ignore[arg-type]
-    ),
-}
+
+def _tier_of(row: Row) -> Tier:
+    family = row.family
+    tokenizer, vocab_size = TOKENIZERS.get(family, (row.tokenizer, row.vocab_size))
+    assert tokenizer is not None, f"{row.model}: no tokenizer of its own or of its family"
+    assert vocab_size is not None, f"{row.model}: no vocabulary of its own or of its family"
+    shape = Shape(
+        width=row.width,
+        num_layers=row.layers,
+        num_heads=row.heads,
+        head_dim=row.head_dim,
+        ffn_width=row.ffn_width,
+        vocab_size=vocab_size,
+        context_tokens=row.context_tokens,
+    )
+    warmup_tokens = shape.non_embedding_params if row.warmup_steps is None else row.warmup_steps * row.batch_tokens
+    return Tier(
+        name=f"{row.model}-1x",
+        model=row.model,
+        family=family,
+        multiple=1.0,
+        lr_multiplier=1.0,
+        shape=shape,
+        tokenizer=tokenizer,
+        tokens_at_1x=row.tokens_at_1x or 20 * shape.matmul_params,
+        batch_tokens=row.batch_tokens,
+        micro_batch_rows=row.micro_batch_rows,
+        learning_rate=row.learning_rate,
+        schedule="cosine" if family == "dclm" else "wsd",
+        warmup_tokens=warmup_tokens,
+        decay_fraction=0.0 if family == "dclm" else 0.2,
+        decay_shape="cosine" if family == "dclm" else "linear",
+        min_lr_fraction=row.end_learning_rate / row.learning_rate,
+        beta1=0.9,
+        beta2=0.95 if family == "dclm" else beta2_of(row.batch_tokens),
+        weight_decay=row.weight_decay,
+        z_loss=row.z_loss,
+        skip_sigmas=6.0 if family == "ladder" else None,
+        precision="fp32" if family == "laptop" else "bf16",
+        threads=1 if family == "laptop" else 2,
+        eval_context_tokens=512 if family == "laptop" else 1_024,
+        evidence=family != "laptop",
+    )
+
+
+TIERS: Mapping[str, Tier] = {row.model: _tier_of(row) for row in ROWS}
+_DEVIATIONS = {row.model: row.deviations for row in ROWS}
 
 
 def tier_names() -> list[str]:
-    """Return the tiers at one times their budget, smallest first."""
-    return [tier.name for tier in sorted(TIERS.values(), key=lambda tier: tier.shape.total_params)]
+    """Return the listed tiers, family by family, smallest model first: each at 1x, some at more."""
+    return [f"{model}-{multiple:g}x" for model in TIERS for multiple in LISTED_MULTIPLES.get(model, (1.0,))]
 
 
 def load_tier(name: str, *, where: str = "tier") -> Tier:
-    """Return the tier that `name` means; the bare model name means `-1x`.
+    """Return the tier that `name` means: `nano`, `nano-0.5x`, or with a probe of the rate `nano-0.5x@lr2`.
 
-    Raises: RunError for an unknown model or a multiple outside (0, 16].
+    The bare model name means `-1x`. Raises: RunError for an unknown model, a multiple outside (0, 16] or a learning
+    rate multiplier outside [0.25, 4].
     """
-    match = re.fullmatch(r"(?P<model>[a-z0-9]+?)(?:-(?P<multiple>\d+(?:\.\d+)?)x)?", name)
+    match = _NAME.fullmatch(name)
     if match is None or match["model"] not in TIERS:
         hint = nearest(name, [*TIERS, *tier_names()])
         raise RunError(f"{where}: unknown tier `{name}`; expected a model with or without `-<m>x`; {hint}")
-    multiple = float(match["multiple"] or 1)
+    multiple, rate = float(match["multiple"] or 1), float(match["rate"] or 1)
     if not 0 < multiple <= MAX_MULTIPLE:
         raise RunError(f"{where}: tier `{name}`: multiple {multiple:g}, expected more than 0 and at most 16; change it")
+    if not 1 / MAX_LR_MULTIPLIER <= rate <= MAX_LR_MULTIPLIER:
+        raise RunError(f"{where}: tier `{name}`: learning rate multiplier {rate:g}, expected 0.25 to 4; change it")
     base = TIERS[match["model"]]
-    return replace(base, name=f"{base.model}-{multiple:g}x", multiple=multiple)
+    probe = "" if rate == 1 else f"@lr{rate:g}"
+    return replace(
+        base,
+        name=f"{base.model}-{multiple:g}x{probe}",
+        multiple=multiple,
+        lr_multiplier=rate,
+        learning_rate=base.learning_rate * rate,
+    )
+
+
+def evaluation_context(tiers: Iterable[Tier]) -> int:
+    """Return the one context, in tokens, at which all of `tiers` are scored when they meet in a comparison (rule 6)."""
+    return min(tier.eval_context_tokens for tier in tiers)
 
 
 def tier_json(tier: Tier) -> dict[str, Json]:
@@ -198,7 +254,9 @@ def tier_json(tier: Tier) -> dict[str, Json]:
         "params_non_embedding": tier.shape.non_embedding_params,
         "params_matmul": tier.shape.matmul_params,
         "params_total": tier.shape.total_params,
-        "flops": tier.num_tokens * tier.shape.flops_per_token,
+        "flops_per_token": tier.shape.flops_per_token,
+        "flops": tier.num_flops,
+        "deviations": list(_DEVIATIONS.get(tier.model, ())),
     }
 
 
