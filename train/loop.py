@@ -1,30 +1,30 @@
 """One training: from streams, tier and seeds to final weights, resumable at any step and bit-equal when resumed.
 
-AdamW with decoupled weight decay, warm-up, plateau and linear decay to 0, z-loss, gradient clipping, steps that are
-not finite skipped (`train.steps`). Which windows a step reads is a pure function of (streams, seed, step). The state
-after a step is parameters, moments, guard, metrics and the rolling hash of samples; all of it is in every checkpoint.
-Shapes: B rows, T positions, D width, N = B·T positions, V vocabulary.
+A step draws its windows, makes gradients (`train.engine`), asks the guard (`train.steps`), updates, tells its
+companions (`train.companions`) and logs. Which windows it reads is a pure function of (streams, seed, step); parameters,
+moments, guard, companions, metrics and the rolling hash of samples are in every checkpoint.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from curation.files import Json
 from curation.randomness import stable_hash
 from mixtures.draws import Draws, draw
 from train.checkpoints import Checkpoint, load_newest, save_checkpoint
-from train.losses import training_loss
+from train.companions import Companion, StepOutcome
+from train.engine import Engine
 from train.model import LanguageModel, build_model
 from train.shards import Streams
 from train.steps import StepGuard, sample_hash
@@ -91,16 +91,30 @@ def checkpoint_steps(tier: Tier) -> int:
     return max(1, round(CHECKPOINT_FLOPS / (tier.batch_tokens * tier.shape.flops_per_token)))
 
 
-def train(
-    tier: Tier, streams: Streams, index: int, folder: Path, identity: Mapping[str, Json], hooks: Hooks
-) -> Trained:
-    """Train run `index` of `tier`, going on from the newest sound checkpoint in `folder`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What is trained, on what, and where its checkpoints lie."""
+
+    tier: Tier
+    streams: Streams
+    index: int
+    """Of the run, 1..n (rule 10)."""
+    folder: Path
+    """Of the checkpoints."""
+    identity: Mapping[str, Json]
+    """What a checkpoint must have been written under to be resumed from."""
+    companions: Sequence[Companion] = ()
+
+
+def train(training: Training, hooks: Hooks) -> Trained:
+    """Train a run, going on from the newest sound checkpoint in its folder.
 
     Raises: StoppedError after a checkpoint when asked to stop; RunError when it diverges or cannot resume.
     """
+    tier, folder = training.tier, training.folder
     with fixed_threads(tier.threads):
-        run = _Run.start(tier, streams, run_seeds(tier, index))
-        found = load_newest(folder, identity, hooks.note)
+        run = _Run(training)
+        found = load_newest(folder, training.identity, hooks.note)
         if found is not None:
             run.restore(found)
         every = checkpoint_steps(tier)
@@ -108,7 +122,7 @@ def train(
             run.advance(hooks)
             stopping = run.step < tier.num_steps and hooks.should_stop()
             if stopping or run.step % every == 0:
-                save_checkpoint(folder, run.checkpoint(identity))
+                save_checkpoint(folder, run.checkpoint())
             if stopping:
                 raise StoppedError(f"stopped after step {run.step} of {tier.num_steps}; the same command continues")
         return run.finished()
@@ -117,12 +131,16 @@ def train(
 class _Run:
     """The mutable state of one training."""
 
-    def __init__(self, tier: Tier, streams: Streams, draws: Draws, model: LanguageModel) -> None:
+    def __init__(self, training: Training) -> None:
+        """Become the state before step 0; all draws of the run are made at once (24 bytes a window)."""
+        tier = training.tier
+        seeds = run_seeds(tier, training.index)
+        windows = training.streams.num_windows(tier.shape.context_tokens)
+        count = tier.num_steps * tier.batch_rows
+        self.training = training
         self.tier = tier
-        self.streams = streams
-        self.draws = draws
-        self.model = model
-        self.optimizer = _optimizer(tier, model)
+        self.draws = draw(training.streams.shares, windows, seed=seeds.order, start=0, count=count)
+        self.engine = Engine(tier, build_model(tier, seeds.init))
         self.guard = StepGuard(sigmas=tier.skip_sigmas)
         self.step = 0
         self.samples = ""
@@ -131,31 +149,35 @@ class _Run:
         """Of every step, skipped ones too."""
         self.began = (time.monotonic(), 0)
 
-    @classmethod
-    def start(cls, tier: Tier, streams: Streams, seeds: RunSeeds) -> _Run:
-        """Return the state before step 0; all draws of the run are made at once (24 bytes a window)."""
-        windows = streams.num_windows(tier.shape.context_tokens)
-        draws = draw(streams.shares, windows, seed=seeds.order, start=0, count=tier.num_steps * tier.batch_rows)
-        return cls(tier, streams, draws, build_model(tier, seeds.init))
-
     def advance(self, hooks: Hooks) -> None:
-        """Take one step: forward, backward, guard, update, metrics."""
-        tier, step = self.tier, self.step
+        """Take one step: draw, gradients, guard, update, companions, metrics."""
+        tier, step, engine = self.tier, self.step, self.engine
         rate = tier.learning_rate_at(step)
         drawn = self._drawn(step)
-        loss = self._gradients(drawn)
-        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), tier.clip_norm))
-        if self.guard.accept(step, loss, norm):
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            self.optimizer.step()
+        found = engine.gradients(self._batch(drawn))
+        accepted = self.guard.accept(step, found.loss, found.norm)
+        if accepted:
+            engine.update(rate)
         else:
-            hooks.note(f"step {step}: skipped (loss {loss:.4f}, gradient norm {norm:.4f})")
-        self.optimizer.zero_grad(set_to_none=True)
+            hooks.note(f"step {step}: skipped (loss {found.loss:.4f}, gradient norm {found.norm:.4f})")
+        engine.discard()
+        outcome = StepOutcome(
+            step=step,
+            drawn=drawn,
+            loss=found.loss,
+            nats_by_row=found.nats_by_row,
+            grad_norm=found.norm,
+            first_grad_norm=found.first_norm,
+            first_tokens=found.first_tokens,
+            learning_rate=rate,
+            accepted=accepted,
+        )
+        for companion in self.training.companions:
+            companion.after_step(outcome, engine)
         self.samples = sample_hash(self.samples, drawn)
-        self.losses.append(loss)
+        self.losses.append(found.loss)
         self.step = step + 1
-        self._log(norm, rate, hooks)
+        self._log(outcome, hooks)
 
     def _drawn(self, step: int) -> Draws:
         rows = slice(step * self.tier.batch_rows, (step + 1) * self.tier.batch_rows)
@@ -164,30 +186,17 @@ class _Run:
             names=whole.names, slices=whole.slices[rows], windows=whole.windows[rows], epochs=whole.epochs[rows]
         )
 
-    def _gradients(self, drawn: Draws) -> float:
-        """Leave the gradients of the mean objective; return the mean cross-entropy in nats."""
-        tier = self.tier
-        rows_BT = self._batch(drawn)
-        nats = 0.0
-        for start in range(0, len(rows_BT), tier.micro_batch_rows):
-            micro_BT = rows_BT[start : start + tier.micro_batch_rows]
-            stream_BTD = self.model.hidden(micro_BT[:, :-1])
-            objective, lost = training_loss(
-                stream_BTD.flatten(0, 1), self.model.lm_head.weight, micro_BT[:, 1:].flatten(), tier.z_loss
-            )
-            (objective / tier.batch_tokens).backward()  # type: ignore[no-untyped-call]
-            nats += float(lost)
-        return nats / tier.batch_tokens
-
-    def _batch(self, drawn: Draws) -> Tensor:
+    def _batch(self, drawn: Draws) -> npt.NDArray[np.int64]:
+        """Return the ids of the drawn windows, rows of T + 1."""
         window_tokens = self.tier.shape.context_tokens
+        streams = self.training.streams
         rows = [
-            self.streams.window(drawn.names[number], index, window_tokens)
+            streams.window(drawn.names[number], index, window_tokens)
             for number, index in zip(drawn.slices.tolist(), drawn.windows.tolist(), strict=True)
         ]
-        return torch.from_numpy(np.stack(rows).astype(np.int64))
+        return np.stack(rows).astype(np.int64)
 
-    def _log(self, norm: float, rate: float, hooks: Hooks) -> None:
+    def _log(self, outcome: StepOutcome, hooks: Hooks) -> None:
         """Add a metrics row every few steps; rows hold nothing that a clock decides."""
         tier = self.tier
         every = max(1, tier.num_steps // MAX_METRIC_ROWS)
@@ -197,57 +206,47 @@ class _Run:
         recent = self.losses[since:]
         tokens = self.step * tier.batch_tokens
         loss = math.fsum(recent) / len(recent)
+        norm = outcome.grad_norm
         row: dict[str, Json] = {
             "step": self.step,
             "tokens": tokens,
             "loss": loss if math.isfinite(loss) else None,
             "grad_norm": norm if math.isfinite(norm) else None,
-            "learning_rate": rate,
+            "learning_rate": outcome.learning_rate,
             "flops": tokens * tier.shape.flops_per_token,
             "skipped_steps": len(self.guard.skipped),
             "sample_hash": self.samples,
         }
+        for companion in self.training.companions:
+            row |= companion.row()
         self.metrics.append(row)
         started, first_tokens = self.began
         speed = (tokens - first_tokens) / max(time.monotonic() - started, 1e-9)
         hooks.report(Report(step=self.step, steps=tier.num_steps, loss=loss, tokens_per_second=speed), row)
 
-    def checkpoint(self, identity: Mapping[str, Json]) -> Checkpoint:
+    def checkpoint(self) -> Checkpoint:
         """Return everything that the next step depends on."""
-        tensors: dict[str, Tensor] = {"rng": torch.get_rng_state()}
-        for name, parameter in self.model.named_parameters():
-            tensors[f"model.{name}"] = parameter.detach()
-            for key, value in self.optimizer.state[parameter].items():
-                tensors[f"adam.{key}.{name}"] = value
         state: dict[str, Json] = {
-            "identity": dict(identity),
+            "identity": dict(self.training.identity),
             "samples": self.samples,
             "metrics": list(self.metrics),
             "losses": [loss if math.isfinite(loss) else None for loss in self.losses],
             "guard": self.guard.as_json(),
+            "companions": {companion.name: companion.state() for companion in self.training.companions},
         }
-        return Checkpoint(step=self.step, tensors=tensors, state=state)
+        return Checkpoint(step=self.step, tensors=self.engine.tensors(), state=state)
 
     def restore(self, found: Checkpoint) -> None:
-        """Become the run that `checkpoint` described."""
+        """Become the run that the checkpoint described."""
         state = cast("Mapping[str, Any]", found.state)
-        torch.set_rng_state(found.tensors["rng"])
-        with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                parameter.copy_(found.tensors[f"model.{name}"])
-                suffix = f".{name}"
-                moments = {
-                    key.removeprefix("adam.").removesuffix(suffix): value
-                    for key, value in found.tensors.items()
-                    if key.startswith("adam.") and key.endswith(suffix)
-                }
-                if moments:
-                    self.optimizer.state[parameter] = moments
+        self.engine.restore(found.tensors)
         self.step = found.step
         self.samples = state["samples"]
         self.metrics = [dict(row) for row in state["metrics"]]
         self.losses = [math.nan if loss is None else loss for loss in state["losses"]]
         self.guard = StepGuard.from_json(state["guard"], self.tier.skip_sigmas)
+        for companion in self.training.companions:
+            companion.restore(state["companions"][companion.name])
         self.began = (time.monotonic(), self.step * self.tier.batch_tokens)
 
     def finished(self) -> Trained:
@@ -255,28 +254,13 @@ class _Run:
         last = [loss for loss in self.losses[-max(1, len(self.losses) // 10) :] if math.isfinite(loss)]
         counts = np.bincount(self.draws.slices, minlength=len(self.draws.names)).tolist()
         return Trained(
-            model=self.model,
+            model=self.engine.model,
             metrics=tuple(self.metrics),
             skipped_steps=tuple(self.guard.skipped),
             sample_hash=self.samples,
             draws_by_slice=dict(zip(self.draws.names, counts, strict=True)),
             final_loss=math.fsum(last) / len(last),
         )
-
-
-def _optimizer(tier: Tier, model: LanguageModel) -> torch.optim.Optimizer:
-    """Return AdamW; weight decay on matrices of the blocks and the head, none on the embedding and the gains."""
-    decayed: list[Tensor] = []
-    free: list[Tensor] = []
-    for name, parameter in model.named_parameters():
-        (decayed if parameter.ndim >= 2 and "embed_tokens" not in name else free).append(parameter)
-    return torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": tier.weight_decay}, {"params": free, "weight_decay": 0.0}],
-        lr=tier.learning_rate,
-        betas=(tier.beta1, tier.beta2),
-        eps=tier.adam_eps,
-        fused=True,
-    )
 
 
 @contextmanager

@@ -24,11 +24,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, stream_ND: Tensor, head_VD: Tensor, targets_N: Tensor, z_loss: float
     ) -> tuple[Tensor, Tensor]:
-        """Return the summed objective (cross-entropy and z term) and the summed cross-entropy alone."""
+        """Return the summed objective (cross-entropy and z term) and the cross-entropy of each position alone."""
         grad_stream_ND = torch.empty_like(stream_ND)
         grad_head_VD = torch.zeros_like(head_VD)
         objective = stream_ND.new_zeros(())
-        nats = stream_ND.new_zeros(())
+        nats_N = stream_ND.new_empty(len(targets_N))
         for start in range(0, len(targets_N), PIECE_POSITIONS):
             piece = slice(start, start + PIECE_POSITIONS)
             targets_n1 = targets_N[piece, None]
@@ -38,16 +38,16 @@ class _LinearCrossEntropy(torch.autograd.Function):
             weights_nV = logits_nV.sub_(peak_n1).exp_()
             sums_n1 = weights_nV.sum(dim=1, keepdim=True)
             lse_n1 = sums_n1.log().add_(peak_n1)
-            lost = (lse_n1 - picked_n1).sum()
-            nats += lost
-            objective += lost + z_loss * lse_n1.square().sum()
+            lost_n1 = lse_n1 - picked_n1
+            nats_N[piece] = lost_n1[:, 0]
+            objective += lost_n1.sum() + z_loss * lse_n1.square().sum()
             weights_nV.mul_((1.0 + 2.0 * z_loss * lse_n1).div_(sums_n1))
             weights_nV.scatter_add_(1, targets_n1, weights_nV.new_full((), -1.0).expand(targets_n1.shape))
             torch.mm(weights_nV, head_VD, out=grad_stream_ND[piece])
             grad_head_VD.addmm_(weights_nV.T, stream_ND[piece])
         ctx.save_for_backward(grad_stream_ND, grad_head_VD)
-        ctx.mark_non_differentiable(nats)
-        return objective, nats
+        ctx.mark_non_differentiable(nats_N)
+        return objective, nats_N
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, None, None]:
@@ -57,9 +57,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def training_loss(stream_ND: Tensor, head_VD: Tensor, targets_N: Tensor, z_loss: float) -> tuple[Tensor, Tensor]:
-    """Return (objective to differentiate, cross-entropy in nats), both summed over positions."""
-    objective, nats = _LinearCrossEntropy.apply(stream_ND, head_VD, targets_N, z_loss)  # type: ignore[no-untyped-call]
-    return objective, nats
+    """Return the summed objective, to differentiate, and the cross-entropy of each position in nats."""
+    objective, nats_N = _LinearCrossEntropy.apply(stream_ND, head_VD, targets_N, z_loss)  # type: ignore[no-untyped-call]
+    return objective, nats_N
 
 
 @torch.no_grad()

@@ -93,7 +93,7 @@ def _build(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> Mapping[str
 def _train(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> None:
     from safetensors.torch import save_file
 
-    from train.loop import Hooks, train
+    from train.loop import Hooks, Training, train
     from train.shards import open_streams
 
     streams = open_streams(context.inputs["tokens"])
@@ -111,7 +111,8 @@ def _train(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> None:
             watch.report(now)
 
         hooks = Hooks(report=report, note=context.progress.note, should_stop=watch.should_stop)
-        trained = train(tier, streams, seed, context.out.path / "checkpoints", identity, hooks)
+        folder = context.out.path / "checkpoints"
+        trained = train(Training(tier=tier, streams=streams, index=seed, folder=folder, identity=identity), hooks)
     with replacing(context.out.path / MODEL) as temporary:
         save_file(dict(trained.model.state_dict()), temporary, metadata={"format": "pt"})
     write_text(live, "".join(map(_line, trained.metrics)))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from curation.files import Json
 from curation.nodes import Node
 from curation.store import Artifact
 from train import loop
-from train.loop import Hooks, Report, StoppedError, Trained, checkpoint_steps, run_seeds, train
+from train.engine import Engine, Gradients
+from train.loop import Hooks, Report, StoppedError, Trained, Training, checkpoint_steps, run_seeds, train
 from train.shards import Streams, open_streams, tokens_node
 from train.tiers import TIERS, Tier, load_tier
 
@@ -49,8 +50,8 @@ def assert_equal(one: Trained, two: Trained) -> None:
     assert one.final_loss == two.final_loss
 
 
-def identity(tier: Tier) -> Mapping[str, Json]:
-    return {"tier": tier.name}
+def planned(tier: Tier, streams: Streams, folder: Path) -> Training:
+    return Training(tier=tier, streams=streams, index=1, folder=folder, identity={"tier": tier.name})
 
 
 @pytest.mark.parametrize("step", [1, 6, 7, 8, 20, 39])
@@ -62,24 +63,24 @@ def test_killed_after_any_step_and_resumed_the_weights_are_the_same_bits(
             raise Killed
 
     with pytest.raises(Killed):
-        train(tiny, streams, 1, tmp_path / "a", identity(tiny), quiet(report=kill))
-    resumed = train(tiny, streams, 1, tmp_path / "a", identity(tiny), quiet())
-    assert_equal(resumed, train(tiny, streams, 1, tmp_path / "b", identity(tiny), quiet()))
+        train(planned(tiny, streams, tmp_path / "a"), quiet(report=kill))
+    resumed = train(planned(tiny, streams, tmp_path / "a"), quiet())
+    assert_equal(resumed, train(planned(tiny, streams, tmp_path / "b"), quiet()))
 
 
 def test_asked_to_stop_a_run_checkpoints_and_goes_on_where_it_was(tmp_path: Path, tiny: Tier, streams: Streams) -> None:
     with pytest.raises(StoppedError, match="stopped after step 1 of 40"):
-        train(tiny, streams, 1, tmp_path / "a", identity(tiny), quiet(stop=lambda: True))
+        train(planned(tiny, streams, tmp_path / "a"), quiet(stop=lambda: True))
     assert (tmp_path / "a" / "step-00000001").is_dir()
-    resumed = train(tiny, streams, 1, tmp_path / "a", identity(tiny), quiet())
-    assert_equal(resumed, train(tiny, streams, 1, tmp_path / "b", identity(tiny), quiet()))
+    resumed = train(planned(tiny, streams, tmp_path / "a"), quiet())
+    assert_equal(resumed, train(planned(tiny, streams, tmp_path / "b"), quiet()))
 
 
 def test_a_damaged_newest_checkpoint_costs_time_but_no_bit(tmp_path: Path, tiny: Tier, streams: Streams) -> None:
-    whole = train(tiny, streams, 1, tmp_path / "a", identity(tiny), quiet())
+    whole = train(planned(tiny, streams, tmp_path / "a"), quiet())
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["step-00000028", "step-00000035"]
     (tmp_path / "a" / "step-00000035" / "tensors.safetensors").write_bytes(b"damaged")
-    assert_equal(whole, train(tiny, streams, 1, tmp_path / "a", identity(tiny), quiet()))
+    assert_equal(whole, train(planned(tiny, streams, tmp_path / "a"), quiet()))
 
 
 def test_torch_threads_of_the_caller_change_nothing(tmp_path: Path, tiny: Tier, streams: Streams) -> None:
@@ -87,7 +88,7 @@ def test_torch_threads_of_the_caller_change_nothing(tmp_path: Path, tiny: Tier, 
     runs = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        runs.append(train(tiny, streams, 1, tmp_path / str(threads), identity(tiny), quiet()))
+        runs.append(train(planned(tiny, streams, tmp_path / str(threads)), quiet()))
         assert torch.get_num_threads() == threads
     torch.set_num_threads(before)
     assert_equal(*runs)
@@ -102,14 +103,14 @@ def test_seeds_pair_arms_and_budgets_of_one_model() -> None:
 
 def test_a_longer_budget_reads_the_same_windows_first(tmp_path: Path, tiny: Tier, streams: Streams) -> None:
     longer = replace(tiny, multiple=1.5)
-    short = train(tiny, streams, 1, tmp_path / "a", identity(tiny), quiet())
-    long = train(longer, streams, 1, tmp_path / "b", identity(longer), quiet())
+    short = train(planned(tiny, streams, tmp_path / "a"), quiet())
+    long = train(planned(longer, streams, tmp_path / "b"), quiet())
     at_end = next(row for row in long.metrics if row["step"] == tiny.num_steps)
     assert at_end["sample_hash"] == short.sample_hash
 
 
 def test_the_loss_falls_from_that_of_an_even_guess(tmp_path: Path, tiny: Tier, streams: Streams) -> None:
-    trained = train(tiny, streams, 1, tmp_path, identity(tiny), quiet())
+    trained = train(planned(tiny, streams, tmp_path), quiet())
     first = trained.metrics[0]["loss"]
     assert isinstance(first, float)
     assert first == pytest.approx(math.log(2_048), abs=0.05)
@@ -120,7 +121,7 @@ def test_the_loss_falls_from_that_of_an_even_guess(tmp_path: Path, tiny: Tier, s
 def test_every_window_is_drawn_equally_often_from_a_natural_mixture(
     tmp_path: Path, tiny: Tier, streams: Streams
 ) -> None:
-    trained = train(tiny, streams, 1, tmp_path, identity(tiny), quiet())
+    trained = train(planned(tiny, streams, tmp_path), quiet())
     windows = streams.num_windows(tiny.shape.context_tokens)
     epochs = [drawn / windows[name] for name, drawn in trained.draws_by_slice.items()]
     assert sum(trained.draws_by_slice.values()) == tiny.num_steps * tiny.batch_rows
@@ -130,17 +131,19 @@ def test_every_window_is_drawn_equally_often_from_a_natural_mixture(
 def test_a_step_that_is_not_finite_leaves_the_parameters_alone(
     tmp_path: Path, tiny: Tier, streams: Streams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = loop._Run._gradients
+    honest = Engine.gradients
     seen: list[torch.Tensor] = []
+    calls = iter(range(tiny.num_steps))
 
-    def poisoned(run: loop._Run, drawn: loop.Draws) -> float:
-        if run.step in (5, 6):
-            seen.append(run.model.lm_head.weight.detach().clone())
-        loss = honest(run, drawn)
-        return math.nan if run.step == 5 else loss
+    def poisoned(engine: Engine, rows: np.ndarray) -> Gradients:
+        step = next(calls)
+        if step in (5, 6):
+            seen.append(engine.model.lm_head.weight.detach().clone())
+        found = honest(engine, rows)
+        return replace(found, loss=math.nan) if step == 5 else found
 
-    monkeypatch.setattr(loop._Run, "_gradients", poisoned)
-    trained = train(tiny, streams, 1, tmp_path, identity(tiny), quiet())
+    monkeypatch.setattr(Engine, "gradients", poisoned)
+    trained = train(planned(tiny, streams, tmp_path), quiet())
     assert trained.skipped_steps == (5,)
     assert torch.equal(*seen)
     assert all(bool(torch.isfinite(value).all()) for value in weights(trained).values())
