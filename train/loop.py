@@ -1,8 +1,8 @@
 """One training: from streams, tier and seeds to final weights, resumable at any step and bit-equal when resumed.
 
 A step draws its windows, makes gradients (`train.engine`), asks the guard (`train.steps`), updates, tells its
-companions (`train.companions`) and logs. Which windows it reads is a pure function of (streams, seed, step); parameters,
-moments, guard, companions, metrics and the rolling hash of samples are in every checkpoint.
+companions (`train.companions`) and logs. Which windows it reads is a pure function of (streams, seed, step). All it
+remembers is in every checkpoint: parameters, moments, guard, companions, metrics, rolling hash of samples.
 """
 
 from __future__ import annotations
