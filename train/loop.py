@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,7 +30,7 @@ from train.shards import Streams
 from train.steps import StepGuard, sample_hash
 from train.tiers import Tier
 
-MAX_METRIC_ROWS = 200
+METRIC_ROWS_AT_1X = 200
 CHECKPOINT_FLOPS = 1.2e12
 """Work between checkpoints, 20 to 30 s of one core; a whole number of steps, so it never depends on the clock."""
 
@@ -89,6 +89,11 @@ def run_seeds(tier: Tier, index: int) -> RunSeeds:
 def checkpoint_steps(tier: Tier) -> int:
     """Return after how many steps a checkpoint is due."""
     return max(1, round(CHECKPOINT_FLOPS / (tier.batch_tokens * tier.shape.flops_per_token)))
+
+
+def metric_steps(tier: Tier) -> int:
+    """Return after how many steps a metrics row is due: a function of the model, so that budgets share their rows."""
+    return max(1, replace(tier, multiple=1.0).num_steps // METRIC_ROWS_AT_1X)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,8 +204,7 @@ class _Run:
     def _log(self, outcome: StepOutcome, hooks: Hooks) -> None:
         """Add a metrics row every few steps; rows hold nothing that a clock decides."""
         tier = self.tier
-        every = max(1, tier.num_steps // MAX_METRIC_ROWS)
-        if self.step % every and self.step != tier.num_steps:
+        if self.step % metric_steps(tier) and self.step != tier.num_steps:
             return
         since = int(cast("int", self.metrics[-1]["step"])) if self.metrics else 0
         recent = self.losses[since:]

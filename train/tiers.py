@@ -9,7 +9,6 @@ A change that moves any result raises `RECIPE_VERSION`. Source of shapes and rul
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +16,7 @@ from typing import Literal
 
 from curation.errors import RunError, nearest
 from curation.files import Json, digest_json
+from train.schedules import Schedule
 from train.tier_table import LISTED_MULTIPLES, ROWS, TOKENIZERS, Family, Row
 
 RECIPE_VERSION = 2
@@ -137,19 +137,23 @@ class Tier:
         """Training FLOPs of a finished run."""
         return self.num_tokens * self.shape.flops_per_token
 
+    @property
+    def rates(self) -> Schedule:
+        """The learning rate as a function of the step."""
+        return Schedule(
+            kind=self.schedule,
+            peak=self.learning_rate,
+            num_steps=self.num_steps,
+            batch_tokens=self.batch_tokens,
+            warmup_tokens=self.warmup_tokens,
+            decay_shape=self.decay_shape,
+            decay_fraction=self.decay_fraction,
+            min_fraction=self.min_lr_fraction,
+        )
+
     def learning_rate_at(self, step: int) -> float:
         """Return the rate of `step` (from 0): linear warm-up, then the tier's schedule, which ends after the last."""
-        warm = min(1.0, (step + 1) * self.batch_tokens / self.warmup_tokens)
-        if self.schedule == "wsd":
-            decay_steps = max(1, round(self.decay_fraction * self.num_steps))
-            left = min(1.0, (self.num_steps - step) / decay_steps)
-            fall = left if self.decay_shape == "linear" else 1.0 - math.sqrt(1.0 - left)
-            return self.learning_rate * warm * (self.min_lr_fraction + (1.0 - self.min_lr_fraction) * fall)
-        warm_steps = -(-self.warmup_tokens // self.batch_tokens)
-        if step < warm_steps:
-            return self.learning_rate * warm
-        fall = 0.5 * (1.0 + math.cos(math.pi * (step - warm_steps) / max(1, self.num_steps - warm_steps)))
-        return self.learning_rate * (self.min_lr_fraction + (1.0 - self.min_lr_fraction) * fall)
+        return self.rates.rate_at(step)
 
 
 def beta2_of(batch_tokens: int) -> float:
