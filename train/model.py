@@ -2,7 +2,9 @@
 
 RMSNorm with gain, multi-head attention with RoPE (`rotate_half` layout) and per-head RMSNorm on queries and keys
 before it, SwiGLU, no biases, no dropout, untied embeddings. Names are those of the Hugging Face class, so export is a
-copy. Shapes: B rows, T positions, D width, H heads, K head_dim, F feed-forward width, V vocabulary.
+copy. Parameters stay float32; `Decoder.compute_dtype` is the type of the stream and of every matrix product, and norm
+statistics, RoPE and losses are float32 in any case. In float32 the casts are no operations.
+Shapes: B rows, T positions, D width, H heads, K head_dim, F feed-forward width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -20,8 +22,19 @@ from train.tiers import Shape, Tier
 TRUNCATED_AT = 3.0
 
 
+class Linear(nn.Linear):
+    """A matrix without bias, cast to the type of what it multiplies."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Multiply the last dimension."""
+        return F.linear(values, self.weight.to(values.dtype))
+
+
 class RMSNorm(nn.Module):
-    """x / rms(x), times a gain."""
+    """x / rms(x), times a gain; like Hugging Face's, cast back to the type of x before the gain."""
 
     def __init__(self, size: int, eps: float) -> None:
         super().__init__()
@@ -30,7 +43,11 @@ class RMSNorm(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Normalise the last dimension."""
-        return F.rms_norm(values, self.weight.shape, self.weight, self.eps)
+        if values.dtype == self.weight.dtype == torch.float32:
+            return F.rms_norm(values, self.weight.shape, self.weight, self.eps)
+        wide = values.float()
+        wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
+        return wide.to(values.dtype) * self.weight.to(values.dtype)
 
 
 class Attention(nn.Module):
@@ -40,10 +57,10 @@ class Attention(nn.Module):
         super().__init__()
         inner = shape.num_heads * shape.head_dim
         self.head_dim = shape.head_dim
-        self.q_proj = nn.Linear(shape.width, inner, bias=False)
-        self.k_proj = nn.Linear(shape.width, inner, bias=False)
-        self.v_proj = nn.Linear(shape.width, inner, bias=False)
-        self.o_proj = nn.Linear(inner, shape.width, bias=False)
+        self.q_proj = Linear(shape.width, inner)
+        self.k_proj = Linear(shape.width, inner)
+        self.v_proj = Linear(shape.width, inner)
+        self.o_proj = Linear(inner, shape.width)
         self.q_norm = RMSNorm(shape.head_dim, norm_eps)
         self.k_norm = RMSNorm(shape.head_dim, norm_eps)
 
@@ -64,9 +81,9 @@ class MLP(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(shape.width, shape.ffn_width, bias=False)
-        self.up_proj = nn.Linear(shape.width, shape.ffn_width, bias=False)
-        self.down_proj = nn.Linear(shape.ffn_width, shape.width, bias=False)
+        self.gate_proj = Linear(shape.width, shape.ffn_width)
+        self.up_proj = Linear(shape.width, shape.ffn_width)
+        self.down_proj = Linear(shape.ffn_width, shape.width)
 
     def forward(self, stream_BTD: Tensor) -> Tensor:
         """Return what the feed-forward layer adds to the stream."""
@@ -94,6 +111,7 @@ class Block(nn.Module):
 class Decoder(nn.Module):
     """Embedding, blocks, final norm."""
 
+    compute_dtype: torch.dtype = torch.float32
     cos_TK: Tensor
     sin_TK: Tensor
 
@@ -113,7 +131,7 @@ class Decoder(nn.Module):
         """Return the normalised stream that the head reads."""
         positions = tokens_BT.shape[1]
         cos_TK, sin_TK = self.cos_TK[:positions], self.sin_TK[:positions]
-        stream_BTD = self.embed_tokens(tokens_BT)
+        stream_BTD = self.embed_tokens(tokens_BT).to(self.compute_dtype)
         for layer in self.layers:
             stream_BTD = layer(stream_BTD, cos_TK, sin_TK)
         normed_BTD: Tensor = self.norm(stream_BTD)
@@ -126,7 +144,7 @@ class LanguageModel(nn.Module):
     def __init__(self, tier: Tier) -> None:
         super().__init__()
         self.model = Decoder(tier)
-        self.lm_head = nn.Linear(tier.shape.width, tier.shape.vocab_size, bias=False)
+        self.lm_head = Linear(tier.shape.width, tier.shape.vocab_size)
 
     def hidden(self, tokens_BT: Tensor) -> Tensor:
         """Return the stream before the head; losses multiply it by `lm_head.weight` themselves, in pieces."""
@@ -140,17 +158,24 @@ class LanguageModel(nn.Module):
 
 
 def rope_tables(num_positions: int, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:
-    """Return cosines and sines by position and head dimension, both halves alike (`rotate_half` layout)."""
+    """Return cosines and signed sines by position and head dimension (`rotate_half` layout).
+
+    Both halves have the same angles; the sines of the first half carry the minus of `rotate_half`.
+    """
     frequencies = 1.0 / theta ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)
     angles = torch.outer(torch.arange(num_positions, dtype=torch.float32), frequencies)
-    both_TK = torch.cat((angles, angles), dim=-1)
-    return both_TK.cos(), both_TK.sin()
+    cos, sin = angles.cos(), angles.sin()
+    return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
 
 
 def rotated(heads_BHTK: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
-    """Return queries or keys turned by their positions."""
-    first, second = heads_BHTK.chunk(2, dim=-1)
-    return heads_BHTK * cos_TK + torch.cat((-second, first), dim=-1) * sin_TK
+    """Return queries or keys turned by their positions.
+
+    Swapping the halves is a change of index, which fuses; concatenating them writes memory (bits are the same).
+    """
+    halves = (*heads_BHTK.shape[:-1], 2, heads_BHTK.shape[-1] // 2)
+    swapped_BHTK = heads_BHTK.view(halves).flip(-2).flatten(-2)
+    return (heads_BHTK * cos_TK + swapped_BHTK * sin_TK).to(heads_BHTK.dtype)
 
 
 def build_model(tier: Tier, init_seed: int) -> LanguageModel:
