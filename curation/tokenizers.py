@@ -137,13 +137,13 @@ def load_tokenizer(name: str, *, where: str = "tokenizer", engine: Engine | None
 @lru_cache(maxsize=16)
 def _load(name: str, engine: Engine) -> Tokenizer:
     path = tokenizer_path(name)
-    vocabulary = json.loads(path.read_text(encoding="utf-8"))["model"]["vocab"]
+    described = json.loads(path.read_text(encoding="utf-8"))
     return Tokenizer(
         name=name,
         path=path,
         digest=sha256_file(path),
-        vocab_size=len(vocabulary),
-        eos_id=vocabulary[EOS_TOKEN],
+        vocab_size=len(described["model"]["vocab"]) + len(described["added_tokens"]),
+        eos_id=described["model"]["vocab"][EOS_TOKEN],
         engine=engine,
     )
 
@@ -195,11 +195,14 @@ def _encode_reference(path: Path, view: TextView) -> TokenizedView:
 @lru_cache(maxsize=8)
 def _byte_table(path: Path) -> list[bytes]:
     """Return the bytes of each id."""
-    vocabulary = json.loads(path.read_text(encoding="utf-8"))["model"]["vocab"]
+    described = json.loads(path.read_text(encoding="utf-8"))
+    vocabulary, added = described["model"]["vocab"], described["added_tokens"]
     byte_of = _byte_of_character()
-    table = [b""] * len(vocabulary)
+    table = [b""] * (len(vocabulary) + len(added))
     for token, index in vocabulary.items():
         table[index] = bytes(byte_of[character] for character in token)
+    for token in added:  # plain text: runs of spaces
+        table[token["id"]] = token["content"].encode("utf-8")
     return table
 
 

@@ -79,7 +79,8 @@ def model_config(tier: Tier, tokenizer: Tokenizer) -> Any:
 def _write_tokenizer(out: Path, tier: Tier, tokenizer: Tokenizer) -> None:
     described = json.loads(tokenizer.path.read_text(encoding="utf-8"))
     plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
-    described["added_tokens"] = [{"id": tokenizer.eos_id, "content": EOS_TOKEN, "special": True, **plain}]
+    eos = {"id": tokenizer.eos_id, "content": EOS_TOKEN, "special": True, **plain}
+    described["added_tokens"] = [eos, *described["added_tokens"]]
     write_text(out / "tokenizer.json", json.dumps(described, ensure_ascii=False))
     write_json(
         out / "tokenizer_config.json",

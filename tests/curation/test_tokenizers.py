@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer as Backend
 
 from curation.batches import TEXT_SCHEMA, TextView, read_table, text_array, text_view, write_table
 from curation.errors import RecipeError
@@ -24,7 +25,7 @@ from curation.token_counts import token_counts_node
 from curation.tokenizer_training import balanced_texts, train_bpe
 from curation.tokenizers import EOS_TOKEN, TokenizedView, load_tokenizer, tokenizer_names
 
-NAMES = ("ladder-nano@1", "ladder-pico@1")
+NAMES = ("gpt-neox-20b@1", "ladder-nano@1", "ladder-pico@1", "ladder@1")
 AWKWARD = [
     "",
     "word",
@@ -79,16 +80,34 @@ def test_the_characters_of_a_special_token_are_plain_text(name: str) -> None:
     assert tokenizer.eos_id not in encoded.tokens
 
 
-@pytest.mark.parametrize(("name", "size"), [("ladder-nano@1", 4096), ("ladder-pico@1", 2048)])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("gpt-neox-20b@1", 50_277), ("ladder-nano@1", 4_096), ("ladder-pico@1", 2_048), ("ladder@1", 32_768)],
+)
 def test_the_vocabulary_has_its_promised_size_and_every_byte(name: str, size: int) -> None:
     tokenizer = load_tokenizer(name)
     assert tokenizer.vocab_size == size
-    assert {tokenizer.decode([i]) for i in range(size)} >= {bytes([byte]) for byte in range(256)}
+    never_in_utf8 = {0xC0, 0xC1, *range(0xF5, 0x100)}
+    wanted = set(range(256)) - never_in_utf8 if name.startswith("gpt") else set(range(256))
+    assert {tokenizer.decode([i]) for i in range(size)} >= {bytes([byte]) for byte in wanted}
+
+
+def test_runs_of_spaces_are_tokens_of_the_neox_vocabulary_and_its_ids_are_the_published_ones() -> None:
+    tokenizer = load_tokenizer("gpt-neox-20b@1")
+    assert (tokenizer.eos_id, tokenizer.decode([50_254])) == (0, b" " * 24)
+    published = Path(os.environ.get("CURATE_SHARED", "../shared")) / "models" / "gptneox20b.tokenizer.json"
+    if not published.is_file():
+        pytest.skip(f"no {published}; set CURATE_SHARED")
+    text = "def f(x):\n        return x  # caf\u00e9 \u65e5\u672c\n"
+    theirs = Backend.from_file(str(published)).encode(text, add_special_tokens=False).ids
+    assert tokenizer.encode(text_view(text_array([text]))).tokens.tolist() == theirs
 
 
 @pytest.mark.parametrize(
     ("name", "digest"),
     [
+        ("gpt-neox-20b@1", "00cf3258b43621ebf8084be5617fe4e582d3ed5a70452dc76d323d5ef05b723f"),
+        ("ladder@1", "3711aefd89ae17cf22fcbe3d52754bdd7a7131706d04b18b8dc51a712fd878dd"),
         ("ladder-nano@1", "7b8befb48b9626d4f628052c76b3be95a5cb21e4e120b2afe3997c69bf53dbf8"),
         ("ladder-pico@1", "0a0b8ae853fdc915067d843ba8e4e36cefb35cd484abf1d865978f673ebddbfd"),
     ],
