@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from train.losses import training_loss
+from train.accelerator import CPU, Accelerator
 from train.model import LanguageModel
 from train.tiers import Tier
 
@@ -40,34 +40,35 @@ class Gradients:
 class Engine:
     """A model with its optimizer on one device."""
 
-    def __init__(self, tier: Tier, model: LanguageModel) -> None:
+    def __init__(self, tier: Tier, model: LanguageModel, accelerator: Accelerator = CPU) -> None:
         self.tier = tier
-        self.model = model
-        self.optimizer = _optimizer(tier, model)
+        self.accelerator = accelerator
+        self.model = accelerator.prepare(model)
+        self.optimizer = _optimizer(tier, self.model)
 
     def gradients(self, rows_BT: npt.NDArray[np.int64]) -> Gradients:
         """Leave the clipped gradient of the mean objective of rows of T + 1 ids in the parameters."""
         tier = self.tier
-        nats_by_row = np.empty(len(rows_BT))
-        first_norm = None
+        nats: list[Tensor] = []
+        first_norm: Tensor | None = None
         first_tokens = min(tier.micro_batch_rows, len(rows_BT)) * (rows_BT.shape[1] - 1)
         for start in range(0, len(rows_BT), tier.micro_batch_rows):
-            rows = slice(start, start + tier.micro_batch_rows)
-            micro_BT = torch.from_numpy(rows_BT[rows])
+            micro_BT = self.accelerator.place(rows_BT[start : start + tier.micro_batch_rows])
             stream_BTD = self.model.hidden(micro_BT[:, :-1])
-            objective, nats_N = training_loss(
-                stream_BTD.flatten(0, 1), self.model.lm_head.weight, micro_BT[:, 1:].flatten(), tier.z_loss
+            objective, nats_N = self.accelerator.loss(
+                stream_BTD.flatten(0, 1), self.model.lm_head.weight, micro_BT[:, 1:].flatten(), z_loss=tier.z_loss
             )
             (objective / tier.batch_tokens).backward()  # type: ignore[no-untyped-call]
-            nats_by_row[rows] = nats_N.view(len(micro_BT), -1).sum(dim=1, dtype=torch.float64).numpy()
+            nats.append(nats_N.view(len(micro_BT), -1).sum(dim=1, dtype=torch.float64))
             if start == 0 and len(rows_BT) > tier.micro_batch_rows:
-                first_norm = self._norm() * tier.batch_tokens / first_tokens
-        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), tier.clip_norm))
+                first_norm = self._norm()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), tier.clip_norm)
+        nats_by_row = torch.cat(nats).cpu().numpy()  # only here does the host wait for the device
         return Gradients(
             loss=math.fsum(nats_by_row) / tier.batch_tokens,
             nats_by_row=nats_by_row,
-            norm=norm,
-            first_norm=first_norm,
+            norm=float(norm),
+            first_norm=None if first_norm is None else float(first_norm) * tier.batch_tokens / first_tokens,
             first_tokens=first_tokens,
         )
 
@@ -98,16 +99,16 @@ class Engine:
                 parameter.copy_(tensors[f"{_MODEL}{name}"])
                 suffix = f".{name}"
                 moments = {
-                    key.removeprefix(_MOMENTS).removesuffix(suffix): value
+                    key.removeprefix(_MOMENTS).removesuffix(suffix): value.to(parameter.device)
                     for key, value in tensors.items()
                     if key.startswith(_MOMENTS) and key.endswith(suffix)
                 }
                 if moments:
                     self.optimizer.state[parameter] = moments
 
-    def _norm(self) -> float:
+    def _norm(self) -> Tensor:
         grads = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
-        return float(torch.nn.utils.get_total_norm(grads))
+        return torch.nn.utils.get_total_norm(grads)
 
 
 def _optimizer(tier: Tier, model: LanguageModel) -> torch.optim.Optimizer:
