@@ -6,7 +6,7 @@ A companion never changes a result. What it remembers is in every checkpoint, so
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -40,6 +40,10 @@ class StepOutcome:
     learning_rate: float
     accepted: bool
     """False if the update was skipped."""
+    group_norms: Mapping[str, float] = field(default_factory=dict)
+    """`grad_norm` of each group of parameters (`train.noise_scale`), at measured steps."""
+    first_group_norms: Mapping[str, float] = field(default_factory=dict)
+    """`first_grad_norm` of each group, at measured steps of several micro-batches."""
 
 
 class Companion(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from train.accelerator import CPU, Accelerator
 from train.model import LanguageModel
+from train.noise_scale import GROUPS, group_of
 from train.tiers import Tier
 
 _MODEL = "model."
@@ -35,6 +36,9 @@ class Gradients:
     first_norm: float | None
     """Of the mean gradient of the first micro-batch; None where there is one only."""
     first_tokens: int
+    group_norms: Mapping[str, float] = field(default_factory=dict)
+    """`norm` of each group of `train.noise_scale`, of measured batches."""
+    first_group_norms: Mapping[str, float] = field(default_factory=dict)
 
 
 class Engine:
@@ -46,30 +50,42 @@ class Engine:
         self.model = accelerator.prepare(model)
         self.optimizer = _optimizer(tier, self.model)
 
-    def gradients(self, rows_BT: npt.NDArray[np.int64]) -> Gradients:
-        """Leave the clipped gradient of the mean objective of rows of T + 1 ids in the parameters."""
+    def gradients(self, rows_BT: npt.NDArray[np.int64], *, measured: bool = False) -> Gradients:
+        """Leave the clipped gradient of the mean objective of rows of T + 1 ids in the parameters.
+
+        A `measured` batch also gives norms by group, and is split in two if it is one micro-batch otherwise.
+        """
         tier = self.tier
         nats: list[Tensor] = []
         first_norm: Tensor | None = None
-        first_tokens = min(tier.micro_batch_rows, len(rows_BT)) * (rows_BT.shape[1] - 1)
-        for start in range(0, len(rows_BT), tier.micro_batch_rows):
-            micro_BT = self.accelerator.place(rows_BT[start : start + tier.micro_batch_rows])
+        first_groups: Mapping[str, Tensor] = {}
+        micro_rows = min(tier.micro_batch_rows, len(rows_BT))
+        if measured and micro_rows == len(rows_BT):
+            micro_rows = (micro_rows + 1) // 2
+        for start in range(0, len(rows_BT), micro_rows):
+            micro_BT = self.accelerator.place(rows_BT[start : start + micro_rows])
             stream_BTD = self.model.hidden(micro_BT[:, :-1])
             objective, nats_N = self.accelerator.loss(
                 stream_BTD.flatten(0, 1), self.model.lm_head.weight, micro_BT[:, 1:].flatten(), z_loss=tier.z_loss
             )
             (objective / tier.batch_tokens).backward()  # type: ignore[no-untyped-call]
             nats.append(nats_N.view(len(micro_BT), -1).sum(dim=1, dtype=torch.float64))
-            if start == 0 and len(rows_BT) > tier.micro_batch_rows:
+            if start == 0 and len(rows_BT) > micro_rows:
                 first_norm = self._norm()
+                first_groups = self._group_norms() if measured else {}
+        groups = self._group_norms() if first_groups else {}
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), tier.clip_norm)
         nats_by_row = torch.cat(nats).cpu().numpy()  # only here does the host wait for the device
+        first_tokens = micro_rows * (rows_BT.shape[1] - 1)
+        scale = tier.batch_tokens / first_tokens  # gradients are of the sum over the whole batch's tokens
         return Gradients(
             loss=math.fsum(nats_by_row) / tier.batch_tokens,
             nats_by_row=nats_by_row,
             norm=float(norm),
-            first_norm=None if first_norm is None else float(first_norm) * tier.batch_tokens / first_tokens,
+            first_norm=None if first_norm is None else float(first_norm) * scale,
             first_tokens=first_tokens,
+            group_norms={group: float(norm) for group, norm in groups.items()},
+            first_group_norms={group: float(norm) * scale for group, norm in first_groups.items()},
         )
 
     def update(self, rate: float) -> None:
@@ -106,9 +122,14 @@ class Engine:
                 if moments:
                     self.optimizer.state[parameter] = moments
 
-    def _norm(self) -> Tensor:
-        grads = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+    def _norm(self, group: str | None = None) -> Tensor:
+        """Return the norm of the gradients in the parameters, of all or of one group."""
+        named = self.model.named_parameters()
+        grads = [one.grad for name, one in named if group in (None, group_of(name)) and one.grad is not None]
         return torch.nn.utils.get_total_norm(grads)
+
+    def _group_norms(self) -> dict[str, Tensor]:
+        return {group: self._norm(group) for group in GROUPS}
 
 
 def _optimizer(tier: Tier, model: LanguageModel) -> torch.optim.Optimizer:

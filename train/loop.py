@@ -26,6 +26,7 @@ from train.checkpoints import Checkpoint, load_newest, save_checkpoint
 from train.companions import Companion, StepOutcome
 from train.engine import Engine
 from train.model import LanguageModel, build_model
+from train.noise_scale import is_measured
 from train.shards import Streams
 from train.steps import StepGuard, sample_hash
 from train.tiers import Tier
@@ -159,7 +160,7 @@ class _Run:
         tier, step, engine = self.tier, self.step, self.engine
         rate = tier.learning_rate_at(step)
         drawn = self._drawn(step)
-        found = engine.gradients(self._batch(drawn))
+        found = engine.gradients(self._batch(drawn), measured=is_measured(step))
         accepted = self.guard.accept(step, found.loss, found.norm)
         if accepted:
             engine.update(rate)
@@ -176,6 +177,8 @@ class _Run:
             first_tokens=found.first_tokens,
             learning_rate=rate,
             accepted=accepted,
+            group_norms=found.group_norms,
+            first_group_norms=found.first_group_norms,
         )
         for companion in self.training.companions:
             companion.after_step(outcome, engine)

@@ -135,11 +135,11 @@ def test_a_step_that_is_not_finite_leaves_the_parameters_alone(
     seen: list[torch.Tensor] = []
     calls = iter(range(tiny.num_steps))
 
-    def poisoned(engine: Engine, rows: np.ndarray) -> Gradients:
+    def poisoned(engine: Engine, rows: np.ndarray, *, measured: bool = False) -> Gradients:
         step = next(calls)
         if step in (5, 6):
             seen.append(engine.model.lm_head.weight.detach().clone())
-        found = honest(engine, rows)
+        found = honest(engine, rows, measured=measured)
         return replace(found, loss=math.nan) if step == 5 else found
 
     monkeypatch.setattr(Engine, "gradients", poisoned)
