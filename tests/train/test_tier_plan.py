@@ -1,0 +1,161 @@
+"""Plans: memory by part, sharding, micro-batch, hours; every tier on 1, 8 and 64 cards."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from curation.errors import RunError
+from train import losses
+from train.tier_data import MeasuredMfu
+from train.tier_plan import (
+    CARDS,
+    CPU_PIECE,
+    GPU_PIECE,
+    TierPlan,
+    memory_parts,
+    plan_memory,
+    plan_tier,
+    usable_bytes,
+)
+from train.tiers import TIERS, load_tier, tier_names
+
+GB = 1e9
+
+
+def test_at_1b_a_micro_batch_of_32k_tokens_takes_58_gb_beside_22_gb_of_state() -> None:
+    parts = memory_parts(load_tier("1b"), "none", 1, 16)
+    assert parts["activations"] / GB == pytest.approx(58, rel=0.02)
+    assert parts["activations"] / 32_768 == pytest.approx(1.8e6, rel=0.01)
+    state = parts["weights"] + parts["gradients"] + parts["adam_moments"]
+    assert state / GB == pytest.approx(22, rel=0.01)
+
+
+def test_the_state_of_7b_with_dclm_s_vocabulary_takes_110_gb() -> None:
+    parts = memory_parts(load_tier("dclm-7b"), "none", 1, 1)
+    assert (parts["weights"] + parts["gradients"] + parts["adam_moments"]) / GB == pytest.approx(110, rel=0.01)
+
+
+SIZES = [(name, size) for name in tier_names() for size in (1, 8, 64)]
+UNEVEN = [(name, size) for name, size in SIZES if load_tier(name).batch_rows % size]
+TOO_LARGE = [(name, 1) for name in ("7b-1x", "7b-2x", "dclm-7b-1x", "dclm-7b-2x")]
+
+
+@pytest.mark.parametrize(("name", "world_size"), [case for case in SIZES if case not in UNEVEN + TOO_LARGE])
+def test_a_plan_keeps_the_batch_exactly_and_fits(name: str, world_size: int) -> None:
+    tier = load_tier(name)
+    plan = plan_tier(tier, gpu="h200", gpus=world_size)
+    memory = plan.memory
+    assert world_size * memory.accumulation * memory.micro_batch_rows * tier.shape.context_tokens == tier.batch_tokens
+    assert memory.total_bytes <= usable_bytes(memory.device_bytes)
+    assert memory.micro_batch_rows <= tier.micro_batch_rows
+    assert plan.hours * world_size == pytest.approx(plan.gpu_hours)
+
+
+@pytest.mark.parametrize(("name", "world_size"), UNEVEN)
+def test_a_batch_that_cards_do_not_divide_is_refused(name: str, world_size: int) -> None:
+    with pytest.raises(RunError, match="cannot be split evenly"):
+        plan_tier(load_tier(name), gpus=world_size)
+
+
+@pytest.mark.parametrize(("name", "world_size"), TOO_LARGE)
+def test_a_model_that_one_card_cannot_hold_is_refused(name: str, world_size: int) -> None:
+    with pytest.raises(RunError, match="what would fit: 2 GPUs of this size"):
+        plan_tier(load_tier(name), gpus=world_size)
+
+
+@pytest.mark.parametrize(("gpus", "nodes"), [(8, 1), (64, 8)])
+def test_7b_is_sharded_on_8_and_64_cards(gpus: int, nodes: int) -> None:
+    plan = plan_tier(load_tier("7b"), gpus=gpus)
+    parts = plan.memory.parts
+    assert (plan.memory.sharding, plan.nodes) == ("fsdp2", nodes)
+    assert plan.tier.num_steps == 126_086
+    state = parts["weights"] + parts["gradients"] + parts["adam_moments"]
+    assert state == pytest.approx(16 * plan.tier.shape.total_params / gpus)
+
+
+def test_models_up_to_1b_are_whole_on_every_card_larger_ones_sharded() -> None:
+    found = {
+        model: plan_tier(load_tier(model), gpus=8).memory.sharding for model in ("micro", "100m", "1b", "3b", "7b")
+    }
+    assert found == {"micro": "ddp", "100m": "ddp", "1b": "ddp", "3b": "fsdp2", "7b": "fsdp2"}
+    assert plan_tier(load_tier("1b"), gpus=1).memory.sharding == "none"
+
+
+def test_a_model_that_ddp_cannot_hold_is_sharded() -> None:
+    assert plan_memory(load_tier("1b"), 24 * 10**9, 8).sharding == "fsdp2"
+
+
+def test_less_memory_gives_smaller_micro_batches_and_more_of_them() -> None:
+    roomy, tight = (plan_tier(load_tier("1b"), gpu=gpu).memory for gpu in ("h200", "h100"))
+    assert (roomy.micro_batch_rows, roomy.accumulation) == (16, 16)
+    assert (tight.micro_batch_rows, tight.accumulation) == (8, 32)
+
+
+def test_too_little_memory_is_refused_with_what_would_fit() -> None:
+    with pytest.raises(RunError, match=r"tier 7b-1x: out of memory.*2 GPUs of this size; 1 of b200; tier 3b here"):
+        plan_tier(load_tier("7b"), gpu="h200", gpus=1)
+    assert plan_tier(load_tier("7b"), gpu="h200", gpus=2).memory.world_size == 2
+    assert plan_tier(load_tier("7b"), gpu="b200").memory.accumulation >= 1
+
+
+def test_nothing_known_fits_on_a_card_without_memory() -> None:
+    with pytest.raises(RunError, match="out of memory"):
+        plan_memory(load_tier("7b"), 10**6, 512)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gpus": 64}, "a batch of 80 windows cannot be split evenly over 64 GPUs; expected one of 1, 2, 4, 5, 8"),
+        ({"gpu": "h20"}, r"--gpu: unknown card `h20`.*did you mean `h200`"),
+        ({"gpus": 0}, "--gpus: 0, expected 1 or more"),
+        ({"gpus": 8, "nodes": 3}, "--nodes: 8 GPUs on 3 nodes"),
+    ],
+)
+def test_an_impossible_plan_is_refused(options: dict[str, int | str], message: str) -> None:
+    with pytest.raises(RunError, match=message):
+        plan_tier(load_tier("small"), **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("model", "hours"), [("100m", 1.1), ("300m", 4.9), ("400m", 10), ("1b", 131), ("dclm-3b", 566), ("7b", 3_200)]
+)
+def test_hours_of_one_h200_at_half_its_peak_are_those_of_the_reference(model: str, hours: float) -> None:
+    tier = load_tier(model)
+    by_hand = tier.num_flops / (0.5 * 989e12 * 3_600)
+    assert by_hand == pytest.approx(hours, rel=0.03)
+    plan = plan_tier(tier, gpus=8)
+    assumed = TierPlan(tier=tier, card=CARDS["h200"], nodes=1, memory=plan.memory, measured=None)
+    assert (assumed.gpu_hours, assumed.mfu) == (pytest.approx(by_hand), 0.5)
+
+
+def test_a_measured_mfu_replaces_the_assumed_one_and_is_named() -> None:
+    tier = load_tier("100m")
+    measured = MeasuredMfu(
+        tier="100m", device="NVIDIA H200", mfu=0.4, mfu_causal=0.35, tokens_per_second=1e5,
+        date="2026-01-02", script="s",
+    )  # fmt: skip
+    plan = TierPlan(tier=tier, card=CARDS["h200"], nodes=1, memory=plan_tier(tier).memory, measured=measured)
+    assert plan.gpu_hours == pytest.approx(tier.num_flops / (0.4 * 989e12 * 3_600))
+    assert plan.as_json()["mfu_source"] == "measured: NVIDIA H200, 2026-01-02, s"
+
+
+def test_pieces_of_the_loss_are_those_that_it_makes() -> None:
+    assert (CPU_PIECE, GPU_PIECE) == (losses.PIECE_POSITIONS, losses.GPU_PIECE_POSITIONS)
+
+
+def test_float32_doubles_activations_and_needs_no_copies() -> None:
+    half = TIERS["micro"]
+    full = replace(half, precision="fp32")
+    one, two = memory_parts(half, "none", 1, 4), memory_parts(full, "none", 1, 4)
+    assert two["activations"] == 2 * one["activations"]
+    assert (two["bf16_copies"], one["bf16_copies"]) == (0, 2 * half.shape.non_embedding_params)
+
+
+def test_sharding_divides_the_state_and_adds_what_is_gathered() -> None:
+    whole, part = (memory_parts(TIERS["7b"], sharding, 8, 1) for sharding in ("ddp", "fsdp2"))  # type: ignore[arg-type]
+    assert part["weights"] == math.ceil(whole["weights"] / 4 / 8) * 4
+    assert set(part) - set(whole) == {"gathered"}
