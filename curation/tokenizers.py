@@ -2,17 +2,16 @@
 
 Each is a byte-level BPE file shipped with the project under `data/tokenizers/NAME.json`. Every byte is a token, so
 nothing is unknown and decoding is exact. `<|endoftext|>` is one id that text can never produce: the characters of a
-special token inside a document are plain text.
+special token inside a document are plain text. `open_tokenizer` takes any other file of Hugging Face `tokenizers`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,27 +19,26 @@ import numpy.typing as npt
 from curation.batches import TextView
 from curation.errors import RecipeError, nearest
 from curation.files import sha256_file
+from curation.token_engines import (
+    Choice,
+    Engine,
+    TokenizedView,
+    choose_engine,
+    encode_fast,
+    encode_reference,
+    reference_backend,
+    token_dtype,
+)
+from curation.tokenizer_files import EOS_TOKEN, TokenizerFile, read_tokenizer_file
 
-EOS_TOKEN = "<|endoftext|>"
 FOLDER = Path(__file__).resolve().parent / "data" / "tokenizers"
 
 PIECE_BYTES = 4_000_000
 """Text that is counted at a time."""
 
-Engine = Literal["fast", "reference"]
-
 _WINDOW = 65_536
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenizedView:
-    """Token ids of a column of documents: document i is `tokens[offsets[i]:offsets[i + 1]]`; no EOS inside."""
-
-    tokens: npt.NDArray[np.uint16]
-    offsets: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
+__all__ = ["EOS_TOKEN", "Engine", "TokenizedView", "Tokenizer", "load_tokenizer", "open_tokenizer", "tokenizer_names"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,31 +50,73 @@ class Tokenizer:
     digest: str
     vocab_size: int
     eos_id: int
-    engine: Engine
+    eos_token: str = EOS_TOKEN
+    wanted: Engine | None = None
+    """The engine to use whatever a probe says; None leaves it to `token_engines.choose_engine`."""
+
+    @property
+    def file(self) -> TokenizerFile:
+        """What its file holds."""
+        return read_tokenizer_file(self.path, self.eos_token)
+
+    @property
+    def choice(self) -> Choice:
+        """The engine that encodes, and why if it is not the fast one; probed at first use."""
+        return Choice(engine=self.wanted) if self.wanted else choose_engine(self.file, str(self.name))
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that encodes."""
+        return self.choice.engine
+
+    @property
+    def dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
+        """The type of its ids: two bytes up to 65,536 of them, four beyond."""
+        return token_dtype(self.vocab_size)
 
     def encode(self, view: TextView) -> TokenizedView:
         """Return the ids of each document, on the calling thread, without EOS; safe from several threads."""
         if len(view) == 0 or view.offsets[-1] == view.offsets[0]:
-            return TokenizedView(tokens=np.zeros(0, np.uint16), offsets=np.zeros(len(view) + 1, np.int64))
-        return _encode_fast(self.path, view) if self.engine == "fast" else _encode_reference(self.path, view)
+            return TokenizedView(tokens=np.zeros(0, self.dtype), offsets=np.zeros(len(view) + 1, np.int64))
+        return encode_fast(self.file, view) if self.engine == "fast" else encode_reference(self.file, view)
 
     def count(self, view: TextView) -> npt.NDArray[np.int64]:
         """Return the number of tokens of each document, EOS not counted; memory does not grow with the documents."""
-        pieces, owners = _pieces(view)
+        pieces = cut_documents(view)
         counts = np.zeros(len(view), np.int64)
-        for begin, end in _batches(pieces):
-            batch = TextView(data=view.data, offsets=pieces[begin : end + 1])
-            np.add.at(counts, owners[begin:end], np.diff(self.encode(batch).offsets))
+        for begin, end in batches(pieces.bounds):
+            batch = TextView(data=view.data, offsets=pieces.bounds[begin : end + 1])
+            np.add.at(counts, pieces.owners[begin:end], np.diff(self.encode(batch).offsets))
         return counts
 
     def decode(self, tokens: Sequence[int] | npt.NDArray[np.integer[Any]]) -> bytes:
         """Return the exact bytes that `tokens` stand for."""
-        table = _byte_table(self.path)
+        table = self.file.table
+        if table is None:
+            text: str = reference_backend(self.file).decode([int(token) for token in tokens], skip_special_tokens=False)
+            return text.encode("utf-8")
         return b"".join(table[int(token)] for token in tokens)
 
+    def normal_form(self, text: str) -> str:
+        """Return what decoding the ids of `text` must give: the text itself unless the file has a normaliser."""
+        if not self.file.normalises:
+            return text
+        return str(reference_backend(self.file).normalizer.normalize_str(text))
 
-def _pieces(view: TextView) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return (bounds of the pieces that are counted one by one, the document of each).
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pieces:
+    """Documents cut where that does not change their tokens: piece k is bytes `bounds[k]` to `bounds[k + 1]`."""
+
+    bounds: npt.NDArray[np.int64]
+    owners: npt.NDArray[np.int64]
+    """The document of each piece, for adding tokens up; pieces of empty documents may name a neighbour."""
+    ends: npt.NDArray[np.bool_]
+    """Whether a document ends with the piece."""
+
+
+def cut_documents(view: TextView) -> Pieces:
+    """Return the documents in pieces that are encoded one by one.
 
     A document of more than `PIECE_BYTES` is cut before a space between two ASCII letters: there the splitter in front
     of every byte-level vocabulary begins a new word, so the tokens of the pieces are those of the whole.
@@ -90,7 +130,7 @@ def _pieces(view: TextView) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64
     bounds = np.sort(np.concatenate([view.offsets, np.array(cuts, np.int64)]))
     # Pieces of empty documents hold no tokens, so it does not matter that they count for a neighbour.
     owners = np.minimum(np.searchsorted(view.offsets, bounds[:-1], side="right"), len(view)) - 1
-    return bounds, owners
+    return Pieces(bounds=bounds, owners=owners, ends=~np.isin(bounds[1:], cuts))
 
 
 def _cut(data: npt.NDArray[np.uint8], start: int, end: int) -> int | None:
@@ -104,7 +144,7 @@ def _cut(data: npt.NDArray[np.uint8], start: int, end: int) -> int | None:
     return None
 
 
-def _batches(bounds: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def batches(bounds: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Yield runs of pieces of at most `PIECE_BYTES` together, or one larger piece."""
     begin = 0
     while begin < len(bounds) - 1:
@@ -125,90 +165,45 @@ def tokenizer_names() -> list[str]:
 
 
 def load_tokenizer(name: str, *, where: str = "tokenizer", engine: Engine | None = None) -> Tokenizer:
-    """Return the shipped tokenizer `name`; by default with the fast engine where it is installed.
+    """Return the shipped tokenizer `name`; by default with the fast engine where it gives the reference's ids.
 
-    Both engines give equal ids (a test holds it). Raises: RecipeError for an unknown name.
+    Raises: RecipeError for an unknown name.
     """
     if name not in tokenizer_names():
         raise RecipeError(f"{where}: unknown tokenizer `{name}`; {nearest(name, tokenizer_names())}")
-    return _load(name, engine or _best_engine())
+    return _load(name, engine)
+
+
+def open_tokenizer(name: str, *, eos: str | None = None, where: str = "--tokenizer") -> Tokenizer:
+    """Return the tokenizer in the file `name`, or the shipped one of that name.
+
+    Raises: RecipeError for an unknown name, or a file without EOS or with ids outside its vocabulary.
+    """
+    path = Path(name)
+    if not path.is_file():
+        if path.suffix == ".json" or path.name != name:
+            raise RecipeError(f"{where}: {name}: no such file, expected a tokenizer.json; mend the path")
+        return load_tokenizer(name, where=where)
+    file = read_tokenizer_file(path, eos)
+    return Tokenizer(
+        name=path.name,
+        path=path.resolve(),
+        digest=sha256_file(path),
+        vocab_size=file.vocab_size,
+        eos_id=file.eos_id,
+        eos_token=file.eos_token,
+    )
 
 
 @lru_cache(maxsize=16)
-def _load(name: str, engine: Engine) -> Tokenizer:
+def _load(name: str, engine: Engine | None) -> Tokenizer:
     path = tokenizer_path(name)
-    described = json.loads(path.read_text(encoding="utf-8"))
+    file = read_tokenizer_file(path, EOS_TOKEN)
     return Tokenizer(
         name=name,
         path=path,
         digest=sha256_file(path),
-        vocab_size=len(described["model"]["vocab"]) + len(described["added_tokens"]),
-        eos_id=described["model"]["vocab"][EOS_TOKEN],
-        engine=engine,
+        vocab_size=file.vocab_size,
+        eos_id=file.eos_id,
+        wanted=engine,
     )
-
-
-@lru_cache(maxsize=1)
-def _best_engine() -> Engine:
-    from importlib.util import find_spec
-
-    return "fast" if find_spec("gigatoken") else "reference"
-
-
-@lru_cache(maxsize=8)
-def _fast_backend(path: Path) -> Any:
-    import gigatoken
-
-    return gigatoken.Tokenizer.from_json(path.read_text(encoding="utf-8"))
-
-
-def _encode_fast(path: Path, view: TextView) -> TokenizedView:
-    """Encode with the fast engine; `parallel=False` keeps it on this thread and safe after a fork."""
-    raw = view.data.data
-    documents = [bytes(raw[start:end]) for start, end in zip(view.offsets[:-1], view.offsets[1:], strict=True)]
-    layout = _fast_backend(path).encode_batch(documents, parallel=False).layout
-    offsets = np.asarray(layout.offsets.data, np.int64)
-    tokens = np.asarray(layout.content.data)[offsets[0] : offsets[-1]]
-    return TokenizedView(tokens=tokens.astype(np.uint16), offsets=offsets - offsets[0])
-
-
-@lru_cache(maxsize=8)
-def _reference_backend(path: Path) -> Any:
-    from tokenizers import Tokenizer as Backend
-
-    return Backend.from_file(str(path))
-
-
-def _encode_reference(path: Path, view: TextView) -> TokenizedView:
-    """Encode with the reference implementation, document by document."""
-    backend = _reference_backend(path)
-    raw = view.data.data
-    ids = [
-        backend.encode(bytes(raw[start:end]).decode("utf-8"), add_special_tokens=False).ids
-        for start, end in zip(view.offsets[:-1], view.offsets[1:], strict=True)
-    ]
-    offsets = np.zeros(len(ids) + 1, np.int64)
-    np.cumsum([len(document) for document in ids], out=offsets[1:])
-    return TokenizedView(tokens=np.fromiter((i for d in ids for i in d), np.uint16, int(offsets[-1])), offsets=offsets)
-
-
-@lru_cache(maxsize=8)
-def _byte_table(path: Path) -> list[bytes]:
-    """Return the bytes of each id."""
-    described = json.loads(path.read_text(encoding="utf-8"))
-    vocabulary, added = described["model"]["vocab"], described["added_tokens"]
-    byte_of = _byte_of_character()
-    table = [b""] * (len(vocabulary) + len(added))
-    for token, index in vocabulary.items():
-        table[index] = bytes(byte_of[character] for character in token)
-    for token in added:  # plain text: runs of spaces
-        table[token["id"]] = token["content"].encode("utf-8")
-    return table
-
-
-@lru_cache(maxsize=1)
-def _byte_of_character() -> dict[str, int]:
-    """Return GPT-2's map from printable stand-ins to bytes, which byte-level vocabularies are written in."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}

@@ -21,6 +21,7 @@ from curation.errors import RunError
 from curation.files import Json, read_json, replacing, write_json, write_text
 from curation.nodes import Node, NodeRun
 from curation.tokenizers import Tokenizer, load_tokenizer
+from train.shards import refuse_other_tokens
 from train.tiers import Tier, load_tier, tier_digest
 
 if TYPE_CHECKING:
@@ -72,10 +73,7 @@ def timing_path(root: Path, fingerprint: str) -> Path:
 
 def _build(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> Mapping[str, Json]:
     tokenizer = load_tokenizer(tier.tokenizer)
-    made_with = context.inputs["tokens"].summary["tokenizer"]
-    if made_with != tier.tokenizer:
-        raise RunError(f"{context.inputs['tokens'].path}: tokens of {made_with}, expected {tier.tokenizer} "
-                       f"for tier {tier.name} (rule 7)")  # fmt: skip
+    refuse_other_tokens(context.inputs["tokens"], tier)
     seconds: dict[str, float] = {}
     if not context.out.has(RESULT):
         started = time.monotonic()
