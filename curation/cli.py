@@ -101,7 +101,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "plugins", "List what installed packages add, and what of it is broken.", "curation.plugins_command:plugins"
     ),
-    Command("tiers", "List tiers, or show every number of one.", "train.commands:tiers"),
+    Command("tiers", "List tiers, show every number of one, or plan it on cards.", "train.tiers_command:tiers"),
 )
 
 MACHINE_FAULTS = {

@@ -1,4 +1,4 @@
-"""`curate train`, `curate eval`, `curate tiers`."""
+"""`curate train`, `curate eval`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from curation.nodes import Node, Planner
     from curation.store import Artifact, Store
     from train.run import Watch
-
-SHORT = {"params_non_embedding": "N_ne", "params_matmul": "N_mm", "params_total": "N_tot"}
 
 
 def train(
@@ -89,21 +87,6 @@ def evaluate(
         scores = score_run(opened, _artifact(opened, model, "run"), judged, progress)
     bpb = cast("Mapping[str, float]", scores["bpb"])
     give(scores, lambda console: _draw_bpb(console, f"Bits per byte of {model}", bpb), as_json=json_output)
-
-
-def tiers(
-    name: Annotated[str | None, typer.Argument(help="Tier to show every number of; none lists all.")] = None,
-    json_output: JsonFlag = False,
-) -> None:
-    """List tiers, or show every number of one."""
-    from train.tiers import load_tier, tier_json, tier_names
-
-    if name is not None:
-        numbers = tier_json(load_tier(name))
-        give(numbers, lambda console: _draw_numbers(console, numbers), as_json=json_output)
-        return
-    rows = [tier_json(load_tier(known)) for known in tier_names()]
-    give(rows, lambda console: _draw_tiers(console, rows), as_json=json_output)
 
 
 def _trained(planner: Planner, node: Node) -> Artifact:
@@ -184,28 +167,4 @@ def _draw_bpb(console: Console, title: str, bpb: Mapping[str, float]) -> None:
     table.add_column("bits per byte", justify="right")
     for name, value in bpb.items():
         table.add_row(printable(name), f"{value:.4f}")
-    console.print(table)
-
-
-def _draw_numbers(console: Console, numbers: Mapping[str, Json]) -> None:
-    from rich.table import Table
-
-    table = Table(show_header=False)
-    flat = {**numbers, **cast("Mapping[str, Json]", numbers["shape"])}
-    for key, value in flat.items():
-        if key != "shape":
-            shown = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-            table.add_row(key, shown)
-    console.print(table)
-
-
-def _draw_tiers(console: Console, rows: list[dict[str, Json]]) -> None:
-    from rich.table import Table
-
-    table = Table(caption="Also -<m>x of each, for example nano-0.1x. No laptop tier is evidence (rule 18).")
-    columns = ("name", *SHORT, "tokens", "steps", "batch_tokens", "learning_rate", "tokenizer")
-    for column in columns:
-        table.add_column(SHORT.get(column, column.replace("_", " ")), justify="right" if column != "name" else "left")
-    for row in rows:
-        table.add_row(*(f"{row[c]:,}" if isinstance(row[c], int) else str(row[c]) for c in columns))
     console.print(table)

@@ -1,6 +1,6 @@
 """Measurements shipped with the tiers: MFU by tier and card, and learning-rate sweeps.
 
-`data/measured_mfu.json` is a list of measurements; `data/lr_sweeps/<model>.json` is what `curate sweep` wrote for a
+`data/measured_mfu.json` is a list of measurements; `data/lr_sweeps/<model>.json` is what `curate lr-sweep` wrote for a
 model. Neither decides a result of a run: they say what hours to expect and why a rate is the one that was frozen.
 """
 
@@ -56,7 +56,7 @@ def measured_mfu(model: str, device: str, path: Path = MEASURED_MFU) -> Measured
     return max(found, key=lambda row: row.date, default=None)
 
 
-def stored_sweep(model: str, folder: Path = LR_SWEEPS) -> Mapping[str, Json] | None:
+def stored_sweep(model: str) -> Mapping[str, Json] | None:
     """Return the learning-rate sweep stored with `model`, or None: not swept."""
-    path = folder / f"{model}.json"
+    path = LR_SWEEPS / f"{model}.json"
     return cast("Mapping[str, Json]", read_json(path)) if path.is_file() else None

@@ -83,6 +83,16 @@ class MemoryPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hours:
+    """Hours of one card for a whole budget; evaluation, compilation and communication are not in it."""
+
+    hours: float
+    mfu: float
+    source: str
+    """`assumed`, or where and when it was measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TierPlan:
     """A tier on so many cards of one kind."""
 
@@ -90,23 +100,12 @@ class TierPlan:
     card: Card
     nodes: int
     memory: MemoryPlan
-    measured: MeasuredMfu | None
-    """None: hours rest on `ASSUMED_MFU`."""
-
-    @property
-    def mfu(self) -> float:
-        """Share of the card's dense bf16 peak that hours are reckoned with."""
-        return self.measured.mfu if self.measured else ASSUMED_MFU
-
-    @property
-    def gpu_hours(self) -> float:
-        """Hours of one card for the whole budget; evaluation, compilation and communication are not in it."""
-        return self.tier.num_flops / (peak_flops(self.card.driver_name, {}) * self.mfu) / 3_600
+    estimate: Hours
 
     @property
     def hours(self) -> float:
-        """Hours on the clock if `gpu_hours` divide evenly over the cards."""
-        return self.gpu_hours / self.memory.world_size
+        """Hours on the clock if card-hours divide evenly over the cards."""
+        return self.estimate.hours / self.memory.world_size
 
     def as_json(self) -> dict[str, Json]:
         """Return the plan for machines."""
@@ -125,9 +124,9 @@ class TierPlan:
             "flops": self.tier.num_flops,
             "memory_bytes": {**memory.parts, "total": memory.total_bytes},
             "device_bytes": memory.device_bytes,
-            "mfu": self.mfu,
-            "mfu_source": f"measured: {self.measured.said}" if self.measured else "assumed",
-            "gpu_hours": self.gpu_hours,
+            "mfu": self.estimate.mfu,
+            "mfu_source": self.estimate.source,
+            "gpu_hours": self.estimate.hours,
             "hours": self.hours,
         }
 
@@ -146,8 +145,17 @@ def plan_tier(tier: Tier, *, gpu: str = "h200", gpus: int = 1, nodes: int | None
         raise RunError(f"--nodes: {gpus} GPUs on {nodes} nodes, expected equally many a node; change one of them")
     card = CARDS[gpu]
     memory = plan_memory(tier, card.memory_bytes, gpus)
-    return TierPlan(
-        tier=tier, card=card, nodes=nodes, memory=memory, measured=measured_mfu(tier.model, card.driver_name)
+    return TierPlan(tier=tier, card=card, nodes=nodes, memory=memory, estimate=estimate_hours(tier, card))
+
+
+def estimate_hours(tier: Tier, card: Card, measured: MeasuredMfu | None = None) -> Hours:
+    """Return the hours of one `card`, by `measured` or what is shipped for tier and card, else by `ASSUMED_MFU`."""
+    measured = measured or measured_mfu(tier.model, card.driver_name)
+    mfu = measured.mfu if measured else ASSUMED_MFU
+    return Hours(
+        hours=tier.num_flops / (peak_flops(card.driver_name, {}) * mfu) / 3_600,
+        mfu=mfu,
+        source=f"measured: {measured.said}" if measured else "assumed",
     )
 
 
@@ -166,10 +174,11 @@ def plan_memory(tier: Tier, device_bytes: int, world_size: int = 1) -> MemoryPla
     found = _fit(tier, device_bytes, world_size)
     if found is None:
         least = _smallest(tier, device_bytes, world_size)
+        usable = f"{usable_bytes(device_bytes) / 1e9:.1f} of {device_bytes / 1e9:.1f} GB"
         raise RunError(
             f"tier {tier.name}: out of memory: micro-batches of one window need {least.total_bytes / 1e9:.1f} GB on "
-            f"each of {world_size} GPU(s) ({least.sharding}), expected at most {usable_bytes(device_bytes) / 1e9:.1f} of "
-            f"{device_bytes / 1e9:.1f} GB; {what_would_fit(tier, device_bytes, world_size)}"
+            f"each of {world_size} GPU(s) ({least.sharding}), expected at most {usable}; "
+            f"{what_would_fit(tier, device_bytes, world_size)}"
         )
     return found
 

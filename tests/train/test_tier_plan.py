@@ -14,7 +14,7 @@ from train.tier_plan import (
     CARDS,
     CPU_PIECE,
     GPU_PIECE,
-    TierPlan,
+    estimate_hours,
     memory_parts,
     plan_memory,
     plan_tier,
@@ -51,7 +51,7 @@ def test_a_plan_keeps_the_batch_exactly_and_fits(name: str, world_size: int) -> 
     assert world_size * memory.accumulation * memory.micro_batch_rows * tier.shape.context_tokens == tier.batch_tokens
     assert memory.total_bytes <= usable_bytes(memory.device_bytes)
     assert memory.micro_batch_rows <= tier.micro_batch_rows
-    assert plan.hours * world_size == pytest.approx(plan.gpu_hours)
+    assert plan.hours * world_size == pytest.approx(plan.estimate.hours)
 
 
 @pytest.mark.parametrize(("name", "world_size"), UNEVEN)
@@ -127,9 +127,9 @@ def test_hours_of_one_h200_at_half_its_peak_are_those_of_the_reference(model: st
     tier = load_tier(model)
     by_hand = tier.num_flops / (0.5 * 989e12 * 3_600)
     assert by_hand == pytest.approx(hours, rel=0.03)
-    plan = plan_tier(tier, gpus=8)
-    assumed = TierPlan(tier=tier, card=CARDS["h200"], nodes=1, memory=plan.memory, measured=None)
-    assert (assumed.gpu_hours, assumed.mfu) == (pytest.approx(by_hand), 0.5)
+    estimate = estimate_hours(tier, replace(CARDS["a100"], driver_name="NVIDIA H200"))
+    assert estimate.hours == pytest.approx(by_hand * 0.5 / estimate.mfu)
+    assert estimate.source == "assumed" or estimate.source.startswith("measured: NVIDIA H200")
 
 
 def test_a_measured_mfu_replaces_the_assumed_one_and_is_named() -> None:
@@ -138,9 +138,9 @@ def test_a_measured_mfu_replaces_the_assumed_one_and_is_named() -> None:
         tier="100m", device="NVIDIA H200", mfu=0.4, mfu_causal=0.35, tokens_per_second=1e5,
         date="2026-01-02", script="s",
     )  # fmt: skip
-    plan = TierPlan(tier=tier, card=CARDS["h200"], nodes=1, memory=plan_tier(tier).memory, measured=measured)
-    assert plan.gpu_hours == pytest.approx(tier.num_flops / (0.4 * 989e12 * 3_600))
-    assert plan.as_json()["mfu_source"] == "measured: NVIDIA H200, 2026-01-02, s"
+    estimate = estimate_hours(tier, CARDS["h200"], measured)
+    assert estimate.hours == pytest.approx(tier.num_flops / (0.4 * 989e12 * 3_600))
+    assert (estimate.mfu, estimate.source) == (0.4, "measured: NVIDIA H200, 2026-01-02, s")
 
 
 def test_pieces_of_the_loss_are_those_that_it_makes() -> None:

@@ -1,0 +1,90 @@
+"""`curate tiers` as a user types it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from curation.cli import main
+from train.tiers import tier_names
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def curate(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    return int(ended.value.code or 0), capsys.readouterr().out
+
+
+def found(capsys: pytest.CaptureFixture[str], *words: object) -> Any:
+    code, out = curate(capsys, *words, "--json")
+    assert code == 0
+    return json.loads(out)
+
+
+def test_the_list_is_grouped_by_family_and_fits_100_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    code, out = curate(capsys, "tiers")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 100
+    assert [out.index(f"\n {name} ") > out.index("laptop:") for name in tier_names()] == [True] * len(tier_names())
+    assert out.index("laptop:") < out.index("ladder:") < out.index("micro-1x") < out.index("dclm:")
+    assert "\u2026" not in out
+
+
+def test_the_list_holds_parameters_tokens_flops_memory_and_hours_of_every_tier(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = {row["name"]: row for row in found(capsys, "tiers")}
+    assert list(rows) == tier_names()
+    keys = {"params_non_embedding", "params_matmul", "params_total", "tokens", "flops", "batch_tokens", "learning_rate"}
+    keys |= {"warmup_tokens", "weight_decay", "z_loss", "beta2", "steps", "memory_bytes", "h200_hours", "lr_sweep"}
+    assert all(keys <= set(row) for row in rows.values())
+    assert rows["7b-2x"]["tokens"] == pytest.approx(2 * rows["7b-1x"]["tokens"], rel=1e-4)
+
+
+def test_one_tier_says_that_its_hours_are_estimates_and_whether_it_was_swept(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, out = curate(capsys, "tiers", "dclm-7b")
+    assert "MFU" in out
+    assert "estimated" in out
+    assert "not swept" in out
+    assert out.count("dclm-like") == 3
+
+
+@pytest.mark.parametrize(("gpus", "nodes", "accumulation"), [(8, 1, 8), (64, 8, 1)])
+def test_7b_on_8_and_64_cards_is_planned(
+    capsys: pytest.CaptureFixture[str], gpus: int, nodes: int, accumulation: int
+) -> None:
+    plan = found(capsys, "tiers", "7b", "--gpus", gpus)
+    assert (plan["sharding"], plan["nodes"], plan["accumulation"]) == ("fsdp2", nodes, accumulation)
+    assert plan["memory_bytes"]["total"] < plan["device_bytes"]
+    assert (plan["steps"], plan["batch_tokens"]) == (126_086, 1_048_576)
+    code, out = curate(capsys, "tiers", "7b", "--gpus", gpus)
+    assert code == 0
+    assert f"7b-1x on {gpus} x h200, {nodes} node(s): fsdp2" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["7b", "--gpu", "h100"], "out of memory"),
+        (["7b", "--gpu", "h100"], "what would fit: 2 GPUs of this size"),
+        (["7b", "--gpu", "h20"], "unknown card `h20`"),
+        (["--gpus", "8"], "no tier is named"),
+        (["1b", "--gpus", "3"], "cannot be split evenly over 3 GPUs"),
+    ],
+)
+def test_a_plan_that_cannot_be_is_refused_with_exit_2(
+    capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["tiers", *words])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,168 @@
+"""`curate tiers`: the tiers by family, every number of one, and its plan on given cards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from curation.console import JsonFlag, give
+from curation.errors import RunError
+from curation.files import Json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from train.tier_plan import TierPlan
+    from train.tiers import Tier
+
+FAMILIES = {
+    "laptop": "laptop: one CPU core; plumbing, no evidence (rule 18)",
+    "ladder": "ladder: the project's own; evidence starts here",
+    "dclm": "dclm: published settings of DCLM, dclm-like",
+}
+COLUMNS = ("tier", "N_ne", "N_mm", "N_tot", "tokens", "FLOPs", "batch", "rate", "\u03b22", "steps", "GB", "H200 h")
+GB = 1e9
+
+
+def tiers(
+    name: Annotated[str | None, typer.Argument(help="Tier to show every number of; none lists all.")] = None,
+    gpus: Annotated[int | None, typer.Option("--gpus", min=1, help="Plan it on so many cards in all.")] = None,
+    gpu: Annotated[str, typer.Option("--gpu", help="Kind of card: h200, h100, a100, b200, l40s ...")] = "h200",
+    nodes: Annotated[
+        int | None, typer.Option("--nodes", min=1, help="Machines that the cards are in (default: 8 cards each).")
+    ] = None,
+    json_output: JsonFlag = False,
+) -> None:
+    """List tiers, show every number of one, or plan it on cards: memory, sharding, micro-batch, steps, hours."""
+    from train.tier_plan import plan_tier
+    from train.tiers import load_tier, tier_names
+
+    if name is None:
+        if gpus is not None or nodes is not None:
+            raise RunError("--gpus: no tier is named, expected `curate tiers NAME --gpus N`; name one")
+        rows = [describe(load_tier(known)) for known in tier_names()]
+        give(cast("Json", rows), lambda console: _draw_list(console, rows), as_json=json_output)
+        return
+    tier = load_tier(name)
+    if gpus is None and nodes is None and gpu == "h200":
+        numbers = describe(tier)
+        give(numbers, lambda console: _draw_numbers(console, numbers), as_json=json_output)
+        return
+    plan = plan_tier(tier, gpu=gpu, gpus=gpus or 1, nodes=nodes)
+    give(plan.as_json(), lambda console: draw_plan(console, plan), as_json=json_output)
+
+
+def describe(tier: Tier) -> dict[str, Json]:
+    """Return every number of the tier, its memory whole on one card, its H200-hours and its learning-rate sweep."""
+    from train.sweep_result import sweep_of
+    from train.tier_plan import CARDS, estimate_hours, memory_parts
+    from train.tiers import tier_json
+
+    parts = memory_parts(tier, "none", 1, tier.micro_batch_rows)
+    hours = estimate_hours(tier, CARDS["h200"])
+    return {
+        **tier_json(tier),
+        "memory_bytes": {**parts, "total": sum(parts.values())},
+        "h200_hours": hours.hours,
+        "mfu": hours.mfu,
+        "mfu_source": hours.source,
+        "lr_sweep": sweep_of(tier),
+    }
+
+
+def draw_plan(console: Console, plan: TierPlan) -> None:
+    """Print a plan as a person reads it."""
+    memory, tier = plan.memory, plan.tier
+    console.print(
+        f"{tier.name} on {memory.world_size} x {plan.card.name}, {plan.nodes} node(s): {memory.sharding}", markup=False
+    )
+    console.print(
+        f"batch {tier.batch_tokens:,} tokens = {memory.world_size} card(s) x {memory.accumulation} micro-batch(es) x "
+        f"{memory.micro_batch_rows} window(s) x {tier.shape.context_tokens:,} tokens; {tier.num_steps:,} steps, "
+        f"{tier.num_tokens:,} tokens",
+        markup=False,
+    )
+    parts = ", ".join(f"{name.replace('_', ' ')} {size / GB:.1f}" for name, size in memory.parts.items() if size)
+    console.print(
+        f"memory a card: {memory.total_bytes / GB:.1f} of {memory.device_bytes / GB:.0f} GB, estimated ({parts})",
+        markup=False,
+    )
+    estimate = plan.estimate
+    console.print(
+        f"about {_number(plan.hours)} hours, {_number(estimate.hours)} card-hours at {estimate.mfu:.0%} MFU "
+        f"({estimate.source}); an estimate without evaluation, compilation and communication",
+        markup=False,
+    )
+
+
+def _draw_list(console: Console, rows: list[dict[str, Json]]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    for family, title in FAMILIES.items():
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        for column in COLUMNS:
+            table.add_column(column, justify="left" if column == "tier" else "right", no_wrap=True)
+        for row in rows:
+            if row["family"] == family:
+                table.add_row(*_cells(row))
+        console.print(table)
+    console.print(
+        "Also -<m>x of each, for example nano-0.1x, 1b-4x. GB: whole on one card at the recipe's micro-batch.\n"
+        "H200 h: of one card, at the MFU that `curate tiers NAME` states. Both are estimates.",
+        markup=False,
+    )
+
+
+def _cells(row: Mapping[str, Json]) -> list[str]:
+    numbers = cast("Mapping[str, Any]", row)
+    return [
+        str(row["name"]),
+        *(_short(numbers[f"params_{kind}"]) for kind in ("non_embedding", "matmul", "total")),
+        _short(numbers["tokens"]),
+        f"{numbers['flops']:.1e}".replace("e+", "e"),
+        f"{numbers['batch_tokens']:,}",
+        f"{numbers['learning_rate']:.1e}".replace("e-0", "e-"),
+        f"{numbers['beta2']:.4g}",
+        f"{numbers['steps']:,}",
+        f"{numbers['memory_bytes']['total'] / GB:.1f}",
+        _number(numbers["h200_hours"]),
+    ]
+
+
+def _draw_numbers(console: Console, numbers: Mapping[str, Json]) -> None:
+    from rich.table import Table
+
+    table = Table(show_header=False)
+    flat = {**numbers, **cast("Mapping[str, Json]", numbers["shape"])}
+    nested = ("shape", "memory_bytes", "lr_sweep", "deviations", "h200_hours", "mfu", "mfu_source")
+    for key, value in flat.items():
+        if key not in nested:
+            table.add_row(key, _shown(value))
+    for key, value in cast("Mapping[str, int]", numbers["memory_bytes"]).items():
+        table.add_row(f"memory: {key.replace('_', ' ')}", f"{value / GB:.2f} GB, estimated")
+    hours = f"{_number(cast('float', numbers['h200_hours']))}, estimated at {cast('float', numbers['mfu']):.0%} MFU"
+    table.add_row("h200_hours", f"{hours} ({numbers['mfu_source']})")
+    for deviation in cast("list[str]", numbers["deviations"]):
+        table.add_row("deviation", f"{deviation}: dclm-like, losses not claimed equal")
+    table.add_row("learning-rate sweep", str(cast("Mapping[str, Json]", numbers["lr_sweep"])["said"]))
+    console.print(table)
+
+
+def _shown(value: Json) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _short(value: float) -> str:
+    """Return a count in three digits: 85.0M, 2.20B."""
+    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if value >= unit:
+            scaled = value / unit
+            return f"{scaled:.{2 if scaled < 10 else 1 if scaled < 100 else 0}f}{letter}"
+    return str(value)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
