@@ -1,12 +1,15 @@
 """From a batch of windows to one update of the parameters: micro-batches, clipping, AdamW, and what a checkpoint keeps.
 
-The gradient is that of the mean objective of the whole batch, accumulated over micro-batches in their order.
+The gradient is that of the mean objective of the whole batch, accumulated over micro-batches in their order; on several
+ranks each adds up its own and the sums are added (`train.parallel`). A step asks the device for its numbers once.
+Where a micro-batch does not fit into the device's memory, half of it is tried; the batch stays what it is.
 Shapes: B rows, T positions, D width, N = B·T positions.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -14,19 +17,27 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
-from train.accelerator import CPU, Accelerator
+from curation.errors import RunError
+from curation.files import Json
+from train.accelerator import CPU, Accelerator, choose_accelerator
 from train.model import LanguageModel
 from train.noise_scale import GROUPS, group_of
+from train.parallel import ALONE, GradientSum, Ranks, largest_divisor, micro_batch_rows, part_like, shard_model, whole
+from train.tier_plan import memory_parts, plan_memory, what_would_fit
 from train.tiers import Tier
 
+DETERMINISTIC = "CURATE_DETERMINISTIC"
+"""Environment variable: `1` asks a CUDA device for the same bits every time, at some speed; a CPU always gives them."""
 _MODEL = "model."
 _MOMENTS = "adam."
+_KINDS = ("step", "exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gradients:
-    """What a batch gave; the clipped gradients themselves lie in the parameters."""
+    """What a batch gave, the same on every rank; the clipped gradients themselves lie in the parameters."""
 
     loss: float
     """Mean cross-entropy, nats a token."""
@@ -34,7 +45,7 @@ class Gradients:
     norm: float
     """Of the mean gradient, before clipping."""
     first_norm: float | None
-    """Of the mean gradient of the first micro-batch; None where there is one only."""
+    """Of the mean gradient of the first micro-batch (sharded: of the first of every rank); None if that is all."""
     first_tokens: int
     group_norms: Mapping[str, float] = field(default_factory=dict)
     """`norm` of each group of `train.noise_scale`, of measured batches."""
@@ -42,50 +53,142 @@ class Gradients:
 
 
 class Engine:
-    """A model with its optimizer on one device."""
+    """A model with its optimizer on one device, or on one of several ranks."""
 
-    def __init__(self, tier: Tier, model: LanguageModel, accelerator: Accelerator = CPU) -> None:
+    def __init__(
+        self, tier: Tier, model: LanguageModel, accelerator: Accelerator = CPU, *, ranks: Ranks = ALONE
+    ) -> None:
+        """Place the model; its micro-batch is the tier's, or what the device and all ranks alike can take of it."""
         self.tier = tier
+        self.ranks = ranks
         self.accelerator = accelerator
+        self.micro_batch_rows = planned_rows(tier, accelerator, ranks)
         self.model = accelerator.prepare(model)
+        if ranks.sharded:
+            shard_model(self.model, ranks, bf16=accelerator.precision == "bf16")
+        self.gradient_sum = GradientSum(self.model.parameters(), ranks) if ranks.sharding == "ddp" else None
         self.optimizer = _optimizer(tier, self.model)
+
+    @property
+    def accumulation(self) -> int:
+        """Micro-batches of a step on each rank."""
+        return -(-self.tier.batch_rows // (self.micro_batch_rows * self.ranks.world))
+
+    def execution(self) -> dict[str, Json]:
+        """Return how it computes; equal bits are promised only to runs that agree in all of it."""
+        return {
+            **self.accelerator.describe(),
+            "world_size": self.ranks.world,
+            "sharding": self.ranks.sharding,
+            "micro_batch_rows": self.micro_batch_rows,
+            "accumulation": self.accumulation,
+        }
+
+    def go_on_as(self, before: Mapping[str, Json]) -> None:
+        """Take the micro-batch that ran out of no memory `before`, if all else is as it was."""
+        rows = before["micro_batch_rows"]
+        now = self.execution()
+        own = ("micro_batch_rows", "accumulation")
+        if all(value == now.get(key) for key, value in before.items() if key not in own) and isinstance(rows, int):
+            self.micro_batch_rows = min(self.micro_batch_rows, rows)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.accelerator.device
 
     def gradients(self, rows_BT: npt.NDArray[np.int64], *, measured: bool = False) -> Gradients:
         """Leave the clipped gradient of the mean objective of rows of T + 1 ids in the parameters.
 
         A `measured` batch also gives norms by group, and is split in two if it is one micro-batch otherwise.
+        Raises: RunError if not even one window fits into the device's memory.
         """
-        tier = self.tier
-        nats: list[Tensor] = []
-        first_norm: Tensor | None = None
-        first_groups: Mapping[str, Tensor] = {}
-        micro_rows = min(tier.micro_batch_rows, len(rows_BT))
-        if measured and micro_rows == len(rows_BT):
-            micro_rows = (micro_rows + 1) // 2
-        for start in range(0, len(rows_BT), micro_rows):
-            micro_BT = self.accelerator.place(rows_BT[start : start + micro_rows])
-            stream_BTD = self.model.hidden(micro_BT[:, :-1])
-            objective, nats_N = self.accelerator.loss(
-                stream_BTD.flatten(0, 1), self.model.lm_head.weight, micro_BT[:, 1:].flatten(), z_loss=tier.z_loss
-            )
-            (objective / tier.batch_tokens).backward()  # type: ignore[no-untyped-call]
-            nats.append(nats_N.view(len(micro_BT), -1).sum(dim=1, dtype=torch.float64))
-            if start == 0 and len(rows_BT) > micro_rows:
-                first_norm = self._norm()
-                first_groups = self._group_norms() if measured else {}
-        groups = self._group_norms() if first_groups else {}
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), tier.clip_norm)
-        nats_by_row = torch.cat(nats).cpu().numpy()  # only here does the host wait for the device
-        first_tokens = micro_rows * (rows_BT.shape[1] - 1)
+        while True:
+            try:
+                return self._gradients(rows_BT, measured)
+            except torch.OutOfMemoryError as error:
+                self._take_less(error)
+
+    def _gradients(self, rows_BT: npt.NDArray[np.int64], measured: bool) -> Gradients:
+        tier, ranks = self.tier, self.ranks
+        abreast = ranks.world if ranks.sharded else 1  # micro-batches whose gradients cannot be told apart
+        micro = min(self.micro_batch_rows, len(rows_BT))
+        if measured and micro * abreast == len(rows_BT):
+            micro = (micro + 1) // 2 if ranks.world == 1 else largest_divisor(micro, micro - 1)
+        first_rows = min(micro * abreast, len(rows_BT))
+        nats_B = torch.zeros(len(rows_BT), dtype=torch.float64, device=self.device)
+        numbers: dict[str, Tensor] = {}
+        starts = range(ranks.rank * micro, len(rows_BT), micro * ranks.world)
+        for start in starts:
+            if self.gradient_sum is not None and start == starts[-1]:
+                self.gradient_sum.arm()
+            rows = slice(start, start + micro)
+            nats_B[rows] = self._add_gradient(self.accelerator.place(rows_BT[rows]))
+            if start == starts[0] and first_rows < len(rows_BT):
+                numbers |= self._norms("first", measured)
+        if self.gradient_sum is not None:
+            self.gradient_sum.finish()
+        if measured and first_rows < len(rows_BT):
+            numbers |= self._norms("whole", measured)
+        numbers["whole"] = _plain(torch.nn.utils.clip_grad_norm_(self.model.parameters(), tier.clip_norm))
+        nats_by_row, told = self._told(nats_B, numbers)
+        first_tokens = first_rows * (rows_BT.shape[1] - 1)
         scale = tier.batch_tokens / first_tokens  # gradients are of the sum over the whole batch's tokens
         return Gradients(
             loss=math.fsum(nats_by_row) / tier.batch_tokens,
             nats_by_row=nats_by_row,
-            norm=float(norm),
-            first_norm=None if first_norm is None else float(first_norm) * scale,
+            norm=told["whole"],
+            first_norm=told["first"] * scale if "first" in told else None,
             first_tokens=first_tokens,
-            group_norms={group: float(norm) for group, norm in groups.items()},
-            first_group_norms={group: float(norm) * scale for group, norm in first_groups.items()},
+            group_norms={group: told[f"whole.{group}"] for group in GROUPS if f"whole.{group}" in told},
+            first_group_norms={group: told[f"first.{group}"] * scale for group in GROUPS if f"first.{group}" in told},
+        )
+
+    def _add_gradient(self, micro_BT: Tensor) -> Tensor:
+        """Add the gradient of a micro-batch; return the summed cross-entropy of each row."""
+        stream_BTD = self.model.hidden(micro_BT[:, :-1])
+        objective, nats_N = self.accelerator.loss(
+            stream_BTD.flatten(0, 1), self.model.lm_head.weight, micro_BT[:, 1:].flatten(), z_loss=self.tier.z_loss
+        )
+        (objective / self.tier.batch_tokens).backward()  # type: ignore[no-untyped-call]
+        return nats_N.view(len(micro_BT), -1).sum(dim=1, dtype=torch.float64)
+
+    def _norms(self, name: str, by_group: bool) -> dict[str, Tensor]:
+        """Return norms of the gradients in the parameters by name: of all, and of each group if asked."""
+        named = {name: self._norm()}
+        return named | {f"{name}.{group}": self._norm(group) for group in GROUPS if by_group}
+
+    def _told(self, nats_B: Tensor, numbers: Mapping[str, Tensor]) -> tuple[npt.NDArray[np.float64], dict[str, float]]:
+        """Return nats of all rows and rank 0's numbers on every rank; the only wait for the device in a step."""
+        stacked = torch.stack(list(numbers.values())).double()
+        values = torch.cat((nats_B, stacked if self.ranks.main else torch.zeros_like(stacked)))
+        self.ranks.sum(values)
+        found: npt.NDArray[np.float64] = values.cpu().numpy()
+        return found[: len(nats_B)], dict(zip(numbers, found[len(nats_B) :].tolist(), strict=True))
+
+    def _take_less(self, error: torch.OutOfMemoryError) -> None:
+        """Halve the micro-batch after `error`; the batch stays, its sum has another order.
+
+        Raises: RunError if it has one window, or with several ranks, which would wait for this one.
+        """
+        self.discard()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        rows = self.micro_batch_rows
+        if rows == 1 or self.ranks.world > 1:
+            raise RunError(self._out_of_memory(error)) from error
+        self.micro_batch_rows = largest_divisor(self.tier.batch_rows, rows // 2)
+
+    def _out_of_memory(self, error: torch.OutOfMemoryError) -> str:
+        """Return what did not fit, and what would."""
+        tier, world, on_card = self.tier, self.ranks.world, self.device.type == "cuda"
+        device_bytes = torch.cuda.mem_get_info(self.device)[1] if on_card else host_memory_bytes()
+        parts = memory_parts(tier, self.ranks.sharding, world, self.micro_batch_rows)
+        return (
+            f"tier {tier.name}: out of memory with micro-batches of {self.micro_batch_rows} windows of "
+            f"{tier.shape.context_tokens:,} tokens on {world} rank(s) ({str(error).splitlines()[0]}); expected "
+            f"{sum(parts.values()) / 1e9:.2f} GB free of {device_bytes / 1e9:.1f} GB each; end what else is there, or: "
+            f"{what_would_fit(tier, device_bytes, world)}"
         )
 
     def update(self, rate: float) -> None:
@@ -99,12 +202,18 @@ class Engine:
         self.optimizer.zero_grad(set_to_none=True)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return everything that the next step depends on: parameters, moments, random state."""
+        """Return everything that the next step depends on: parameters, moments, random state.
+
+        Sharded, every rank must ask; whole tensors, on the CPU, are rank 0's alone and the others get none.
+        """
         tensors: dict[str, Tensor] = {"rng": torch.get_rng_state()}
         for name, parameter in self.model.named_parameters():
-            tensors[f"{_MODEL}{name}"] = parameter.detach()
-            for key, value in self.optimizer.state[parameter].items():
-                tensors[f"{_MOMENTS}{key}.{name}"] = value
+            named = {f"{_MODEL}{name}": parameter.detach()}
+            named |= {f"{_MOMENTS}{key}.{name}": value for key, value in self.optimizer.state[parameter].items()}
+            for key, value in named.items():
+                gathered = whole(value)
+                if self.ranks.main:
+                    tensors[key] = gathered.cpu() if isinstance(value, DTensor) else gathered
         return tensors
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
@@ -112,24 +221,60 @@ class Engine:
         torch.set_rng_state(tensors["rng"])
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
-                parameter.copy_(tensors[f"{_MODEL}{name}"])
-                suffix = f".{name}"
-                moments = {
-                    key.removeprefix(_MOMENTS).removesuffix(suffix): value.to(parameter.device)
-                    for key, value in tensors.items()
-                    if key.startswith(_MOMENTS) and key.endswith(suffix)
-                }
+                parameter.copy_(part_like(tensors[f"{_MODEL}{name}"], parameter))
+                keys = [key for key in _KINDS if f"{_MOMENTS}{key}.{name}" in tensors]
+                moments = {key: tensors[f"{_MOMENTS}{key}.{name}"] for key in keys}
                 if moments:
-                    self.optimizer.state[parameter] = moments
+                    self.optimizer.state[parameter] = {
+                        key: value.to(self.device) if key == "step" else part_like(value, parameter)
+                        for key, value in moments.items()
+                    }
+
+    def final_model(self) -> LanguageModel:
+        """Return the trained model; sharded, every rank must ask, and only rank 0's is whole and on the CPU."""
+        if not any(isinstance(parameter, DTensor) for parameter in self.model.parameters()):
+            return self.model
+        weights = {name: whole(value.detach()) for name, value in self.model.named_parameters()}
+        with torch.device("cpu" if self.ranks.main else "meta"):
+            model = LanguageModel(self.tier)
+        if self.ranks.main:
+            model.load_state_dict({name: value.cpu() for name, value in weights.items()})
+        return model
 
     def _norm(self, group: str | None = None) -> Tensor:
         """Return the norm of the gradients in the parameters, of all or of one group."""
         named = self.model.named_parameters()
         grads = [one.grad for name, one in named if group in (None, group_of(name)) and one.grad is not None]
-        return torch.nn.utils.get_total_norm(grads)
+        return _plain(torch.nn.utils.get_total_norm(grads))
 
-    def _group_norms(self) -> dict[str, Tensor]:
-        return {group: self._norm(group) for group in GROUPS}
+
+def accelerator_of(tier: Tier) -> Accelerator:
+    """Return where a tier computes: float32 tiers on the CPU everywhere, bf16 tiers on CUDA where there is one."""
+    return choose_accelerator(
+        "cpu" if tier.precision == "fp32" else "auto",
+        precision=tier.precision,
+        deterministic=os.environ.get(DETERMINISTIC) == "1",
+    )
+
+
+def planned_rows(tier: Tier, accelerator: Accelerator, ranks: Ranks) -> int:
+    """Return the windows of a micro-batch: the recipe's on a CPU, what the memory plan gives on a card.
+
+    Raises: RunError if the ranks do not divide the batch, or if not even one window fits.
+    """
+    if accelerator.device.type != "cuda":
+        return micro_batch_rows(tier.batch_rows, tier.micro_batch_rows, ranks.world)
+    device_bytes = torch.cuda.mem_get_info(accelerator.device)[1]
+    return plan_memory(tier, device_bytes, ranks.world, sharding=ranks.sharding).micro_batch_rows
+
+
+def host_memory_bytes() -> int:
+    """Return the memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _plain(norm: Tensor) -> Tensor:
+    return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
 
 def _optimizer(tier: Tier, model: LanguageModel) -> torch.optim.Optimizer:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from curation.files import Json
@@ -24,9 +23,11 @@ from curation.randomness import stable_hash
 from mixtures.draws import Draws, draw
 from train.checkpoints import Checkpoint, load_newest, save_checkpoint
 from train.companions import Companion, StepOutcome
-from train.engine import Engine
+from train.engine import Engine, Gradients, accelerator_of
+from train.feed import Feed
 from train.model import LanguageModel, build_model
 from train.noise_scale import is_measured
+from train.parallel import ALONE, Ranks, SharedTensors
 from train.shards import Streams
 from train.steps import StepGuard, sample_hash
 from train.tiers import Tier
@@ -79,6 +80,10 @@ class Trained:
     draws_by_slice: Mapping[str, int]
     final_loss: float
     """Mean cross-entropy of the last tenth of the steps, nats a token."""
+    execution: Mapping[str, Json]
+    """On what and how it computed at the end."""
+    changes: Sequence[Mapping[str, Json]]
+    """Where the way of computing changed; none means bit-equal to an uninterrupted run on this machine."""
 
 
 def run_seeds(tier: Tier, index: int) -> RunSeeds:
@@ -110,6 +115,8 @@ class Training:
     identity: Mapping[str, Json]
     """What a checkpoint must have been written under to be resumed from."""
     companions: Sequence[Companion] = ()
+    ranks: Ranks = ALONE
+    """The processes that train it together; rank 0 writes."""
 
 
 def train(training: Training, hooks: Hooks) -> Trained:
@@ -117,21 +124,34 @@ def train(training: Training, hooks: Hooks) -> Trained:
 
     Raises: StoppedError after a checkpoint when asked to stop; RunError when it diverges or cannot resume.
     """
-    tier, folder = training.tier, training.folder
-    with fixed_threads(tier.threads):
-        run = _Run(training)
-        found = load_newest(folder, training.identity, hooks.note)
+    tier, folder, ranks = training.tier, training.folder, training.ranks
+    with fixed_threads(tier.threads), _Run(training) as run:
+        found = load_newest(folder, training.identity, hooks.note) if ranks.main else None
+        found = _shared(found, ranks)
         if found is not None:
-            run.restore(found)
+            run.restore(found, hooks)
         every = checkpoint_steps(tier)
         while run.step < tier.num_steps:
             run.advance(hooks)
-            stopping = run.step < tier.num_steps and hooks.should_stop()
+            stopping = run.step < tier.num_steps and ranks.any(hooks.should_stop())
             if stopping or run.step % every == 0:
-                save_checkpoint(folder, run.checkpoint())
+                run.save()
             if stopping:
+                ranks.wait()  # until rank 0 has it on disk: the end of one rank ends the others
                 raise StoppedError(f"stopped after step {run.step} of {tier.num_steps}; the same command continues")
         return run.finished()
+
+
+def _shared(found: Checkpoint | None, ranks: Ranks) -> Checkpoint | None:
+    """Return on every rank the checkpoint that rank 0 has found."""
+    if ranks.world == 1:
+        return found
+    told = ranks.told(None if found is None else {"step": found.step, "state": dict(found.state)})
+    if told is None:
+        return None
+    held = cast("Mapping[str, Any]", told)
+    tensors = SharedTensors(ranks, None if found is None else found.tensors)
+    return Checkpoint(step=held["step"], tensors=tensors, state=held["state"])
 
 
 class _Run:
@@ -146,21 +166,33 @@ class _Run:
         self.training = training
         self.tier = tier
         self.draws = draw(training.streams.shares, windows, seed=seeds.order, start=0, count=count)
-        self.engine = Engine(tier, build_model(tier, seeds.init))
+        self.engine = Engine(tier, build_model(tier, seeds.init), accelerator_of(tier), ranks=training.ranks)
+        on_card = self.engine.device.type == "cuda"
+        self.feed = Feed(training.streams, tier.shape.context_tokens, ahead=on_card, pinned=on_card)
         self.guard = StepGuard(sigmas=tier.skip_sigmas)
         self.step = 0
         self.samples = ""
         self.metrics: list[dict[str, Json]] = []
         self.losses: list[float] = []
         """Of every step, skipped ones too."""
+        self.changes: list[dict[str, Json]] = []
         self.began = (time.monotonic(), 0)
+        self.open = ExitStack()
+
+    def __enter__(self) -> _Run:
+        self.open.enter_context(self.engine.accelerator.running())
+        self.open.enter_context(self.feed)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.open.close()
 
     def advance(self, hooks: Hooks) -> None:
         """Take one step: draw, gradients, guard, update, companions, metrics."""
         tier, step, engine = self.tier, self.step, self.engine
         rate = tier.learning_rate_at(step)
         drawn = self._drawn(step)
-        found = engine.gradients(self._batch(drawn), measured=is_measured(step))
+        found = self._gradients(drawn, hooks)
         accepted = self.guard.accept(step, found.loss, found.norm)
         if accepted:
             engine.update(rate)
@@ -187,22 +219,29 @@ class _Run:
         self.step = step + 1
         self._log(outcome, hooks)
 
+    def _gradients(self, drawn: Draws, hooks: Hooks) -> Gradients:
+        """Return what the engine found, having told if it had to take smaller micro-batches."""
+        before = self.engine.execution()
+        rows = self.feed.rows(drawn, self._drawn(self.step + 1))
+        found = self.engine.gradients(rows, measured=is_measured(self.step))
+        self._compare(before, hooks, "micro-batch changed")
+        return found
+
+    def _compare(self, before: Mapping[str, Json], hooks: Hooks, what: str) -> None:
+        """Remember and tell in which ways it now computes otherwise than `before`."""
+        now = self.engine.execution()
+        changed = {key: [before.get(key), now.get(key)] for key in {**before, **now} if before.get(key) != now.get(key)}
+        if changed:
+            self.changes.append({"step": self.step, "what": f"{what}: not bit-exact", "changed": changed})
+            told = ", ".join(f"{key} {one} before, {two} now" for key, (one, two) in changed.items())
+            hooks.note(f"step {self.step}: {what}: not bit-exact ({told})")
+
     def _drawn(self, step: int) -> Draws:
         rows = slice(step * self.tier.batch_rows, (step + 1) * self.tier.batch_rows)
         whole = self.draws
         return Draws(
             names=whole.names, slices=whole.slices[rows], windows=whole.windows[rows], epochs=whole.epochs[rows]
         )
-
-    def _batch(self, drawn: Draws) -> npt.NDArray[np.int64]:
-        """Return the ids of the drawn windows, rows of T + 1."""
-        window_tokens = self.tier.shape.context_tokens
-        streams = self.training.streams
-        rows = [
-            streams.window(drawn.names[number], index, window_tokens)
-            for number, index in zip(drawn.slices.tolist(), drawn.windows.tolist(), strict=True)
-        ]
-        return np.stack(rows).astype(np.int64)
 
     def _log(self, outcome: StepOutcome, hooks: Hooks) -> None:
         """Add a metrics row every few steps; rows hold nothing that a clock decides."""
@@ -231,6 +270,14 @@ class _Run:
         speed = (tokens - first_tokens) / max(time.monotonic() - started, 1e-9)
         hooks.report(Report(step=self.step, steps=tier.num_steps, loss=loss, tokens_per_second=speed), row)
 
+    def save(self) -> None:
+        """Write a checkpoint; every rank takes part, rank 0 writes."""
+        ranks = self.training.ranks
+        if ranks.main or ranks.sharded:
+            checkpoint = self.checkpoint()
+            if ranks.main:
+                save_checkpoint(self.training.folder, checkpoint)
+
     def checkpoint(self) -> Checkpoint:
         """Return everything that the next step depends on."""
         state: dict[str, Json] = {
@@ -239,11 +286,13 @@ class _Run:
             "metrics": list(self.metrics),
             "losses": [loss if math.isfinite(loss) else None for loss in self.losses],
             "guard": self.guard.as_json(),
+            "execution": self.engine.execution(),
+            "changes": list(self.changes),
             "companions": {companion.name: companion.state() for companion in self.training.companions},
         }
         return Checkpoint(step=self.step, tensors=self.engine.tensors(), state=state)
 
-    def restore(self, found: Checkpoint) -> None:
+    def restore(self, found: Checkpoint, hooks: Hooks) -> None:
         """Become the run that the checkpoint described."""
         state = cast("Mapping[str, Any]", found.state)
         self.engine.restore(found.tensors)
@@ -254,6 +303,9 @@ class _Run:
         self.guard = StepGuard.from_json(state["guard"], self.tier.skip_sigmas)
         for companion in self.training.companions:
             companion.restore(state["companions"][companion.name])
+        self.changes = [dict(change) for change in state["changes"]]
+        self.engine.go_on_as(state["execution"])
+        self._compare(state["execution"], hooks, "resume")
         self.began = (time.monotonic(), self.step * self.tier.batch_tokens)
 
     def finished(self) -> Trained:
@@ -261,12 +313,14 @@ class _Run:
         last = [loss for loss in self.losses[-max(1, len(self.losses) // 10) :] if math.isfinite(loss)]
         counts = np.bincount(self.draws.slices, minlength=len(self.draws.names)).tolist()
         return Trained(
-            model=self.engine.model,
+            model=self.engine.final_model(),
             metrics=tuple(self.metrics),
             skipped_steps=tuple(self.guard.skipped),
             sample_hash=self.samples,
             draws_by_slice=dict(zip(self.draws.names, counts, strict=True)),
             final_loss=math.fsum(last) / len(last),
+            execution=self.engine.execution(),
+            changes=tuple(self.changes),
         )
 
 

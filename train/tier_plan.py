@@ -159,8 +159,8 @@ def estimate_hours(tier: Tier, card: Card, measured: MeasuredMfu | None = None) 
     )
 
 
-def plan_memory(tier: Tier, device_bytes: int, world_size: int = 1) -> MemoryPlan:
-    """Return sharding and micro-batch of `tier` on `world_size` cards of `device_bytes` each.
+def plan_memory(tier: Tier, device_bytes: int, world_size: int = 1, *, sharding: Sharding | None = None) -> MemoryPlan:
+    """Return sharding (the one given, if any) and micro-batch of `tier` on `world_size` cards of `device_bytes` each.
 
     The largest micro-batch of at most the recipe's rows that fits. Raises: RunError if the batch does not divide evenly
     over the cards, or if nothing fits; it says what would.
@@ -171,7 +171,7 @@ def plan_memory(tier: Tier, device_bytes: int, world_size: int = 1) -> MemoryPla
             f"tier {tier.name}: a batch of {tier.batch_rows} windows cannot be split evenly over {world_size} GPUs; "
             f"expected one of {', '.join(fitting)}; the batch is part of the recipe and stays"
         )
-    found = _fit(tier, device_bytes, world_size)
+    found = _fit(tier, device_bytes, world_size, sharding)
     if found is None:
         least = _smallest(tier, device_bytes, world_size)
         usable = f"{usable_bytes(device_bytes) / 1e9:.1f} of {device_bytes / 1e9:.1f} GB"
@@ -241,10 +241,10 @@ def _options(tier: Tier, world_size: int) -> tuple[Sharding, ...]:
     return ("ddp", "fsdp2") if tier.shape.total_params <= DDP_MAX_PARAMS else ("fsdp2",)
 
 
-def _plans(tier: Tier, device_bytes: int, world_size: int) -> Iterator[MemoryPlan]:
+def _plans(tier: Tier, device_bytes: int, world_size: int, only: Sharding | None = None) -> Iterator[MemoryPlan]:
     """Yield the possible plans, best first."""
     rows = tier.batch_rows // world_size
-    for sharding in _options(tier, world_size):
+    for sharding in _options(tier, world_size) if only is None else (only,):
         for micro in reversed([size for size in divisors(rows) if size <= tier.micro_batch_rows]):
             yield MemoryPlan(
                 sharding=sharding,
@@ -256,11 +256,11 @@ def _plans(tier: Tier, device_bytes: int, world_size: int) -> Iterator[MemoryPla
             )
 
 
-def _fit(tier: Tier, device_bytes: int, world_size: int) -> MemoryPlan | None:
+def _fit(tier: Tier, device_bytes: int, world_size: int, only: Sharding | None = None) -> MemoryPlan | None:
     if tier.batch_rows % world_size:
         return None
     room = usable_bytes(device_bytes)
-    return next((plan for plan in _plans(tier, device_bytes, world_size) if plan.total_bytes <= room), None)
+    return next((plan for plan in _plans(tier, device_bytes, world_size, only) if plan.total_bytes <= room), None)
 
 
 def _smallest(tier: Tier, device_bytes: int, world_size: int) -> MemoryPlan:
