@@ -9,87 +9,32 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 import torch
 
 from curation.files import Json
-from curation.randomness import stable_hash
 from mixtures.draws import Draws, draw
 from train.checkpoints import Checkpoint, load_newest, save_checkpoint
-from train.companions import Companion, StepOutcome
+from train.companions import StepOutcome
 from train.engine import Engine, Gradients, accelerator_of
 from train.feed import Feed
-from train.model import LanguageModel, build_model
+from train.model import build_model
 from train.noise_scale import is_measured
-from train.parallel import ALONE, Ranks, SharedTensors
-from train.shards import Streams
+from train.parallel import Ranks, SharedTensors
 from train.steps import StepGuard, sample_hash
 from train.tiers import Tier
+from train.training import Hooks, Report, RunSeeds, StoppedError, Trained, Training, run_seeds
+
+__all__ = ["Hooks", "Report", "RunSeeds", "StoppedError", "Trained", "Training", "run_seeds", "train"]
 
 METRIC_ROWS_AT_1X = 200
 CHECKPOINT_FLOPS = 1.2e12
 """Work between checkpoints, 20 to 30 s of one core; a whole number of steps, so it never depends on the clock."""
-
-
-class StoppedError(Exception):
-    """The run was asked to stop; its state is in a checkpoint."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSeeds:
-    """The independent random streams of one run."""
-
-    init: int
-    order: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """How far a run is; seconds are of this process."""
-
-    step: int
-    steps: int
-    loss: float
-    tokens_per_second: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hooks:
-    """What a run tells while it goes, and how it is asked to stop. Nothing here changes a result."""
-
-    report: Callable[[Report, Mapping[str, Json]], None]
-    """Progress and the metrics row just added."""
-    note: Callable[[str], None]
-    should_stop: Callable[[], bool]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
-    """A finished training."""
-
-    model: LanguageModel
-    metrics: tuple[Mapping[str, Json], ...]
-    skipped_steps: tuple[int, ...]
-    sample_hash: str
-    draws_by_slice: Mapping[str, int]
-    final_loss: float
-    """Mean cross-entropy of the last tenth of the steps, nats a token."""
-    execution: Mapping[str, Json]
-    """On what and how it computed at the end."""
-    changes: Sequence[Mapping[str, Json]]
-    """Where the way of computing changed; none means bit-equal to an uninterrupted run on this machine."""
-
-
-def run_seeds(tier: Tier, index: int) -> RunSeeds:
-    """Return the seeds of run `index` (1..n, public; rule 10); budgets of one model share them."""
-    init, order = (stable_hash(f"{tier.model}|{tier.recipe_version}|{index}|{stream}") for stream in ("init", "order"))
-    return RunSeeds(init=init, order=order)
 
 
 def checkpoint_steps(tier: Tier) -> int:
@@ -100,23 +45,6 @@ def checkpoint_steps(tier: Tier) -> int:
 def metric_steps(tier: Tier) -> int:
     """Return after how many steps a metrics row is due: a function of the model, so that budgets share their rows."""
     return max(1, replace(tier, multiple=1.0).num_steps // METRIC_ROWS_AT_1X)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
-    """What is trained, on what, and where its checkpoints lie."""
-
-    tier: Tier
-    streams: Streams
-    index: int
-    """Of the run, 1..n (rule 10)."""
-    folder: Path
-    """Of the checkpoints."""
-    identity: Mapping[str, Json]
-    """What a checkpoint must have been written under to be resumed from."""
-    companions: Sequence[Companion] = ()
-    ranks: Ranks = ALONE
-    """The processes that train it together; rank 0 writes."""
 
 
 def train(training: Training, hooks: Hooks) -> Trained:

@@ -1,0 +1,90 @@
+"""What a training is given, what it tells while it runs, and what it gives; `train.loop` runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curation.files import Json
+from curation.randomness import stable_hash
+from train.companions import Companion
+from train.parallel import ALONE, Ranks
+from train.shards import Streams
+from train.tiers import Tier
+
+if TYPE_CHECKING:
+    from train.model import LanguageModel
+
+
+class StoppedError(Exception):
+    """The run was asked to stop; its state is in a checkpoint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSeeds:
+    """The independent random streams of one run."""
+
+    init: int
+    order: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How far a run is; seconds are of this process."""
+
+    step: int
+    steps: int
+    loss: float
+    tokens_per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hooks:
+    """What a run tells while it goes, and how it is asked to stop. Nothing here changes a result."""
+
+    report: Callable[[Report, Mapping[str, Json]], None]
+    """Progress and the metrics row just added."""
+    note: Callable[[str], None]
+    should_stop: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A finished training."""
+
+    model: LanguageModel
+    metrics: tuple[Mapping[str, Json], ...]
+    skipped_steps: tuple[int, ...]
+    sample_hash: str
+    draws_by_slice: Mapping[str, int]
+    final_loss: float
+    """Mean cross-entropy of the last tenth of the steps, nats a token."""
+    execution: Mapping[str, Json]
+    """On what and how it computed at the end."""
+    changes: Sequence[Mapping[str, Json]]
+    """Where the way of computing changed; none means bit-equal to an uninterrupted run on this machine."""
+
+
+def run_seeds(tier: Tier, index: int) -> RunSeeds:
+    """Return the seeds of run `index` (1..n, public; rule 10); budgets of one model share them."""
+    init, order = (stable_hash(f"{tier.model}|{tier.recipe_version}|{index}|{stream}") for stream in ("init", "order"))
+    return RunSeeds(init=init, order=order)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What is trained, on what, and where its checkpoints lie."""
+
+    tier: Tier
+    streams: Streams
+    index: int
+    """Of the run, 1..n (rule 10)."""
+    folder: Path
+    """Of the checkpoints."""
+    identity: Mapping[str, Json]
+    """What a checkpoint must have been written under to be resumed from."""
+    companions: Sequence[Companion] = ()
+    ranks: Ranks = ALONE
+    """The processes that train it together; rank 0 writes."""
