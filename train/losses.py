@@ -26,21 +26,22 @@ GPU_PIECE_POSITIONS = 16_384
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """Summed loss with its gradients made in the forward pass."""
+    """Summed loss with its gradients made in the forward pass; for a CPU, where pieces stay in cache."""
 
     @staticmethod
     def forward(
         ctx: Any, stream_ND: Tensor, head_VD: Tensor, targets_N: Tensor, z_loss: float
     ) -> tuple[Tensor, Tensor]:
         """Return the summed objective (cross-entropy and z term) and the cross-entropy of each position alone."""
+        narrow_VD = head_VD.to(stream_ND.dtype)
         grad_stream_ND = torch.empty_like(stream_ND)
         grad_head_VD = torch.zeros_like(head_VD)
-        objective = stream_ND.new_zeros(())
-        nats_N = stream_ND.new_empty(len(targets_N))
+        objective = head_VD.new_zeros(())
+        nats_N = head_VD.new_empty(len(targets_N))
         for start in range(0, len(targets_N), PIECE_POSITIONS):
             piece = slice(start, start + PIECE_POSITIONS)
             targets_n1 = targets_N[piece, None]
-            logits_nV = stream_ND[piece] @ head_VD.T
+            logits_nV = (stream_ND[piece] @ narrow_VD.T).float()
             peak_n1 = logits_nV.amax(dim=1, keepdim=True)
             picked_n1 = logits_nV.gather(1, targets_n1)
             weights_nV = logits_nV.sub_(peak_n1).exp_()
@@ -51,8 +52,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
             objective += lost_n1.sum() + z_loss * lse_n1.square().sum()
             weights_nV.mul_((1.0 + 2.0 * z_loss * lse_n1).div_(sums_n1))
             weights_nV.scatter_add_(1, targets_n1, weights_nV.new_full((), -1.0).expand(targets_n1.shape))
-            torch.mm(weights_nV, head_VD, out=grad_stream_ND[piece])
-            grad_head_VD.addmm_(weights_nV.T, stream_ND[piece])
+            narrow_nV = weights_nV.to(stream_ND.dtype)
+            torch.mm(narrow_nV, narrow_VD, out=grad_stream_ND[piece])
+            if narrow_nV is weights_nV:
+                grad_head_VD.addmm_(weights_nV.T, stream_ND[piece])
+            else:
+                grad_head_VD += narrow_nV.T @ stream_ND[piece]
         ctx.save_for_backward(grad_stream_ND, grad_head_VD)
         ctx.mark_non_differentiable(nats_N)
         return objective, nats_N
@@ -65,7 +70,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 class _WideLinearCrossEntropy(torch.autograd.Function):
-    """The same for a GPU or a bf16 stream: few large pieces, each one kernel between its matrix products."""
+    """The same for a GPU: few large pieces, each one kernel between its matrix products."""
 
     @staticmethod
     def forward(
@@ -134,11 +139,11 @@ def training_loss(
 ) -> tuple[Tensor, Tensor]:
     """Return the summed objective, to differentiate, and the cross-entropy of each position in nats; float32.
 
-    `compiled` compiles the pieces of a GPU or a bf16 stream; a float32 stream on the CPU has its own form.
+    The CPU has its own form, unless `compiled` asks for that of a GPU.
     """
     call: Any = _WideLinearCrossEntropy.apply
     extra: tuple[object, ...] = (_compiled_piece() if compiled else _piece_gradients, GPU_PIECE_POSITIONS)
-    if stream_ND.dtype == torch.float32 and stream_ND.device.type == "cpu":
+    if stream_ND.device.type == "cpu" and not compiled:
         call, extra = _LinearCrossEntropy.apply, ()
     objective, nats_N = call(stream_ND, head_VD, targets_N, z_loss, *extra)
     return objective, nats_N

@@ -41,3 +41,19 @@ def test_large_logits_do_not_overflow() -> None:
     objective, nats = training_loss(stream, head, torch.tensor([0, 1]), 0.0)
     assert float(nats.sum()) == pytest.approx(30.0, rel=1e-4)
     assert float(objective) == pytest.approx(30.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("positions", [1, PIECE_POSITIONS, PIECE_POSITIONS + 9])
+def test_a_bf16_stream_gives_the_values_of_the_rounded_stream_and_float32_results(positions: int) -> None:
+    stream, head, targets = problem(positions)
+    narrow = stream.detach().bfloat16().requires_grad_()
+    objective, each = training_loss(narrow, head, targets, 0.1)
+    logits = narrow.detach().float() @ head.detach().bfloat16().float().T
+    expected = F.cross_entropy(logits, targets, reduction="none")
+    assert (objective.dtype, each.dtype) == (torch.float32, torch.float32)
+    torch.testing.assert_close(each, expected, rtol=0, atol=0.03)  # logits of a few units, rounded to 8 bits
+    found = torch.autograd.grad(objective, (narrow, head))
+    plain = torch.autograd.grad(training_loss(stream, head, targets, 0.1)[0], (stream, head))
+    assert found[1].dtype == torch.float32
+    for one, two in zip(found, plain, strict=True):
+        assert float((one.float() - two).norm() / two.norm()) < 0.02
