@@ -1,0 +1,280 @@
+"""Whole optimizer steps of the real engine: settings tried against each other, the best timed long, kernels profiled.
+
+A step is `Engine.gradients` (copy to the device, micro-batches forward and backward, clipping), `update`, `discard`, on
+random tokens. Variants override one choice of `train.accelerator`. Run through `benchmarks/gpu.py --only step,...`.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from gpu_report import Recorder, gpu_gigabytes
+from torch import Tensor
+from torch.nn.attention import SDPBackend
+
+from train import losses
+from train.accelerator import Accelerator
+from train.engine import Engine
+from train.model import LanguageModel
+from train.tiers import Tier, load_tier
+from train.utilisation import peak_flops, utilisation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant(Accelerator):
+    """The accelerator with one choice changed; the defaults are the trainer's own."""
+
+    label: str = "default"
+    first_backend: SDPBackend | None = None
+    whole_forward: bool = False
+    inductor: tuple[tuple[str, Any], ...] = ()
+    piece: int | None = None
+    graph_chunks: int | None = None
+    reduced_sums: bool = False
+
+    def prepare(self, model: LanguageModel) -> LanguageModel:
+        """Move and compile as the variant says."""
+        options = dict(self.inductor) or None
+        if self.whole_forward:
+            model = replace(self, whole_forward=False, compiled=False).prepare(model)
+            model.hidden = torch.compile(model.hidden, dynamic=False)  # type: ignore[method-assign]
+            return model
+        if self.compiled and options:
+            model = replace(self, inductor=(), compiled=False).prepare(model)
+            for part in (*model.model.layers, model.model.norm):
+                part.compile(dynamic=False, options=options)
+            return model
+        return Accelerator.prepare(self, model)
+
+    def attention_backends(self) -> list[SDPBackend]:
+        """Return the order with the variant's first choice in front."""
+        order = Accelerator.attention_backends(self)
+        if self.first_backend is None:
+            return order
+        return [self.first_backend, *(one for one in order if one != self.first_backend)]
+
+    def loss(self, stream_ND: Tensor, head_VD: Tensor, targets_N: Tensor, *, z_loss: float) -> tuple[Tensor, Tensor]:
+        """Return objective and nats by the variant's cross-entropy."""
+        if self.graph_chunks is not None:
+            objective = _graph()(stream_ND, head_VD, targets_N, self.graph_chunks)
+            return objective, objective.detach() / len(targets_N) * torch.ones(len(targets_N), device=self.device)
+        if self.piece is not None:
+            made = losses._compiled_piece() if self.compiled else losses._piece_gradients
+            apply: Any = losses._WideLinearCrossEntropy.apply
+            objective, nats = apply(stream_ND, head_VD, targets_N, z_loss, made, self.piece)
+            return objective, nats
+        return Accelerator.loss(self, stream_ND, head_VD, targets_N, z_loss=z_loss)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Compute with the variant's settings."""
+        with Accelerator.running(self):
+            torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = self.reduced_sums
+            yield
+
+
+@functools.cache
+def _graph() -> Callable[..., Tensor]:
+    from gpu_kernels import _chunked
+
+    return torch.compile(_chunked, dynamic=False)
+
+
+class CopiesEngine(Engine):
+    """Weights cast to bf16 once a step instead of in every micro-batch; their gradients are summed in float32."""
+
+    def __init__(self, tier: Tier, model: LanguageModel, accelerator: Accelerator) -> None:
+        masters = copy.deepcopy(model)
+        super().__init__(tier, model, accelerator)
+        self.masters = masters.to(accelerator.device)
+        self.model = self.model.bfloat16()
+        self.pairs = list(zip(self.masters.parameters(), self.model.parameters(), strict=True))
+        for master, used in self.pairs:
+            master.grad = torch.zeros_like(master)
+
+            def add(used: Tensor, master: Tensor = master) -> None:
+                assert master.grad is not None
+                assert used.grad is not None
+                master.grad.add_(used.grad)
+                used.grad = None
+
+            used.register_post_accumulate_grad_hook(add)
+        self.optimizer = torch.optim.AdamW(self.masters.parameters(), lr=1e-4, fused=True)
+
+    def update(self, rate: float) -> None:
+        """Apply the gradients to the masters and cast them."""
+        torch.nn.utils.clip_grad_norm_(self.masters.parameters(), self.tier.clip_norm)
+        self.optimizer.step()
+        with torch.no_grad():
+            torch._foreach_copy_([used for _, used in self.pairs], [master for master, _ in self.pairs])
+
+    def discard(self) -> None:
+        """Zero the sums."""
+        torch._foreach_zero_([master.grad for master, _ in self.pairs])
+
+
+def random_model(tier: Tier, device: torch.device) -> LanguageModel:
+    """Return a model with weights of the right spread, made on the device (the trainer makes them on the host)."""
+    torch.manual_seed(1)
+    with torch.device(device):
+        model = LanguageModel(tier)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.ndim == 2:
+                    parameter.normal_(std=tier.init_std)
+    return model
+
+
+def with_rows(tier: Tier, rows: int, micro_batches: int | None = None) -> Tier:
+    """Return the tier with other micro-batches; the batch stays, unless `micro_batches` of them are asked for."""
+    batch = tier.batch_tokens if micro_batches is None else rows * micro_batches * tier.shape.context_tokens
+    return replace(tier, micro_batch_rows=rows, batch_tokens=batch)
+
+
+def step_seconds(
+    recorder: Recorder, tier: Tier, variant: Variant, *, steps: int, seconds: float = 1e9, engine_type: Any = Engine
+) -> tuple[list[float], float]:
+    """Return seconds of each timed step and of the first two, which compile."""
+    _graph.cache_clear()
+    losses._compiled_piece.cache_clear()
+    stream = np.random.default_rng(1)
+    rows = stream.integers(0, tier.shape.vocab_size, (tier.batch_rows, tier.shape.context_tokens + 1), np.int64)
+    engine = engine_type(tier, random_model(tier, recorder.device), variant)
+
+    def step() -> float:
+        began = time.perf_counter()
+        engine.gradients(rows)
+        engine.update(1e-4)
+        engine.discard()
+        variant.synchronize()
+        return time.perf_counter() - began
+
+    with variant.running():
+        compiling = step() + step()
+        taken: list[float] = []
+        end = time.perf_counter() + seconds
+        while len(taken) < steps and (len(taken) < 3 or time.perf_counter() < end):
+            taken.append(step())
+    return taken, compiling
+
+
+def record(
+    recorder: Recorder,
+    section: str,
+    name: str,
+    tier: Tier,
+    variant: Variant,
+    *,
+    steps: int,
+    seconds: float = 1e9,
+    engine_type: Any = Engine,
+) -> float:
+    """Time steps of a setting, add its row and return its MFU (tokens a second where there is no peak)."""  # fmt: skip
+    taken, compiling = step_seconds(recorder, tier, variant, steps=steps, seconds=seconds, engine_type=engine_type)
+    speed = tier.batch_tokens / statistics.median(taken)
+    micro_batches = -(-tier.batch_rows // tier.micro_batch_rows)
+    row: dict[str, Any] = {
+        "tier": name, "rows": tier.micro_batch_rows, "micro_batches": micro_batches, "setting": variant.label,
+    }  # fmt: skip
+    found = speed
+    if recorder.device.type == "cuda":
+        used = utilisation(tier.shape, speed, peak_flops(torch.cuda.get_device_name()))
+        ceiling = recorder.facts.get("gemm_ceiling_tflops")
+        row |= {"mfu": used.mfu, "mfu_causal": used.mfu_causal}
+        if ceiling:
+            row["of_ceiling"] = tier.shape.flops_per_token * speed / ceiling / 1e12
+        found = used.mfu
+    recorder.add(
+        section, **row, tokens_s=round(speed), step_ms=statistics.median(taken) * 1e3, best_ms=min(taken) * 1e3,
+        steps=len(taken), gigabytes=gpu_gigabytes(recorder.device), first_steps_s=round(compiling, 1),
+    )  # fmt: skip
+    return found
+
+
+PLAN = {"100m": (16, 32, 64), "400m": (16, 32), "1b": (8, 16)}
+SMOKE_PLAN = {"pico": (2, 4)}
+
+
+def plan(recorder: Recorder) -> dict[str, tuple[int, ...]]:
+    """Return the micro-batches to try, in windows, for each tier."""
+    return SMOKE_PLAN if recorder.smoke else PLAN
+
+
+def default_variant(recorder: Recorder) -> Variant:
+    """Return the trainer's own settings."""
+    return Variant(
+        device=recorder.device, precision="bf16", compiled=recorder.device.type == "cuda", deterministic=False
+    )
+
+
+def step(recorder: Recorder) -> None:
+    """Find the best micro-batch of each tier, then time full batches with it."""
+    default = default_variant(recorder)
+    for name, choices in plan(recorder).items():
+        tier, found = load_tier(name), {}
+        for rows in choices:
+            if tier.batch_rows % rows:
+                continue
+            with recorder.attempt(f"step {name} {rows} rows", 90):
+                few = None if tier.batch_rows <= 64 else 2 * max(choices) // rows  # equal tokens
+                found[rows] = record(recorder, "step", name, with_rows(tier, rows, few), default, steps=4)
+        if found:
+            rows = max(found, key=lambda one: found[one])
+            recorder.facts[f"best_rows_{name}"] = rows
+            with recorder.attempt(f"best {name}", 90):
+                record(
+                    recorder,
+                    "best",
+                    name,
+                    with_rows(tier, rows),
+                    default,
+                    steps=50,
+                    seconds=1 if recorder.smoke else 20,
+                )
+
+
+def variants(recorder: Recorder) -> None:
+    """Change one choice at a time at the best micro-batch: all at the smallest tier, the promising ones above."""
+    default = default_variant(recorder)
+    small = [
+        replace(default, label="flash attention", first_backend=SDPBackend.FLASH_ATTENTION),
+        replace(default, label="loss pieces of 8192", piece=8_192),
+        replace(default, label="loss pieces of 32768", piece=32_768),
+        replace(default, label="compiled loss graph, 1 chunk", graph_chunks=1),
+        replace(default, label="compiled loss graph, 4 chunks", graph_chunks=4),
+        replace(default, label="bf16 split sums", reduced_sums=True),
+        replace(default, label="coordinate descent", inductor=(("coordinate_descent_tuning", True),)),
+        replace(default, label="whole forward compiled", whole_forward=True),
+        replace(default, label="eager", compiled=False),
+    ]
+    if recorder.smoke:
+        small = [one for one in small if not (one.graph_chunks or one.whole_forward or one.inductor)]
+    for name, choices in plan(recorder).items():
+        tier = load_tier(name)
+        rows = int(recorder.facts.get(f"best_rows_{name}", choices[-1]))
+        few = None if tier.batch_rows <= 64 else min(4, tier.batch_rows // rows)
+        tried = small if name == next(iter(plan(recorder))) else small[:1]
+        for variant in tried:
+            with recorder.attempt(f"variant {name} {variant.label}", 75):
+                record(recorder, "variant", name, with_rows(tier, rows, few), variant, steps=5)
+        with recorder.attempt(f"variant {name} copies", 75):
+            cast = replace(default, label="weights cast once a step")
+            record(recorder, "variant", name, with_rows(tier, rows, few), cast, steps=5, engine_type=CopiesEngine)
+        with recorder.attempt(f"variant {name} default", 75):
+            again = replace(default, label="default again")
+            record(recorder, "variant", name, with_rows(tier, rows, few), again, steps=5)
+
+
+if __name__ == "__main__":
+    from gpu import main
+
+    main(default="step,variants")
