@@ -12,13 +12,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
-import numpy as np
 import torch
 
 from curation.files import Json
-from mixtures.draws import Draws, draw
+from mixtures.draws import Draws
 from train.checkpoints import Checkpoint, load_newest, save_checkpoint
 from train.companions import StepOutcome
 from train.engine import Engine, Gradients, accelerator_of
@@ -26,6 +26,7 @@ from train.feed import Feed
 from train.model import build_model
 from train.noise_scale import is_measured
 from train.parallel import Ranks, SharedTensors
+from train.splice import all_draws, all_streams, windows_by_slice
 from train.steps import StepGuard, sample_hash
 from train.tiers import Tier
 from train.training import Hooks, Report, RunSeeds, StoppedError, Trained, Training, run_seeds
@@ -54,20 +55,30 @@ def train(training: Training, hooks: Hooks) -> Trained:
     """
     tier, folder, ranks = training.tier, training.folder, training.ranks
     with fixed_threads(tier.threads), _Run(training) as run:
-        found = load_newest(folder, training.identity, hooks.note) if ranks.main else None
-        found = _shared(found, ranks)
+        found = _shared(_found(training, hooks) if ranks.main else None, ranks)
         if found is not None:
             run.restore(found, hooks)
         every = checkpoint_steps(tier)
         while run.step < tier.num_steps:
             run.advance(hooks)
+            if training.branches is not None and run.step in training.branches.kept:
+                run.save(training.branches.keep)
             stopping = run.step < tier.num_steps and ranks.any(hooks.should_stop())
             if stopping or run.step % every == 0:
-                run.save()
+                run.save(partial(save_checkpoint, folder))
             if stopping:
                 ranks.wait()  # until rank 0 has it on disk: the end of one rank ends the others
                 raise StoppedError(f"stopped after step {run.step} of {tier.num_steps}; the same command continues")
         return run.finished()
+
+
+def _found(training: Training, hooks: Hooks) -> Checkpoint | None:
+    """Return the furthest state to go on from: the run's own newest checkpoint, or a plateau of its line past that."""
+    own = load_newest(training.folder, training.identity, hooks.note)
+    if training.branches is None:
+        return own
+    first = own.step + 1 if own is not None else 1
+    return training.branches.newest(first, training.tier.rates.decay_start) or own
 
 
 def _shared(found: Checkpoint | None, ranks: Ranks) -> Checkpoint | None:
@@ -89,14 +100,13 @@ class _Run:
         """Become the state before step 0; all draws of the run are made at once (24 bytes a window)."""
         tier = training.tier
         seeds = run_seeds(tier, training.index)
-        windows = training.streams.num_windows(tier.shape.context_tokens)
-        count = tier.num_steps * tier.batch_rows
         self.training = training
         self.tier = tier
-        self.draws = draw(training.streams.shares, windows, seed=seeds.order, start=0, count=count)
+        streams = all_streams(training.streams, training.splice)
+        self.draws = all_draws(tier, training.streams, seeds.order, training.splice)
         self.engine = Engine(tier, build_model(tier, seeds.init), accelerator_of(tier), ranks=training.ranks)
         on_card = self.engine.device.type == "cuda"
-        self.feed = Feed(training.streams, tier.shape.context_tokens, ahead=on_card, pinned=on_card)
+        self.feed = Feed(streams, tier.shape.context_tokens, ahead=on_card, pinned=on_card)
         self.guard = StepGuard(sigmas=tier.skip_sigmas)
         self.step = 0
         self.samples = ""
@@ -198,13 +208,13 @@ class _Run:
         speed = (tokens - first_tokens) / max(time.monotonic() - started, 1e-9)
         hooks.report(Report(step=self.step, steps=tier.num_steps, loss=loss, tokens_per_second=speed), row)
 
-    def save(self) -> None:
-        """Write a checkpoint; every rank takes part, rank 0 writes."""
+    def save(self, write: Callable[[Checkpoint], None]) -> None:
+        """Have rank 0 `write` a checkpoint; every rank takes part."""
         ranks = self.training.ranks
         if ranks.main or ranks.sharded:
             checkpoint = self.checkpoint()
             if ranks.main:
-                save_checkpoint(self.training.folder, checkpoint)
+                write(checkpoint)
 
     def checkpoint(self) -> Checkpoint:
         """Return everything that the next step depends on."""
@@ -239,13 +249,12 @@ class _Run:
     def finished(self) -> Trained:
         """Return the result after the last step."""
         last = [loss for loss in self.losses[-max(1, len(self.losses) // 10) :] if math.isfinite(loss)]
-        counts = np.bincount(self.draws.slices, minlength=len(self.draws.names)).tolist()
         return Trained(
             model=self.engine.final_model(),
             metrics=tuple(self.metrics),
             skipped_steps=tuple(self.guard.skipped),
             sample_hash=self.samples,
-            draws_by_slice=dict(zip(self.draws.names, counts, strict=True)),
+            draws_by_slice=windows_by_slice(self.draws),
             final_loss=math.fsum(last) / len(last),
             execution=self.engine.execution(),
             changes=tuple(self.changes),

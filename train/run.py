@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -25,6 +25,7 @@ from train.shards import refuse_other_tokens
 from train.tiers import Tier, load_tier, tier_digest
 
 if TYPE_CHECKING:
+    from train.branches import Branches
     from train.loop import Report
 
 VERSION = "run@1"
@@ -42,6 +43,8 @@ class Watch:
 
     report: Callable[[Report], None] = lambda _: None
     should_stop: Callable[[], bool] = lambda: False
+    keep: tuple[float, ...] = ()
+    """Budgets, as multiples of 1x, whose branch points on the way are left in the store (`train.branches`)."""
 
 
 def run_node(tokens: Node, panel: Node, tier: str, seed: int, watch: Watch | None = None) -> Node:
@@ -110,7 +113,17 @@ def _train(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> None:
 
         hooks = Hooks(report=report, note=context.progress.note, should_stop=watch.should_stop)
         folder = context.out.path / "checkpoints"
-        trained = train(Training(tier=tier, streams=streams, index=seed, folder=folder, identity=identity), hooks)
+        trained = train(
+            Training(
+                tier=tier,
+                streams=streams,
+                index=seed,
+                folder=folder,
+                identity=identity,
+                branches=branches_of(context, tier, seed, watch.keep),
+            ),
+            hooks,
+        )
     with replacing(context.out.path / MODEL) as temporary:
         save_file(dict(trained.model.state_dict()), temporary, metadata={"format": "pt"})
     write_text(live, "".join(map(_line, trained.metrics)))
@@ -125,6 +138,22 @@ def _train(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> None:
         "too_short_slices": sorted(n for n in streams.shares if windows[n] == 0),
     }
     write_json(context.out.path / RESULT, result)
+
+
+def branches_of(context: NodeRun, tier: Tier, seed: int, keep: Collection[float]) -> Branches | None:
+    """Return the plateaus that a run may start from and leave behind; None for a tier without a plateau."""
+    from train.branches import Branches, branch_steps, line_of
+
+    if tier.schedule != "wsd":
+        return None
+    tokens = context.inputs["tokens"]
+    return Branches(
+        store=context.store,
+        tokens=tokens,
+        line=line_of(tier, tokens.fingerprint, seed),
+        kept=branch_steps(tier, keep),
+        note=context.progress.note,
+    )
 
 
 def _line(row: Mapping[str, Json]) -> str:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from curation.files import Json
 from curation.randomness import stable_hash
+from train.branches import Branches
 from train.companions import Companion
 from train.parallel import ALONE, Ranks
 from train.shards import Streams
+from train.splice import Splice
 from train.tiers import Tier
 
 if TYPE_CHECKING:
@@ -88,3 +90,7 @@ class Training:
     companions: Sequence[Companion] = ()
     ranks: Ranks = ALONE
     """The processes that train it together; rank 0 writes."""
+    branches: Branches | None = None
+    """Where states of its line are taken from and left for other budgets; None for neither."""
+    splice: Splice | None = None
+    """Other streams that it reads from a step on (`train.anneal`)."""
