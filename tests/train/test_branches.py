@@ -21,7 +21,7 @@ from train.tiers import TIERS, Tier, load_tier, tier_digest
 
 PICO = "ladder-pico@1"
 BUDGETS = (0.5, 1.0, 2.0, 4.0)
-Build = Callable[[Node], Artifact]
+Straight = Callable[[str], dict[str, str]]
 
 
 class Notes(SilentProgress):
@@ -71,7 +71,7 @@ def trained_before() -> dict[str, dict[str, str]]:
 @pytest.fixture
 def straight(
     tmp_path: Path, tiny: Tier, small_corpus: Node, small_panel: Node, trained_before: dict[str, dict[str, str]]
-) -> Callable[[str], dict[str, str]]:
+) -> Straight:
     """Return a function: budget -> digests of the files of its run, trained from step 0 in a store of its own."""
 
     def trained(multiple: str) -> dict[str, str]:
@@ -93,7 +93,7 @@ def straight(
 def test_budgets_from_one_plateau_are_the_bytes_of_runs_from_step_0_in_any_order(
     tiny: Tier,
     runs: Callable[[str], Runs],
-    straight: Callable[[str], dict[str, str]],
+    straight: Straight,
     order: tuple[str, ...],
     trained: int,
 ) -> None:
@@ -124,9 +124,7 @@ def test_a_plateau_past_the_own_fall_is_of_no_use(tiny: Tier, runs: Callable[[st
     assert len(one.steps) == 80 + 40
 
 
-def test_a_damaged_plateau_costs_time_but_no_byte(
-    tiny: Tier, runs: Callable[[str], Runs], straight: Callable[[str], dict[str, str]]
-) -> None:
+def test_a_damaged_plateau_costs_time_but_no_byte(tiny: Tier, runs: Callable[[str], Runs], straight: Straight) -> None:
     one = runs("one")
     one.train("tiny-2x")
     (newest := one.plateaus(tiny)[32]).joinpath("tensors.safetensors").write_bytes(b"damaged")
