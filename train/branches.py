@@ -42,15 +42,18 @@ class Line:
     tokens: str
     """Fingerprint of the token streams."""
     seed: int
+    panel: str = ""
+    """Fingerprint of the panel, whose scores on the way are in the metrics rows."""
 
     def as_json(self) -> dict[str, Json]:
         """Return the identity as a plateau's manifest holds it, tokens aside."""
-        return {"line": self.digest, "seed": self.seed}
+        return {"line": self.digest, "seed": self.seed, "panel": self.panel}
 
 
-def line_of(tier: Tier, tokens: str, seed: int) -> Line:
+def line_of(tier: Tier, tokens: str, seed: int, *, panel: str = "") -> Line:
     """Return the line of training that `tier` is a budget of."""
-    return Line(digest=tier_digest(replace(tier, name=tier.model, multiple=1.0)), tokens=tokens, seed=seed)
+    digest = tier_digest(replace(tier, name=tier.model, multiple=1.0))
+    return Line(digest=digest, tokens=tokens, seed=seed, panel=panel)
 
 
 def with_budget(tier: Tier, multiple: float) -> Tier:

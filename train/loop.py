@@ -58,6 +58,7 @@ def train(training: Training, hooks: Hooks) -> Trained:
         found = _shared(_found(training, hooks) if ranks.main else None, ranks)
         if found is not None:
             run.restore(found, hooks)
+        hooks.restored(run.metrics)
         every = checkpoint_steps(tier)
         while run.step < tier.num_steps:
             run.advance(hooks)

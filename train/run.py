@@ -8,7 +8,6 @@ directory; it is removed when the weights are on disk.
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -18,9 +17,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from curation.batches import read_table, text_view, write_table
 from curation.errors import RunError
-from curation.files import Json, read_json, replacing, write_json, write_text
+from curation.files import Json, read_json, replacing, write_json
 from curation.nodes import Node, NodeRun
 from curation.tokenizers import Tokenizer, load_tokenizer
+from train.metrics import METRICS, RowFile
 from train.shards import refuse_other_tokens
 from train.tiers import Tier, load_tier, tier_digest
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 VERSION = "run@1"
 SCORE_VERSION = "score@1"
 MODEL = "model.safetensors"
-METRICS = "metrics.jsonl"
 RESULT = "run.json"
 DOCUMENTS = "documents.parquet"
 MAX_SKIPPED_FRACTION = 0.001
@@ -42,6 +41,8 @@ class Watch:
     """Who wants to know how a training goes, and may ask it to stop; changes no result."""
 
     report: Callable[[Report], None] = lambda _: None
+    row: Callable[[Mapping[str, Json], Mapping[str, Json]], None] = lambda _row, _telemetry: None
+    """The metrics row just added, and the telemetry of the same moment."""
     should_stop: Callable[[], bool] = lambda: False
     keep: tuple[float, ...] = ()
     """Budgets, as multiples of 1x, whose branch points on the way are left in the store (`train.branches`)."""
@@ -95,38 +96,44 @@ def _train(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> None:
     from safetensors.torch import save_file
 
     from train.loop import Hooks, Training, train
+    from train.observers import observers
+    from train.score import read_panel
     from train.shards import open_streams
+    from train.telemetry import Telemetry, telemetry_path
+    from train.validation import validation_set
 
     streams = open_streams(context.inputs["tokens"])
+    panel = read_panel(context.inputs["panel"])
+    watching = observers(tier, streams, validation_set(panel, load_tokenizer(tier.tokenizer), tier))
+    telemetry = Telemetry(tier, telemetry_path(context.store.root, context.out.fingerprint), seed=seed)
     identity: dict[str, Json] = {"run": context.out.fingerprint, "tier_digest": tier_digest(tier), "seed": seed}
-    live = context.out.path / METRICS
-    live.unlink(missing_ok=True)
-    with context.progress.task(f"train {tier.name} seed {seed}", tier.num_steps) as task, live.open("a") as log:
+    log = RowFile(context.out.path / METRICS)
+    with context.progress.task(f"train {tier.name} seed {seed}", tier.num_steps) as task:
         done = 0
 
         def report(now: Report, row: Mapping[str, Json]) -> None:
             nonlocal done
             task.advance(now.step - done)
             done = now.step
-            print(_line(row), end="", file=log, flush=True)  # to be followed live; written whole at the end
+            log.append(row)
             watch.report(now)
+            watch.row(row, telemetry.last)
 
-        hooks = Hooks(report=report, note=context.progress.note, should_stop=watch.should_stop)
-        folder = context.out.path / "checkpoints"
-        trained = train(
-            Training(
-                tier=tier,
-                streams=streams,
-                index=seed,
-                folder=folder,
-                identity=identity,
-                branches=branches_of(context, tier, seed, watch.keep),
-            ),
-            hooks,
+        hooks = Hooks(report=report, note=context.progress.note, should_stop=watch.should_stop, restored=log.begin)
+        training = Training(
+            tier=tier,
+            streams=streams,
+            index=seed,
+            folder=context.out.path / "checkpoints",
+            identity=identity,
+            companions=(telemetry, *watching.companions),
+            branches=branches_of(context, tier, seed, watch.keep),
         )
+        with telemetry.ending():
+            trained = train(training, hooks)
     with replacing(context.out.path / MODEL) as temporary:
         save_file(dict(trained.model.state_dict()), temporary, metadata={"format": "pt"})
-    write_text(live, "".join(map(_line, trained.metrics)))
+    log.close()
     windows = streams.num_windows(tier.shape.context_tokens)
     result: dict[str, Json] = {
         "final_train_loss": trained.final_loss,
@@ -136,6 +143,7 @@ def _train(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> None:
         "epochs_by_slice": {n: d / windows[n] for n, d in trained.draws_by_slice.items()},
         "unique_tokens": sum(len(streams.tokens[n]) for n in trained.draws_by_slice),
         "too_short_slices": sorted(n for n in streams.shares if windows[n] == 0),
+        **watching.summary(trained.metrics),
     }
     write_json(context.out.path / RESULT, result)
 
@@ -150,14 +158,10 @@ def branches_of(context: NodeRun, tier: Tier, seed: int, keep: Collection[float]
     return Branches(
         store=context.store,
         tokens=tokens,
-        line=line_of(tier, tokens.fingerprint, seed),
+        line=line_of(tier, tokens.fingerprint, seed, panel=context.inputs["panel"].fingerprint),
         kept=branch_steps(tier, keep),
         note=context.progress.note,
     )
-
-
-def _line(row: Mapping[str, Json]) -> str:
-    return json.dumps(row, sort_keys=True, allow_nan=False) + "\n"
 
 
 def _score(context: NodeRun, tier: Tier, tokenizer: Tokenizer) -> None:

@@ -50,6 +50,8 @@ class Hooks:
     """Progress and the metrics row just added."""
     note: Callable[[str], None]
     should_stop: Callable[[], bool]
+    restored: Callable[[Sequence[Mapping[str, Json]]], None] = lambda _: None
+    """The metrics rows so far, told before the first step and whenever the run goes on from a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

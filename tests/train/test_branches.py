@@ -49,7 +49,7 @@ class Runs:
         return self.planner.materialise(run_node(self.tokens, self.panel, tier, seed, watch))
 
     def plateaus(self, tier: Tier, seed: int = 1) -> dict[int, Path]:
-        return plateaus(self.store, line_of(tier, self.tokens.fingerprint, seed))
+        return plateaus(self.store, line_of(tier, self.tokens.fingerprint, seed, panel=self.panel.fingerprint))
 
 
 def files(run: Artifact) -> dict[str, str]:

@@ -1,0 +1,92 @@
+"""The rows of a run on disk: one JSON object a line, appended as the run goes.
+
+`metrics.jsonl` holds nothing that a clock decides. A run that goes on from a checkpoint keeps the rows up to it and
+cuts off those after, which it then writes again; so the finished file is the same bytes however often the run was
+killed. A line that a kill tore apart is not a row. Fields: docs/training.md, "Watching a run".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from curation.files import Json, write_bytes
+
+METRICS = "metrics.jsonl"
+
+
+def row_line(row: Mapping[str, Json]) -> str:
+    """Return the line of a row: sorted keys, no NaN (None stands for what is not finite)."""
+    return json.dumps(row, sort_keys=True, allow_nan=False) + "\n"
+
+
+class RowFile:
+    """An append-only file of rows."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stream: IO[bytes] | None = None
+
+    def begin(self, rows: Sequence[Mapping[str, Json]]) -> None:
+        """Go on after `rows`: the file keeps them, loses what follows, and is only written where it differs."""
+        self.close()
+        wanted = "".join(map(row_line, rows)).encode("utf-8")
+        held = self.path.read_bytes() if self.path.is_file() else b""
+        if not held.startswith(wanted):
+            write_bytes(self.path, wanted)
+        elif len(held) > len(wanted):
+            with self.path.open("r+b") as stream:
+                stream.truncate(len(wanted))
+
+    def append(self, row: Mapping[str, Json]) -> None:
+        """Add a row; a reader sees it at once."""
+        if self._stream is None:
+            self._stream = self.path.open("ab", buffering=0)
+        self._stream.write(row_line(row).encode("utf-8"))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+class RowReader:
+    """Follows a growing file of rows, from the beginning; also one that is cut back and grows again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._offset = 0
+        self._inode = 0
+
+    def new_rows(self) -> list[dict[str, Any]]:
+        """Return the whole rows that came since the last call."""
+        try:
+            stat = self.path.stat()
+            with self.path.open("rb") as stream:
+                if stat.st_ino != self._inode or stat.st_size < self._offset:
+                    self._offset, self._inode = 0, stat.st_ino
+                stream.seek(self._offset)
+                data = stream.read()
+        except FileNotFoundError:
+            return []
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return list(_rows(whole))
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return all whole rows of a file; none if it is not there."""
+    return RowReader(path).new_rows()
+
+
+def _rows(data: bytes) -> Iterator[dict[str, Any]]:
+    for line in data.splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:  # the line a kill tore apart, with what was appended to it
+            continue
+        if isinstance(row, dict):
+            yield row
