@@ -48,6 +48,7 @@ def profile(recorder: Recorder) -> None:
                 0, tier.shape.vocab_size, (rows, tier.shape.context_tokens + 1), np.int64
             )
             engine = Engine(tier, random_model(tier, recorder.device), default)
+            engine.micro_batch_rows = rows
             with default.running():
                 for _ in range(3):
                     _step(engine, batch)

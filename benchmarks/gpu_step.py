@@ -96,7 +96,9 @@ class CopiesEngine(Engine):
         masters = copy.deepcopy(model)
         super().__init__(tier, model, accelerator)
         self.masters = masters.to(accelerator.device)
+        tables = self.model.model.cos_TK, self.model.model.sin_TK
         self.model = self.model.bfloat16()
+        self.model.model.cos_TK, self.model.model.sin_TK = tables
         self.pairs = list(zip(self.masters.parameters(), self.model.parameters(), strict=True))
         for master, used in self.pairs:
             master.grad = torch.zeros_like(master)
@@ -109,6 +111,10 @@ class CopiesEngine(Engine):
 
             used.register_post_accumulate_grad_hook(add)
         self.optimizer = torch.optim.AdamW(self.masters.parameters(), lr=1e-4, fused=True)
+
+    def _told(self, nats_B: Tensor, numbers: Any) -> Any:
+        """Norms are of the masters here, in `update`; those of the copies are of nothing."""
+        return super()._told(nats_B, {name: nats_B.new_zeros(()) for name in numbers})
 
     def update(self, rate: float) -> None:
         """Apply the gradients to the masters and cast them."""
@@ -149,6 +155,7 @@ def step_seconds(
     stream = np.random.default_rng(1)
     rows = stream.integers(0, tier.shape.vocab_size, (tier.batch_rows, tier.shape.context_tokens + 1), np.int64)
     engine = engine_type(tier, random_model(tier, recorder.device), variant)
+    engine.micro_batch_rows = tier.micro_batch_rows  # not what the memory plan would take
 
     def step() -> float:
         began = time.perf_counter()
@@ -164,6 +171,8 @@ def step_seconds(
         end = time.perf_counter() + seconds
         while len(taken) < steps and (len(taken) < 3 or time.perf_counter() < end):
             taken.append(step())
+    if engine.micro_batch_rows != tier.micro_batch_rows:
+        raise MemoryError(f"ran out of memory at {tier.micro_batch_rows} rows, {engine.micro_batch_rows} fit")
     return taken, compiling
 
 
@@ -237,7 +246,7 @@ def step(recorder: Recorder) -> None:
                     name,
                     with_rows(tier, rows),
                     default,
-                    steps=50,
+                    steps=2 if recorder.smoke else 50,
                     seconds=1 if recorder.smoke else 20,
                 )
 
@@ -265,13 +274,21 @@ def variants(recorder: Recorder) -> None:
         tried = small if name == next(iter(plan(recorder))) else small[:1]
         for variant in tried:
             with recorder.attempt(f"variant {name} {variant.label}", 75):
-                record(recorder, "variant", name, with_rows(tier, rows, few), variant, steps=5)
+                record(recorder, "variant", name, with_rows(tier, rows, few), variant, steps=2 if recorder.smoke else 5)
         with recorder.attempt(f"variant {name} copies", 75):
             cast = replace(default, label="weights cast once a step")
-            record(recorder, "variant", name, with_rows(tier, rows, few), cast, steps=5, engine_type=CopiesEngine)
+            record(
+                recorder,
+                "variant",
+                name,
+                with_rows(tier, rows, few),
+                cast,
+                steps=2 if recorder.smoke else 5,
+                engine_type=CopiesEngine,
+            )
         with recorder.attempt(f"variant {name} default", 75):
             again = replace(default, label="default again")
-            record(recorder, "variant", name, with_rows(tier, rows, few), again, steps=5)
+            record(recorder, "variant", name, with_rows(tier, rows, few), again, steps=2 if recorder.smoke else 5)
 
 
 if __name__ == "__main__":
