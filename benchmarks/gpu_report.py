@@ -54,11 +54,8 @@ class Recorder:
         if self.path is None or not self.path.exists():
             return
         held = json.loads(self.path.read_text())
-        redone = {
-            *sections,
-            *({"best"} if "step" in sections else ()),
-            *({"variant"} if "variants" in sections else ()),
-        }
+        named = {"step": "best", "variants": "variant"}
+        redone = {*sections, *(named[one] for one in sections if one in named)}
         self.facts, self.seconds = held["facts"], held["seconds"]
         self.sections = {name: rows for name, rows in held["sections"].items() if name not in redone}
 

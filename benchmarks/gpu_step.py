@@ -253,7 +253,7 @@ def step(recorder: Recorder) -> None:
 
 def variants(recorder: Recorder) -> None:
     """Change one choice at a time at the best micro-batch: all at the smallest tier, the promising ones above."""
-    default = default_variant(recorder)
+    default, steps = default_variant(recorder), 2 if recorder.smoke else 5
     small = [
         replace(default, label="flash attention", first_backend=SDPBackend.FLASH_ATTENTION),
         replace(default, label="loss pieces of 8192", piece=8_192),
@@ -274,7 +274,7 @@ def variants(recorder: Recorder) -> None:
         tried = small if name == next(iter(plan(recorder))) else small[:1]
         for variant in tried:
             with recorder.attempt(f"variant {name} {variant.label}", 75):
-                record(recorder, "variant", name, with_rows(tier, rows, few), variant, steps=2 if recorder.smoke else 5)
+                record(recorder, "variant", name, with_rows(tier, rows, few), variant, steps=steps)
         with recorder.attempt(f"variant {name} copies", 75):
             cast = replace(default, label="weights cast once a step")
             record(
@@ -283,12 +283,12 @@ def variants(recorder: Recorder) -> None:
                 name,
                 with_rows(tier, rows, few),
                 cast,
-                steps=2 if recorder.smoke else 5,
+                steps=steps,
                 engine_type=CopiesEngine,
             )
         with recorder.attempt(f"variant {name} default", 75):
             again = replace(default, label="default again")
-            record(recorder, "variant", name, with_rows(tier, rows, few), again, steps=2 if recorder.smoke else 5)
+            record(recorder, "variant", name, with_rows(tier, rows, few), again, steps=steps)
 
 
 if __name__ == "__main__":
