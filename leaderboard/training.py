@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import groupby
 from typing import cast
 
 from curation.files import Json
@@ -16,12 +15,12 @@ from curation.store import Artifact, Store
 from curation.tokenizers import load_tokenizer
 from leaderboard.results import Failure
 from leaderboard.study import Study
-from leaderboard.workers import Job, Outcome, run_jobs
+from train.many_runs import WORKER, done_fraction, failure_message, slots_for
 from train.run import run_node
 from train.shards import tokens_node
 from train.tiers import load_tier
+from train.workers import Job, Outcome, run_jobs
 
-WORKER = "train.worker"
 UNIGRAM_VERSION = "unigram@1"
 
 
@@ -69,7 +68,7 @@ def plan_runs(study: Study, corpora: Mapping[str, CorpusPlan]) -> list[RunPlan]:
 
 
 def train_missing(plans: Sequence[RunPlan], store: Store, workers: int, progress: Progress) -> list[Failure]:
-    """Train every run that the store lacks, `workers` at a time, and return those that failed.
+    """Train every run that the store lacks, tier by tier, several at a time, and return those that failed.
 
     Arms with equal corpora share their runs. The tokens and panels must exist.
     """
@@ -80,15 +79,11 @@ def train_missing(plans: Sequence[RunPlan], store: Store, workers: int, progress
     if not missing:
         return []
     order = list(missing.values())
-    outcomes = run_jobs(
-        [_job(plan, store) for plan in order],
-        workers,
-        progress,
-        label=f"train {len(order)} models (tokens)",
-        done_fraction=lambda number: _done_fraction(order[number], store),
-    )
+    outcomes: list[Outcome] = []
+    for tier, group in groupby(order, key=lambda plan: plan.tier):
+        outcomes += _train_group(tier, list(group), store, workers, progress)
     failed = {
-        plan.node.fingerprint: _failure_message(outcome)
+        plan.node.fingerprint: failure_message(outcome)
         for plan, outcome in zip(order, outcomes, strict=True)
         if store.find("run", plan.node.fingerprint) is None
     }
@@ -97,6 +92,20 @@ def train_missing(plans: Sequence[RunPlan], store: Store, workers: int, progress
         for plan in plans
         if plan.node.fingerprint in failed
     ]
+
+
+def _train_group(tier: str, plans: Sequence[RunPlan], store: Store, workers: int, progress: Progress) -> list[Outcome]:
+    """Train the runs of one tier: on CPU as many at once as `workers` cores take, on GPUs as many as fit."""
+    loaded = load_tier(tier)
+    slots = slots_for(loaded, cores=workers)
+    return run_jobs(
+        [_job(plan, store) for plan in plans],
+        len(slots),
+        progress,
+        label=f"train {len(plans)} models (tokens)",
+        done_fraction=lambda number: done_fraction(store.path_of("run", plans[number].node.fingerprint), loaded),
+        slots=slots,
+    )
 
 
 def unigram_node(plan: RunPlan) -> Node:
@@ -128,30 +137,3 @@ def _job(plan: RunPlan, store: Store) -> Job:
     }
     arguments = tuple(text for name, value in places.items() for text in (name, str(value)))
     return Job(label=plan.label, module=WORKER, arguments=arguments, weight=load_tier(plan.tier).num_tokens)
-
-
-def _failure_message(outcome: Outcome) -> str:
-    lines = [line for line in outcome.message.splitlines() if line.strip()]
-    return lines[-1] if lines else f"ended with code {outcome.code} and without a result"
-
-
-def _done_fraction(plan: RunPlan, store: Store) -> float:
-    """Return how far a running training is, by the last line of its metrics."""
-    path = store.path_of("run", plan.node.fingerprint) / "metrics.jsonl"
-    tokens = _last_tokens(path)
-    return 0.97 * tokens / load_tier(plan.tier).num_tokens  # the rest is scoring
-
-
-def _last_tokens(path: Path) -> int:
-    try:
-        with path.open("rb") as stream:
-            stream.seek(max(0, path.stat().st_size - 4096))
-            lines = stream.read().splitlines()
-    except OSError:
-        return 0
-    for line in reversed(lines):
-        try:
-            return int(json.loads(line)["tokens"])
-        except (ValueError, KeyError, TypeError):
-            continue
-    return 0

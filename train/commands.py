@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from curation.console import DryRunFlag, JsonFlag, QuietFlag, StoreOption, give, printable, progress_for
-from curation.errors import CurateError, RunError, nearest
+from curation.errors import RunError
 from curation.files import Json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from curation.nodes import Node, Planner
-    from curation.store import Artifact, Store
+    from curation.store import Artifact
     from train.run import Watch
+    from train.tier_plan import TierPlan
 
 
 def train(
@@ -26,6 +27,11 @@ def train(
         str, typer.Option("--tier", help="Model and budget: pico, nano-0.5x; see `curate tiers`.")
     ] = "pico",
     seed: Annotated[int, typer.Option("--seed", min=1, help="Index of the run, 1..n; fixed and public (rule 10).")] = 1,
+    seeds: Annotated[str | None, typer.Option("--seeds", help="Several runs side by side: 1-4, or 1,3.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Runs at once with --seeds (default: as many as fit).")
+    ] = None,
+    gpus: Annotated[int | None, typer.Option("--gpus", min=1, help="With --dry-run: plan for so many H200.")] = None,
     panel: Annotated[str | None, typer.Option("--panel", help="Panel artifact; default: the corpus' own.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also write the model as a Hugging Face directory.")] = None,
     store: StoreOption = None,
@@ -33,18 +39,24 @@ def train(
     quiet: QuietFlag = False,
     json_output: JsonFlag = False,
 ) -> None:
-    """Train one tier on one corpus with one seed, score it on the panel; killed, the same command goes on."""
+    """Train one tier on one corpus, score it on the panel; killed, the same command goes on.
+
+    With --seeds every seed is a run of its own, several at once: the same runs as one by one.
+    """
     from curation.nodes import Planner, existing_node
     from curation.store import Store
+    from train.lookup import find_artifact, panel_of
+    from train.many_runs import Wanted, parse_seeds, train_runs
     from train.run import run_node
     from train.shards import tokens_node
+    from train.tier_plan import plan_or_smallest
     from train.tiers import load_tier
     from train.worker import stoppable_watch
 
     opened = Store.open(store)
     progress = progress_for(quiet=quiet)
-    text = _artifact(opened, corpus, "corpus")
-    judged = _panel_of(opened, text) if panel is None else _artifact(opened, panel, "panel")
+    text = find_artifact(opened, corpus, "corpus")
+    judged = panel_of(opened, text) if panel is None else find_artifact(opened, panel, "panel")
     planner = Planner(store=opened, workers=1, progress=progress)
     planner.adopt(text)
     planner.adopt(judged)
@@ -54,7 +66,13 @@ def train(
         return run_node(tokens, existing_node(judged), tier, seed, watch)
 
     if dry_run:
-        _give_plan(planner, node(None), as_json=json_output)
+        _give_plan(planner, node(None), plan_or_smallest(load_tier(tier), gpus), as_json=json_output)
+        return
+    if gpus is not None:
+        raise RunError(f"--gpus: {gpus} without --dry-run, expected a plan only; on several cards start with torchrun")
+    if seeds is not None:
+        wanted = [Wanted(tier=tier, seed=one) for one in parse_seeds(seeds)]
+        _give_runs(train_runs(planner, text, judged, wanted, jobs=jobs), out, as_json=json_output)
         return
     run = _trained(planner, node(stoppable_watch(None)))
     if out is not None:
@@ -73,10 +91,11 @@ def evaluate(
 ) -> None:
     """Score a trained model on a panel: bits per byte per slice (rule 5)."""
     from curation.store import Store
+    from train.lookup import find_artifact
 
     opened = Store.open(store)
     progress = progress_for(quiet=quiet)
-    judged = _artifact(opened, panel, "panel")
+    judged = find_artifact(opened, panel, "panel")
     if (Path(model) / "config.json").is_file():
         from train.evaluate import score_directory
 
@@ -84,7 +103,7 @@ def evaluate(
     else:
         from train.evaluate import score_run
 
-        scores = score_run(opened, _artifact(opened, model, "run"), judged, progress)
+        scores = score_run(opened, find_artifact(opened, model, "run"), judged, progress)
     bpb = cast("Mapping[str, float]", scores["bpb"])
     give(scores, lambda console: _draw_bpb(console, f"Bits per byte of {model}", bpb), as_json=json_output)
 
@@ -100,45 +119,32 @@ def _trained(planner: Planner, node: Node) -> Artifact:
         raise typer.Exit(EXIT_STOPPED) from None
 
 
-def _artifact(store: Store, name: str, kind: str) -> Artifact:
-    """Return the artifact of `kind` in directory `name`, or the one whose name in the store begins with it.
+def _give_runs(runs: Sequence[Artifact], out: Path | None, *, as_json: bool) -> None:
+    """Give several runs; with `out` each is exported to its `seed-<k>`."""
+    from train.export import export_model
 
-    Raises: RunError if there is none or more than one.
-    """
-    from curation.store import load_artifact
+    for run in runs if out is not None else ():
+        export_model(run, cast("Path", out) / f"seed-{run.summary['seed']}")
+    found: list[Json] = [{"path": str(run.path), **run.manifest} for run in runs]
 
-    if Path(name).is_dir():
-        found = load_artifact(Path(name))
-        if found.kind != kind:
-            raise RunError(f"{name}: holds a {found.kind}, expected a {kind}; see `curate show {name}`")
-        return found
-    known = {path.parent.name: path.parent for path in sorted(store.root.glob(f"{kind}-*/manifest.json"))}
-    matches = [path for key, path in known.items() if key.startswith((name, f"{kind}-{name}"))]
-    if len(matches) != 1:
-        problem = f"{len(matches)} artifacts match" if matches else f"no such {kind}"
-        raise RunError(f"{name}: {problem} in {store.root}; {nearest(name, known)}")
-    return load_artifact(matches[0])
+    def draw(console: Console) -> None:
+        for run in runs:
+            _draw_run(console, run)
+
+    give({"runs": found}, draw, as_json=as_json)
 
 
-def _panel_of(store: Store, corpus: Artifact) -> Artifact:
-    """Return the panel that was split off before the corpus was made."""
-    fingerprint = str(cast("Mapping[str, Json]", corpus.manifest["inputs"]).get("panel", ""))
-    panel = store.find("panel", fingerprint) if fingerprint else None
-    if panel is None:
-        raise CurateError(
-            f"{corpus.path}: its panel {fingerprint[:8]} is not in {store.root}; "
-            "expected the store that built it; give --store or --panel"
-        )
-    return panel
+def _give_plan(planner: Planner, node: Node, tier: TierPlan, *, as_json: bool) -> None:
+    from train.tiers_command import draw_plan
 
-
-def _give_plan(planner: Planner, node: Node, *, as_json: bool) -> None:
     steps = planner.plan(node)
     rows: list[Json] = [{"step": s.node.name, "action": s.action, "why": s.why} for s in steps]
+    rows.append({"step": f"plan {tier.tier.name}", "action": "plan", "why": "what it takes", "plan": tier.as_json()})
 
     def draw(console: Console) -> None:
         for step in steps:
             console.print(f"{step.action:<6} {step.node.name}: {step.why}", markup=False)
+        draw_plan(console, tier)
 
     give(rows, draw, as_json=as_json)
 

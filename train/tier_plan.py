@@ -148,6 +148,17 @@ def plan_tier(tier: Tier, *, gpu: str = "h200", gpus: int = 1, nodes: int | None
     return TierPlan(tier=tier, card=card, nodes=nodes, memory=memory, estimate=estimate_hours(tier, card))
 
 
+def plan_or_smallest(tier: Tier, gpus: int | None = None, gpu: str = "h200") -> TierPlan:
+    """Return the plan on `gpus` cards, by default on the fewest that hold the tier.
+
+    Raises: RunError if they, or any number of them, do not.
+    """
+    if gpus is None:
+        fitting = (size for size in WORLD_SIZES if _fit(tier, CARDS[gpu].memory_bytes, size))
+        gpus = next(fitting, 1)
+    return plan_tier(tier, gpu=gpu, gpus=gpus)
+
+
 def estimate_hours(tier: Tier, card: Card, measured: MeasuredMfu | None = None) -> Hours:
     """Return the hours of one `card`, by `measured` or what is shipped for tier and card, else by `ASSUMED_MFU`."""
     measured = measured or measured_mfu(tier.model, card.driver_name)

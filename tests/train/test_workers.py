@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from curation.progress import SilentProgress
-from leaderboard.workers import Job, run_jobs
+from train.workers import Job, run_jobs
 
 CHILD = """
 import pathlib, sys, time
@@ -59,6 +59,19 @@ def test_two_workers_overlap_and_one_does_not(module: str, tmp_path: Path) -> No
     assert overlaps == [False, True]
 
 
+def test_jobs_take_turns_in_slots_and_see_their_environment(module: str, tmp_path: Path) -> None:
+    (tmp_path / "naming_child.py").write_text(
+        "import os, pathlib, sys, time\n"
+        "time.sleep(0.3)\n"
+        "path = pathlib.Path(sys.argv[1]) / sys.stdin.read()\n"
+        "path.write_text(os.environ['CUDA_VISIBLE_DEVICES'])\n"
+    )
+    words = ["a", "b", "c", "d"]
+    slots = [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]
+    run_jobs(jobs("naming_child", tmp_path, words, 0.0), 2, SilentProgress(), slots=slots)
+    assert sorted((tmp_path / word).read_text() for word in words) == ["0", "0", "1", "1"]
+
+
 def wait_for(path: Path) -> None:
     """Wait until a file exists."""
     until = time.monotonic() + 20
@@ -71,7 +84,7 @@ PARENT = """
 import sys
 from pathlib import Path
 from curation.progress import SilentProgress
-from leaderboard.workers import Job, run_jobs
+from train.workers import Job, run_jobs
 run_jobs([Job(label="a", module="sleeping_child", arguments=(sys.argv[1], "4"), stdin="a")], 1, SilentProgress())
 """
 

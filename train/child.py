@@ -1,4 +1,4 @@
-"""`python -m leaderboard.launch PARENT MODULE ARG...`: run a module that dies with the process that started it.
+"""`python -m train.child PARENT MODULE ARG...`: run a module that dies with the process that started it.
 
 A killed study (kill -9 too) must not leave trainings behind that hold locks and cores. The kernel sends the signal
 when the starting *thread* ends, so the study starts its children from its main thread.

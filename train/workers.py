@@ -1,6 +1,6 @@
 """Parallel child processes, one job each: bounded in number, dead when the parent dies, every failure kept.
 
-A training runs in a process of its own with one thread, so its numbers do not depend on how many run beside it.
+A training runs in a process of its own, so its numbers do not depend on how many run beside it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -21,6 +21,8 @@ from curation.progress import Progress, Task
 POLL_SECONDS = 0.05
 STOP_SECONDS = 10.0
 TAIL_CHARS = 1_500
+Slot = Mapping[str, str]
+"""Environment variables of the jobs that run in one place, such as the card they see."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
@@ -49,6 +51,7 @@ class Outcome:
 @dataclass(slots=True, kw_only=True)
 class _Child:
     number: int
+    slot: int
     process: subprocess.Popen[bytes]
     errors: IO[bytes]
     started: float
@@ -60,23 +63,29 @@ def run_jobs(
     progress: Progress,
     label: str = "train",
     done_fraction: Callable[[int], float] | None = None,
+    slots: Sequence[Slot] = (),
 ) -> list[Outcome]:
     """Run all jobs, at most `workers` at a time, and return their outcomes in order; a failed one stops no other.
 
-    `done_fraction(i)` says how far job i is, for the bar. Call from the main thread (see `leaderboard.launch`). On
+    Each of `slots` gives a job its environment while it runs there; without any, all have the parent's.
+    `done_fraction(i)` says how far job i is, for the bar. Call from the main thread (see `train.child`). On
     Ctrl-C or any other exception the running children are ended before it goes on.
     """
     outcomes: dict[int, Outcome] = {}
     waiting = list(enumerate(jobs))
     running: list[_Child] = []
+    places = list(slots[:workers]) or [{}] * workers
+    free = list(range(len(places)))
     with progress.task(label, sum(job.weight for job in jobs)) as task, _ending(running):
         meter = _Meter(task=task, weights=[job.weight for job in jobs], done_fraction=done_fraction)
         while waiting or running:
-            while waiting and len(running) < workers:
-                running.append(_start(*waiting.pop(0)))
+            while waiting and free:
+                slot = free.pop(0)
+                running.append(_start(*waiting.pop(0), slot=slot, environment=places[slot]))
             for child in list(running):
                 if child.process.poll() is not None:
                     running.remove(child)
+                    free.append(child.slot)
                     outcomes[child.number] = _outcome(child)
             meter.show(outcomes.keys(), [child.number for child in running])
             time.sleep(POLL_SECONDS)
@@ -105,22 +114,22 @@ class _Meter:
         self.shown = max(done, self.shown)
 
 
-def _start(number: int, job: Job) -> _Child:
+def _start(number: int, job: Job, *, slot: int, environment: Slot) -> _Child:
     # A file, since a pipe nobody reads would block a child that says much; it is closed with the outcome.
     errors = tempfile.TemporaryFile()  # noqa: SIM115
-    command = [sys.executable, "-m", "leaderboard.launch", str(os.getpid()), job.module, *job.arguments]
+    command = [sys.executable, "-m", "train.child", str(os.getpid()), job.module, *job.arguments]
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=errors,
-        env={**os.environ, **ONE_THREAD},
+        env={**os.environ, **ONE_THREAD, **environment},
         start_new_session=True,  # Ctrl-C reaches the parent alone, which ends its children in order
     )
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
         pipe.write(job.stdin.encode("utf-8"))
-    return _Child(number=number, process=process, errors=errors, started=time.monotonic())
+    return _Child(number=number, slot=slot, process=process, errors=errors, started=time.monotonic())
 
 
 def _outcome(child: _Child) -> Outcome:

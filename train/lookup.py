@@ -1,0 +1,44 @@
+"""Artifacts as commands name them: a directory, or the beginning of a name in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from curation.errors import CurateError, RunError, nearest
+from curation.files import Json
+from curation.store import Artifact, Store, load_artifact
+
+
+def find_artifact(store: Store, name: str, kind: str) -> Artifact:
+    """Return the artifact of `kind` in directory `name`, or the one whose name in the store begins with it.
+
+    Raises: RunError if there is none or more than one.
+    """
+    if Path(name).is_dir():
+        found = load_artifact(Path(name))
+        if found.kind != kind:
+            raise RunError(f"{name}: holds a {found.kind}, expected a {kind}; see `curate show {name}`")
+        return found
+    known = {path.parent.name: path.parent for path in sorted(store.root.glob(f"{kind}-*/manifest.json"))}
+    matches = [path for key, path in known.items() if key.startswith((name, f"{kind}-{name}"))]
+    if len(matches) != 1:
+        problem = f"{len(matches)} artifacts match" if matches else f"no such {kind}"
+        raise RunError(f"{name}: {problem} in {store.root}; {nearest(name, known)}")
+    return load_artifact(matches[0])
+
+
+def panel_of(store: Store, corpus: Artifact) -> Artifact:
+    """Return the panel that was split off before the corpus was made.
+
+    Raises: CurateError if the store does not have it.
+    """
+    fingerprint = str(cast("Mapping[str, Json]", corpus.manifest["inputs"]).get("panel", ""))
+    panel = store.find("panel", fingerprint) if fingerprint else None
+    if panel is None:
+        raise CurateError(
+            f"{corpus.path}: its panel {fingerprint[:8]} is not in {store.root}; "
+            "expected the store that built it; give --store or --panel"
+        )
+    return panel
