@@ -6,9 +6,9 @@ from the newest one that is not past its own fall. It ends with the bytes that i
 is a saving and never an input, nothing in a result says whether it was used, and every `plateau-*` directory may be
 removed at any time (`remove_plateaus`).
 
-A plateau is known by its tokens, its line (the tier without its budget), the run's seed and the step. Budgets of 1/2,
-1, 2 and 4 times cost 0.8·4 + 0.2·7.5 = 4.7 D instead of 7.5 D. Source: Hägele et al. 2024 (2405.18392); the plan of
-branches ours.
+A plateau is known by its tokens, its panel, its line (the tier without its budget), the run's seed and the step.
+Budgets of 1/2, 1, 2 and 4 times cost 0.8·4 + 0.2·7.5 = 4.7 D instead of 7.5 D. Source: Hägele et al. 2024 (2405.18392);
+the plan of branches ours.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from train.feed import Feed
 from train.model import build_model
 from train.noise_scale import is_measured
 from train.parallel import Ranks, SharedTensors
-from train.splice import all_draws, all_streams, windows_by_slice
+from train.splice import Course, all_streams
 from train.steps import StepGuard, sample_hash
 from train.tiers import Tier
 from train.training import Hooks, Report, RunSeeds, StoppedError, Trained, Training, run_seeds
@@ -104,7 +104,7 @@ class _Run:
         self.training = training
         self.tier = tier
         streams = all_streams(training.streams, training.splice)
-        self.draws = all_draws(tier, training.streams, seeds.order, training.splice)
+        self.course = Course(tier, training.streams, seeds.order, training.splice)
         self.engine = Engine(tier, build_model(tier, seeds.init), accelerator_of(tier), ranks=training.ranks)
         on_card = self.engine.device.type == "cuda"
         self.feed = Feed(streams, tier.shape.context_tokens, ahead=on_card, pinned=on_card)
@@ -130,7 +130,7 @@ class _Run:
         """Take one step: draw, gradients, guard, update, companions, metrics."""
         tier, step, engine = self.tier, self.step, self.engine
         rate = tier.learning_rate_at(step)
-        drawn = self._drawn(step)
+        drawn = self.course.batch(step)
         found = self._gradients(drawn, hooks)
         accepted = self.guard.accept(step, found.loss, found.norm)
         if accepted:
@@ -161,7 +161,7 @@ class _Run:
     def _gradients(self, drawn: Draws, hooks: Hooks) -> Gradients:
         """Return what the engine found, having told if it had to take smaller micro-batches."""
         before = self.engine.execution()
-        rows = self.feed.rows(drawn, self._drawn(self.step + 1))
+        rows = self.feed.rows(drawn, self.course.batch(self.step + 1))
         found = self.engine.gradients(rows, measured=is_measured(self.step))
         self._compare(before, hooks, "micro-batch changed")
         return found
@@ -174,13 +174,6 @@ class _Run:
             self.changes.append({"step": self.step, "what": f"{what}: not bit-exact", "changed": changed})
             told = ", ".join(f"{key} {one} before, {two} now" for key, (one, two) in changed.items())
             hooks.note(f"step {self.step}: {what}: not bit-exact ({told})")
-
-    def _drawn(self, step: int) -> Draws:
-        rows = slice(step * self.tier.batch_rows, (step + 1) * self.tier.batch_rows)
-        whole = self.draws
-        return Draws(
-            names=whole.names, slices=whole.slices[rows], windows=whole.windows[rows], epochs=whole.epochs[rows]
-        )
 
     def _log(self, outcome: StepOutcome, hooks: Hooks) -> None:
         """Add a metrics row every few steps; rows hold nothing that a clock decides."""
@@ -255,7 +248,7 @@ class _Run:
             metrics=tuple(self.metrics),
             skipped_steps=tuple(self.guard.skipped),
             sample_hash=self.samples,
-            draws_by_slice=windows_by_slice(self.draws),
+            draws_by_slice=self.course.windows_by_slice(),
             final_loss=math.fsum(last) / len(last),
             execution=self.engine.execution(),
             changes=tuple(self.changes),

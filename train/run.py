@@ -33,6 +33,8 @@ SCORE_VERSION = "score@1"
 MODEL = "model.safetensors"
 RESULT = "run.json"
 DOCUMENTS = "documents.parquet"
+ANNEAL_TOKENS = "anneal_tokens"
+"""The input that a run reads when its rate falls, if it has one (`train.anneal`)."""
 MAX_SKIPPED_FRACTION = 0.001
 
 
@@ -99,12 +101,16 @@ def _train(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> None:
     from train.observers import observers
     from train.score import read_panel
     from train.shards import open_streams
+    from train.splice import Splice, all_streams
     from train.telemetry import Telemetry, telemetry_path
     from train.validation import validation_set
 
     streams = open_streams(context.inputs["tokens"])
+    late = context.inputs.get(ANNEAL_TOKENS)
+    splice = None if late is None else Splice(streams=open_streams(late), step=tier.rates.decay_start)
+    readable = all_streams(streams, splice)
     panel = read_panel(context.inputs["panel"])
-    watching = observers(tier, streams, validation_set(panel, load_tokenizer(tier.tokenizer), tier))
+    watching = observers(tier, readable, validation_set(panel, load_tokenizer(tier.tokenizer), tier))
     telemetry = Telemetry(tier, telemetry_path(context.store.root, context.out.fingerprint), seed=seed)
     identity: dict[str, Json] = {"run": context.out.fingerprint, "tier_digest": tier_digest(tier), "seed": seed}
     log = RowFile(context.out.path / METRICS)
@@ -128,20 +134,21 @@ def _train(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> None:
             identity=identity,
             companions=(telemetry, *watching.companions),
             branches=branches_of(context, tier, seed, watch.keep),
+            splice=splice,
         )
         with telemetry.ending():
             trained = train(training, hooks)
     with replacing(context.out.path / MODEL) as temporary:
         save_file(dict(trained.model.state_dict()), temporary, metadata={"format": "pt"})
     log.close()
-    windows = streams.num_windows(tier.shape.context_tokens)
+    windows = readable.num_windows(tier.shape.context_tokens)
     result: dict[str, Json] = {
         "final_train_loss": trained.final_loss,
         "skipped_steps": list(trained.skipped_steps),
         "sample_hash": trained.sample_hash,
         "tokens_by_slice": {n: d * tier.shape.context_tokens for n, d in trained.draws_by_slice.items()},
         "epochs_by_slice": {n: d / windows[n] for n, d in trained.draws_by_slice.items()},
-        "unique_tokens": sum(len(streams.tokens[n]) for n in trained.draws_by_slice),
+        "unique_tokens": sum(len(readable.tokens[n]) for n in trained.draws_by_slice),
         "too_short_slices": sorted(n for n in streams.shares if windows[n] == 0),
         **watching.summary(trained.metrics),
     }

@@ -6,8 +6,7 @@ a run of its own would. Its slices go by other names, so that what was read of e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from train.shards import Streams
 from train.tiers import Tier
 
 LATE = "anneal:"
-"""What the names of spliced slices begin with, in metrics and results."""
+"""What the names of spliced slices begin with, in metrics and results; no recipe names a slice so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,26 +34,35 @@ def all_streams(streams: Streams, splice: Splice | None) -> Streams:
     return Streams(shares=streams.shares, tokens={**streams.tokens, **late})
 
 
-def all_draws(tier: Tier, streams: Streams, seed: int, splice: Splice | None) -> Draws:
-    """Return every draw of a run in order, 24 bytes a window, named as `all_streams` names them."""
-    if splice is None:
-        return _draws(tier, streams, seed, tier.num_steps)
-    first = _draws(tier, streams, seed, splice.step)
-    late = _draws(tier, splice.streams, seed, tier.num_steps - splice.step)
-    return Draws(
-        names=(*first.names, *(f"{LATE}{name}" for name in late.names)),
-        slices=np.concatenate([first.slices, late.slices + len(first.names)]),
-        windows=np.concatenate([first.windows, late.windows]),
-        epochs=np.concatenate([first.epochs, late.epochs]),
-    )
+class Course:
+    """Every draw of a run in order, 24 bytes a window, named as `all_streams` names them."""
 
+    def __init__(self, tier: Tier, streams: Streams, seed: int, splice: Splice | None) -> None:
+        self._rows = tier.batch_rows
+        self._until = tier.num_steps if splice is None else splice.step
+        self._first = _draws(tier, streams, seed, self._until)
+        self._late: Draws | None = None
+        if splice is not None:
+            late = _draws(tier, splice.streams, seed, tier.num_steps - self._until)
+            self._late = replace(late, names=tuple(f"{LATE}{name}" for name in late.names))
 
-def windows_by_slice(draws: Draws) -> Mapping[str, int]:
-    """Return how many of the draws are of each slice."""
-    counts = np.bincount(draws.slices, minlength=len(draws.names)).tolist()
-    return dict(zip(draws.names, counts, strict=True))
+    def batch(self, step: int) -> Draws:
+        """Return what a step reads, named by the slices of its own corpus alone: a plateau knows of no other."""
+        whole, place = (self._first, step) if step < self._until else (self._late or self._first, step - self._until)
+        rows = slice(place * self._rows, (place + 1) * self._rows)
+        return Draws(
+            names=whole.names, slices=whole.slices[rows], windows=whole.windows[rows], epochs=whole.epochs[rows]
+        )
+
+    def windows_by_slice(self) -> dict[str, int]:
+        """Return how many windows of each slice the whole run reads."""
+        return {**_counts(self._first), **({} if self._late is None else _counts(self._late))}
 
 
 def _draws(tier: Tier, streams: Streams, seed: int, steps: int) -> Draws:
     windows = streams.num_windows(tier.shape.context_tokens)
     return draw(streams.shares, windows, seed=seed, start=0, count=steps * tier.batch_rows)
+
+
+def _counts(draws: Draws) -> dict[str, int]:
+    return dict(zip(draws.names, np.bincount(draws.slices, minlength=len(draws.names)).tolist(), strict=True))
