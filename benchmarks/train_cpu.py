@@ -2,9 +2,9 @@
 
 Whole optimizer steps on the same random tokens (forward, backward, clip, AdamW). The peer is `LlamaForCausalLM` of the
 same shape as people write it: the whole batch in one forward pass, its own loss, fused AdamW. Variants take turns, one
-step each, so that other work on the machine meets all alike. Tokens per CPU-second is what a core gives; the share is of
-the matrix peak measured here (n = 2,048, best of 5) in the variant's type. Then: a model of 10M non-embedding parameters in
-bf16, torch threads against processes, and the seconds a process needs before its first step.
+step each, so that other work on the machine meets all alike. Tokens per CPU-second is what a core gives; the share is
+of the matrix peak measured here (n = 2,048, best of 5) in the type of the variant. Then: a model of 10M non-embedding
+parameters in bf16, torch threads against processes, and the seconds a process needs before its first step.
 Run: `python benchmarks/train_cpu.py [--tiers pico nano] [--rounds 6] [--quick]`, from the repository root.
 """
 
