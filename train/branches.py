@@ -24,7 +24,8 @@ from curation.files import Json, read_json, replacing, sha256_file, write_json
 from curation.nodes import Node, NodeRun, Planner, existing_node
 from curation.progress import SilentProgress
 from curation.store import MANIFEST, Artifact, Store
-from train.checkpoints import STATE, TENSORS, Checkpoint
+from train.checkpoint_files import STATE, TENSORS
+from train.checkpoints import Checkpoint
 from train.tiers import Tier, load_tier, tier_digest
 
 KIND = "plateau"
@@ -150,7 +151,7 @@ def _plateau_node(line: Line, tokens: Node, checkpoint: Checkpoint) -> Node:
             save_file(dict(checkpoint.tensors), temporary)
         state = {key: value for key, value in checkpoint.state.items() if key != "identity"}
         write_json(context.out.path / STATE, state)
-        return {"step": step, "skipped_steps": len(cast("Mapping[str, Any]", state["guard"])["skipped"])}
+        return {"step": step, "skipped_steps": len(cast("Mapping[str, Any]", state["steering"])["guard"]["skipped"])}
 
     params: dict[str, Json] = {**line.as_json(), "step": step}
     return Node(kind=KIND, version=VERSION, params=params, inputs={"tokens": tokens}, run=run, label=f"plateau {step}")

@@ -24,7 +24,17 @@ from curation.files import Json
 from train.accelerator import CPU, Accelerator, choose_accelerator
 from train.model import LanguageModel
 from train.noise_scale import GROUPS, group_of
-from train.parallel import ALONE, GradientSum, Ranks, largest_divisor, micro_batch_rows, part_like, shard_model, whole
+from train.parallel import (
+    ALONE,
+    GradientSum,
+    Ranks,
+    largest_divisor,
+    micro_batch_rows,
+    own_part,
+    part_like,
+    shard_model,
+    whole,
+)
 from train.tier_plan import memory_parts, plan_memory, what_would_fit
 from train.tiers import Tier
 
@@ -240,6 +250,23 @@ class Engine:
         if self.ranks.main:
             model.load_state_dict({name: value.cpu() for name, value in weights.items()})
         return model
+
+    def reset(self, model: LanguageModel) -> None:
+        """Become the state before the first step, with the parameters of `model`."""
+        initial = dict(model.named_parameters())
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(part_like(initial[name].detach(), parameter))
+        self.optimizer.state.clear()
+
+    def not_finite(self) -> list[str]:
+        """Return the names of parameters and moments with a value that is not finite in this rank's part of them."""
+        found = []
+        for name, parameter in self.model.named_parameters():
+            held = [parameter.detach(), *self.optimizer.state[parameter].values()]
+            if not all(bool(torch.isfinite(own_part(value)).all()) for value in held):
+                found.append(name)
+        return found
 
     def _norm(self, group: str | None = None) -> Tensor:
         """Return the norm of the gradients in the parameters, of all or of one group."""

@@ -1,51 +1,53 @@
 """One training: from streams, tier and seeds to final weights, resumable at any step and bit-equal when resumed.
 
-A step draws its windows, makes gradients (`train.engine`), asks the guard (`train.steps`), updates, tells its
-companions (`train.companions`) and logs. Which windows it reads is a pure function of (streams, seed, step). All it
-remembers is in every checkpoint: parameters, moments, guard, companions, metrics, rolling hash of samples.
+A step draws its windows, makes gradients (`train.engine`), asks its steering (`train.steering`: order of data, guard,
+recovery), updates, tells its companions and logs. Which windows it reads is a pure function of (streams, seed, step,
+interventions). All it remembers is in every checkpoint.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, cast
 
-import torch
-
 from curation.files import Json
 from mixtures.draws import Draws
-from train.checkpoints import Checkpoint, load_newest, save_checkpoint
+from train.checkpoint_files import space_note
+from train.checkpoints import (
+    Checkpoint,
+    drop_after,
+    load_newest,
+    refuse_not_finite,
+    save_checkpoint,
+    shared_checkpoint,
+)
 from train.companions import StepOutcome
 from train.engine import Engine, Gradients, accelerator_of
 from train.feed import Feed
 from train.model import build_model
 from train.noise_scale import is_measured
-from train.parallel import Ranks, SharedTensors
-from train.splice import Course, all_streams
-from train.steps import StepGuard, sample_hash
+from train.pace import card_checkpoint_steps, fixed_threads, metric_steps
+from train.splice import all_streams
+from train.steering import finite_or_none, steering_of
+from train.steps import sample_hash
 from train.tiers import Tier
 from train.training import Hooks, Report, RunSeeds, StoppedError, Trained, Training, run_seeds
 
-__all__ = ["Hooks", "Report", "RunSeeds", "StoppedError", "Trained", "Training", "run_seeds", "train"]
+__all__ = ["Hooks", "Report", "RunSeeds", "StoppedError", "Trained", "Training", "fixed_threads", "run_seeds", "train"]
 
-METRIC_ROWS_AT_1X = 200
 CHECKPOINT_FLOPS = 1.2e12
 """Work between checkpoints, 20 to 30 s of one core; a whole number of steps, so it never depends on the clock."""
 
 
 def checkpoint_steps(tier: Tier) -> int:
     """Return after how many steps a checkpoint is due."""
+    if tier.family != "laptop":
+        return card_checkpoint_steps(tier)
     return max(1, round(CHECKPOINT_FLOPS / (tier.batch_tokens * tier.shape.flops_per_token)))
-
-
-def metric_steps(tier: Tier) -> int:
-    """Return after how many steps a metrics row is due: a function of the model, so that budgets share their rows."""
-    return max(1, replace(tier, multiple=1.0).num_steps // METRIC_ROWS_AT_1X)
 
 
 def train(training: Training, hooks: Hooks) -> Trained:
@@ -53,45 +55,31 @@ def train(training: Training, hooks: Hooks) -> Trained:
 
     Raises: StoppedError after a checkpoint when asked to stop; RunError when it diverges or cannot resume.
     """
-    tier, folder, ranks = training.tier, training.folder, training.ranks
+    tier, ranks = training.tier, training.ranks
     with fixed_threads(tier.threads), _Run(training) as run:
-        found = _shared(_found(training, hooks) if ranks.main else None, ranks)
-        if found is not None:
-            run.restore(found, hooks)
+        if ranks.main:
+            space_note(training.folder, 12 * tier.shape.total_params, run.steering.checkpoints_kept, hooks.note)
+        run.resume(hooks)
         hooks.restored(run.metrics)
-        every = checkpoint_steps(tier)
+        every, reach = checkpoint_steps(tier), run.steering.reach_steps
         while run.step < tier.num_steps:
             run.advance(hooks)
-            if training.branches is not None and run.step in training.branches.kept:
-                run.save(training.branches.keep)
+            branching = training.branches is not None and run.step in training.branches.kept
             stopping = run.step < tier.num_steps and ranks.any(hooks.should_stop())
-            if stopping or run.step % every == 0:
-                run.save(partial(save_checkpoint, folder))
+            due = stopping or run.step % every == 0
+            if due or branching or run.step == tier.num_steps:
+                run.check_parameters()
+            if run.steering.trouble is not None:
+                run.rewind(hooks)
+                continue
+            if training.branches is not None and branching:
+                run.save(training.branches.keep)
+            if due:
+                run.save(partial(save_checkpoint, training.folder, note=hooks.note, reach_steps=reach))
             if stopping:
                 ranks.wait()  # until rank 0 has it on disk: the end of one rank ends the others
                 raise StoppedError(f"stopped after step {run.step} of {tier.num_steps}; the same command continues")
         return run.finished()
-
-
-def _found(training: Training, hooks: Hooks) -> Checkpoint | None:
-    """Return the furthest state to go on from: the run's own newest checkpoint, or a plateau of its line past that."""
-    own = load_newest(training.folder, training.identity, hooks.note)
-    if training.branches is None:
-        return own
-    first = own.step + 1 if own is not None else 1
-    return training.branches.newest(first, training.tier.rates.decay_start) or own
-
-
-def _shared(found: Checkpoint | None, ranks: Ranks) -> Checkpoint | None:
-    """Return on every rank the checkpoint that rank 0 has found."""
-    if ranks.world == 1:
-        return found
-    told = ranks.told(None if found is None else {"step": found.step, "state": dict(found.state)})
-    if told is None:
-        return None
-    held = cast("Mapping[str, Any]", told)
-    tensors = SharedTensors(ranks, None if found is None else found.tensors)
-    return Checkpoint(step=held["step"], tensors=tensors, state=held["state"])
 
 
 class _Run:
@@ -100,23 +88,27 @@ class _Run:
     def __init__(self, training: Training) -> None:
         """Become the state before step 0; all draws of the run are made at once (24 bytes a window)."""
         tier = training.tier
-        seeds = run_seeds(tier, training.index)
+        self.seeds = run_seeds(tier, training.index)
         self.training = training
         self.tier = tier
-        streams = all_streams(training.streams, training.splice)
-        self.course = Course(tier, training.streams, seeds.order, training.splice)
-        self.engine = Engine(tier, build_model(tier, seeds.init), accelerator_of(tier), ranks=training.ranks)
+        self.steering = steering_of(training, self.seeds.order, checkpoint_steps(tier))
+        self.engine = Engine(tier, build_model(tier, self.seeds.init), accelerator_of(tier), ranks=training.ranks)
         on_card = self.engine.device.type == "cuda"
+        streams = all_streams(training.streams, training.splice)
         self.feed = Feed(streams, tier.shape.context_tokens, ahead=on_card, pinned=on_card)
-        self.guard = StepGuard(sigmas=tier.skip_sigmas)
+        self.changes: list[dict[str, Json]] = []
+        self.history: list[str] = []  # checkpoints that were found damaged, in words; changes nothing
+        self.unstarted = {companion.name: companion.state() for companion in training.companions}
+        self.open = ExitStack()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Remember no step."""
         self.step = 0
         self.samples = ""
         self.metrics: list[dict[str, Json]] = []
-        self.losses: list[float] = []
-        """Of every step, skipped ones too."""
-        self.changes: list[dict[str, Json]] = []
+        self.losses: list[float] = []  # of every step, skipped ones too
         self.began = (time.monotonic(), 0)
-        self.open = ExitStack()
 
     def __enter__(self) -> _Run:
         self.open.enter_context(self.engine.accelerator.running())
@@ -127,16 +119,16 @@ class _Run:
         self.open.close()
 
     def advance(self, hooks: Hooks) -> None:
-        """Take one step: draw, gradients, guard, update, companions, metrics."""
-        tier, step, engine = self.tier, self.step, self.engine
-        rate = tier.learning_rate_at(step)
-        drawn = self.course.batch(step)
+        """Take one step: draw, gradients, steering, update, companions, metrics."""
+        step, engine = self.step, self.engine
+        rate = self.tier.learning_rate_at(step) * self.steering.rate_factor(step)
+        drawn = self.steering.order.batch(step)
         found = self._gradients(drawn, hooks)
-        accepted = self.guard.accept(step, found.loss, found.norm)
-        if accepted:
+        judged = self.steering.judge(step, drawn, found.loss, found.norm)
+        if judged == "accepted":
             engine.update(rate)
         else:
-            hooks.note(f"step {step}: skipped (loss {found.loss:.4f}, gradient norm {found.norm:.4f})")
+            hooks.note(f"step {step}: skipped as {judged} (loss {found.loss:.4f}, gradient norm {found.norm:.4f})")
         engine.discard()
         outcome = StepOutcome(
             step=step,
@@ -147,7 +139,7 @@ class _Run:
             first_grad_norm=found.first_norm,
             first_tokens=found.first_tokens,
             learning_rate=rate,
-            accepted=accepted,
+            accepted=judged == "accepted",
             group_norms=found.group_norms,
             first_group_norms=found.first_group_norms,
         )
@@ -161,7 +153,7 @@ class _Run:
     def _gradients(self, drawn: Draws, hooks: Hooks) -> Gradients:
         """Return what the engine found, having told if it had to take smaller micro-batches."""
         before = self.engine.execution()
-        rows = self.feed.rows(drawn, self.course.batch(self.step + 1))
+        rows = self.feed.rows(drawn, self.steering.order.batch(self.step + 1))
         found = self.engine.gradients(rows, measured=is_measured(self.step))
         self._compare(before, hooks, "micro-batch changed")
         return found
@@ -192,7 +184,7 @@ class _Run:
             "grad_norm": norm if math.isfinite(norm) else None,
             "learning_rate": outcome.learning_rate,
             "flops": tokens * tier.shape.flops_per_token,
-            "skipped_steps": len(self.guard.skipped),
+            "skipped_steps": len(self.steering.guard.skipped),
             "sample_hash": self.samples,
         }
         for companion in self.training.companions:
@@ -216,28 +208,78 @@ class _Run:
             "identity": dict(self.training.identity),
             "samples": self.samples,
             "metrics": list(self.metrics),
-            "losses": [loss if math.isfinite(loss) else None for loss in self.losses],
-            "guard": self.guard.as_json(),
+            "losses": finite_or_none(self.losses),
+            "steering": self.steering.state(),
+            "history": list(self.history),
             "execution": self.engine.execution(),
             "changes": list(self.changes),
             "companions": {companion.name: companion.state() for companion in self.training.companions},
         }
         return Checkpoint(step=self.step, tensors=self.engine.tensors(), state=state)
 
-    def restore(self, found: Checkpoint, hooks: Hooks) -> None:
-        """Become the run that the checkpoint described."""
+    def resume(self, hooks: Hooks) -> None:
+        """Become the run of the newest sound checkpoint or plateau."""
+        found = shared_checkpoint(lambda: self._further(self._own(hooks)), self.training.ranks)
+        if found is not None:
+            state = cast("Mapping[str, Any]", found.state)
+            self._restore(found)
+            self.steering.restore(state["steering"])
+            self.history = [*state["history"], *self.history]
+            self.changes = [dict(change) for change in state["changes"]]
+            self.engine.go_on_as(state["execution"])
+            self._compare(state["execution"], hooks, "resume")
+
+    def check_parameters(self) -> None:
+        """Leave the trouble in the steering if a parameter or moment is not finite.
+
+        Raises: RunError in a run that cannot answer it.
+        """
+        names = self.engine.not_finite()
+        if self.training.ranks.any(bool(names)) and not self.steering.poisoned(self.step):
+            refuse_not_finite(self.training.folder, self.step, names or ["parameters of another rank"])
+
+    def rewind(self, hooks: Hooks) -> None:
+        """Answer the steering's trouble: go back to the answer's step or before it, on the new course from there."""
+        restart = self.steering.respond(hooks.note).restart
+        found = shared_checkpoint(lambda: self._own(hooks, restart), self.training.ranks)
+        if found is None:
+            self._forget()
+            self.engine.reset(build_model(self.tier, self.seeds.init))
+            for companion in self.training.companions:
+                companion.restore(self.unstarted[companion.name])
+        else:
+            self._restore(found)
+        self.steering.rewind(cast("Mapping[str, Any]", found.state)["steering"] if found else None)
+        if self.training.ranks.main:
+            drop_after(self.training.folder, self.step)
+        hooks.restored(self.metrics)
+
+    def _own(self, hooks: Hooks, at_most: int | None = None) -> Checkpoint | None:
+        """Return the run's newest sound checkpoint, remembering damaged ones."""
+
+        def note(text: str) -> None:
+            hooks.note(text)
+            self.history.append(text)
+
+        return load_newest(self.training.folder, self.training.identity, note, at_most=at_most)
+
+    def _further(self, own: Checkpoint | None) -> Checkpoint | None:
+        """Return the newest plateau of the run's line past its own checkpoint, or that."""
+        branches = self.training.branches
+        if branches is None:
+            return own
+        return branches.newest(own.step + 1 if own is not None else 1, self.tier.rates.decay_start) or own
+
+    def _restore(self, found: Checkpoint) -> None:
+        """Become the run that the checkpoint described, all but its steering and how it was computed."""
         state = cast("Mapping[str, Any]", found.state)
         self.engine.restore(found.tensors)
         self.step = found.step
         self.samples = state["samples"]
         self.metrics = [dict(row) for row in state["metrics"]]
         self.losses = [math.nan if loss is None else loss for loss in state["losses"]]
-        self.guard = StepGuard.from_json(state["guard"], self.tier.skip_sigmas)
         for companion in self.training.companions:
             companion.restore(state["companions"][companion.name])
-        self.changes = [dict(change) for change in state["changes"]]
-        self.engine.go_on_as(state["execution"])
-        self._compare(state["execution"], hooks, "resume")
         self.began = (time.monotonic(), self.step * self.tier.batch_tokens)
 
     def finished(self) -> Trained:
@@ -246,23 +288,12 @@ class _Run:
         return Trained(
             model=self.engine.final_model(),
             metrics=tuple(self.metrics),
-            skipped_steps=tuple(self.guard.skipped),
+            skipped_steps=tuple(self.steering.guard.skipped),
+            interventions=self.steering.log,
             sample_hash=self.samples,
-            draws_by_slice=self.course.windows_by_slice(),
-            final_loss=math.fsum(last) / len(last),
+            draws_by_slice=self.steering.order.windows_by_slice(),
+            final_loss=math.fsum(last) / len(last) if last else math.nan,
             execution=self.engine.execution(),
             changes=tuple(self.changes),
+            history=tuple(self.history),
         )
-
-
-@contextmanager
-def fixed_threads(threads: int) -> Iterator[None]:
-    """Compute with exactly `threads`, so that the machine's cores change nothing; denormals count as 0."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)  # moments of tokens that stopped occurring decay into denormals, 100x slower
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-        torch.set_num_threads(before)

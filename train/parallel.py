@@ -239,6 +239,13 @@ def whole(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
+def own_part(value: Tensor) -> Tensor:
+    """Return what this rank holds of `value`."""
+    from torch.distributed.tensor import DTensor
+
+    return value.to_local() if isinstance(value, DTensor) else value
+
+
 def part_like(full: Tensor, like: Tensor) -> Tensor:
     """Return `full` on the device of `like`, split as `like` is."""
     from torch.distributed.tensor import DTensor, distribute_tensor

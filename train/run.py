@@ -1,9 +1,9 @@
 """A run: corpus × tier × seed as an artifact; trained, then scored on the panel.
 
-Files: `model.safetensors` (Hugging Face names), `metrics.jsonl`, `documents.parquet` (nats of every panel document)
-and `run.json` (what the training gave). None holds a clock's reading, so equal runs are equal bytes; seconds and
-tokens per second go to `timing/` beside the artifacts. While it trains, `checkpoints/` lies in the artifact's
-directory; it is removed when the weights are on disk.
+Files: `model.safetensors` (Hugging Face names), `metrics.jsonl`, `documents.parquet` (nats of every panel document),
+`run.json` (what the training gave) and, if steps were skipped, `quarantine.jsonl`. None holds a clock's reading, so
+equal runs are equal bytes; seconds and what happened between starts go to `timing/` beside the artifacts. While it
+trains, `checkpoints/` lies in the artifact's directory; it is removed when the weights are on disk.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from curation.files import Json, read_json, replacing, write_json
 from curation.nodes import Node, NodeRun
 from curation.tokenizers import Tokenizer, load_tokenizer
 from train.metrics import METRICS, RowFile
+from train.quarantine import QUARANTINE
+from train.recovery import SKIP_ONLY, Recovery, log_json
 from train.shards import refuse_other_tokens
 from train.tiers import Tier, load_tier, tier_digest
 
 if TYPE_CHECKING:
     from train.branches import Branches
-    from train.loop import Report
+    from train.training import Report
 
 VERSION = "run@1"
 SCORE_VERSION = "score@1"
@@ -50,8 +52,20 @@ class Watch:
     """Budgets, as multiples of 1x, whose branch points on the way are left in the store (`train.branches`)."""
 
 
-def run_node(tokens: Node, panel: Node, tier: str, seed: int, watch: Watch | None = None) -> Node:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    tier: Tier
+    seed: int
+    recovery: Recovery
+    watch: Watch
+
+
+def run_node(
+    tokens: Node, panel: Node, tier: str, seed: int, watch: Watch | None = None, *, recovery: Recovery = SKIP_ONLY
+) -> Node:
     """Return the node of run `seed` (1..n, rule 10) of a tier on a corpus' token streams, scored on `panel`.
+
+    Any `recovery` but the default, which is that of scored runs, makes another run.
 
     Raises: RunError for an unknown tier or a seed below 1.
     """
@@ -60,12 +74,20 @@ def run_node(tokens: Node, panel: Node, tier: str, seed: int, watch: Watch | Non
         raise RunError(f"run: seed {seed}, expected an index from 1 on (rule 10)")
 
     def run(context: NodeRun) -> Mapping[str, Json]:
-        return _build(context, loaded, seed, watch or Watch())
+        return _build(context, _Plan(tier=loaded, seed=seed, recovery=recovery, watch=watch or Watch()))
 
+    params: dict[str, Json] = {
+        "tier": loaded.name,
+        "tier_digest": tier_digest(loaded),
+        "seed": seed,
+        "score": SCORE_VERSION,
+    }
+    if recovery != SKIP_ONLY:
+        params["recovery"] = recovery.as_json()
     return Node(
         kind="run",
         version=VERSION,
-        params={"tier": loaded.name, "tier_digest": tier_digest(loaded), "seed": seed, "score": SCORE_VERSION},
+        params=params,
         inputs={"tokens": tokens, "panel": panel},
         run=run,
         label=f"run {loaded.name} seed {seed}",
@@ -77,34 +99,54 @@ def timing_path(root: Path, fingerprint: str) -> Path:
     return root / "timing" / f"run-{fingerprint[:8]}.json"
 
 
-def _build(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> Mapping[str, Json]:
+def _build(context: NodeRun, plan: _Plan) -> Mapping[str, Json]:
+    tier = plan.tier
     tokenizer = load_tokenizer(tier.tokenizer)
     refuse_other_tokens(context.inputs["tokens"], tier)
     seconds: dict[str, float] = {}
+    history: list[str] = []
     if not context.out.has(RESULT):
         started = time.monotonic()
-        _train(context, tier, seed, watch)
+        history = _train(context, plan)
         seconds["train"] = time.monotonic() - started
     shutil.rmtree(context.out.path / "checkpoints", ignore_errors=True)
     if not context.out.has(DOCUMENTS):
         started = time.monotonic()
         _score(context, tier, tokenizer)
         seconds["score"] = time.monotonic() - started
-    write_json(timing_path(context.store.root, context.out.fingerprint), {"seconds": seconds})
-    return _summary(context, tier, seed)
+    write_json(timing_path(context.store.root, context.out.fingerprint), {"seconds": seconds, "history": history})
+    return _summary(context, tier, plan.seed)
 
 
-def _train(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> None:
+def identity_of(context: NodeRun, tier: Tier, seed: int) -> dict[str, Json]:
+    """Return what a checkpoint must have been written under, every field so that a difference can be named."""
+    tokens = context.inputs["tokens"]
+    return {
+        "corpus": str(cast("Mapping[str, Json]", tokens.manifest["inputs"]).get("corpus", tokens.fingerprint)),
+        "tokens": tokens.fingerprint,
+        "tokenizer": load_tokenizer(tier.tokenizer).digest,
+        "tier": tier.name,
+        "tier_digest": tier_digest(tier),
+        "seed": seed,
+        "recipe_version": tier.recipe_version,
+        "run": context.out.fingerprint,
+    }
+
+
+def _train(context: NodeRun, plan: _Plan) -> list[str]:
+    """Train, write the run's files but the scores, and return what happened between its starts, in words."""
     from safetensors.torch import save_file
 
-    from train.loop import Hooks, Training, train
+    from train.loop import train
     from train.observers import observers
     from train.score import read_panel
     from train.shards import open_streams
     from train.splice import Splice, all_streams
     from train.telemetry import Telemetry, telemetry_path
+    from train.training import Hooks, Training
     from train.validation import validation_set
 
+    tier, seed, watch = plan.tier, plan.seed, plan.watch
     streams = open_streams(context.inputs["tokens"])
     late = context.inputs.get(ANNEAL_TOKENS)
     splice = None if late is None else Splice(streams=open_streams(late), step=tier.rates.decay_start)
@@ -112,7 +154,6 @@ def _train(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> None:
     panel = read_panel(context.inputs["panel"])
     watching = observers(tier, readable, validation_set(panel, load_tokenizer(tier.tokenizer), tier))
     telemetry = Telemetry(tier, telemetry_path(context.store.root, context.out.fingerprint), seed=seed)
-    identity: dict[str, Json] = {"run": context.out.fingerprint, "tier_digest": tier_digest(tier), "seed": seed}
     log = RowFile(context.out.path / METRICS)
     with context.progress.task(f"train {tier.name} seed {seed}", tier.num_steps) as task:
         done = 0
@@ -131,10 +172,12 @@ def _train(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> None:
             streams=streams,
             index=seed,
             folder=context.out.path / "checkpoints",
-            identity=identity,
+            identity=identity_of(context, tier, seed),
             companions=(telemetry, *watching.companions),
-            branches=branches_of(context, tier, seed, watch.keep),
             splice=splice,
+            recovery=plan.recovery,
+            branches=branches_of(context, tier, seed, watch.keep) if plan.recovery == SKIP_ONLY else None,
+            quarantine=context.out.path / QUARANTINE,
         )
         with telemetry.ending():
             trained = train(training, hooks)
@@ -145,6 +188,9 @@ def _train(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> None:
     result: dict[str, Json] = {
         "final_train_loss": trained.final_loss,
         "skipped_steps": list(trained.skipped_steps),
+        "tokens_skipped": len(trained.skipped_steps) * tier.batch_tokens,
+        "interventions": log_json(trained.interventions),
+        "resume_changes": list(trained.changes),
         "sample_hash": trained.sample_hash,
         "tokens_by_slice": {n: d * tier.shape.context_tokens for n, d in trained.draws_by_slice.items()},
         "epochs_by_slice": {n: d / windows[n] for n, d in trained.draws_by_slice.items()},
@@ -153,6 +199,7 @@ def _train(context: NodeRun, tier: Tier, seed: int, watch: Watch) -> None:
         **watching.summary(trained.metrics),
     }
     write_json(context.out.path / RESULT, result)
+    return list(trained.history)
 
 
 def branches_of(context: NodeRun, tier: Tier, seed: int, keep: Collection[float]) -> Branches | None:
@@ -216,6 +263,7 @@ def _summary(context: NodeRun, tier: Tier, seed: int) -> Mapping[str, Json]:
         "evidence": tier.evidence,
         "steps": tier.num_steps,
         "tokens_seen": tier.num_tokens,
+        "tokens_accepted": tier.num_tokens - result["tokens_skipped"],
         "epochs": tier.num_tokens / result["unique_tokens"],
         "flops": tier.num_tokens * tier.shape.flops_per_token,
         "params": {
@@ -224,6 +272,8 @@ def _summary(context: NodeRun, tier: Tier, seed: int) -> Mapping[str, Json]:
             "total": tier.shape.total_params,
         },
         "stable": skipped <= MAX_SKIPPED_FRACTION * tier.num_steps,
+        "intervened": bool(result["interventions"]),
+        "resumed_exactly": not result["resume_changes"],
         "panel_digest": context.inputs["panel"].summary["digest"],
         "bpb": bits_per_byte(read_table(context.out.path / DOCUMENTS)),
     }

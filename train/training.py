@@ -12,6 +12,7 @@ from curation.randomness import stable_hash
 from train.branches import Branches
 from train.companions import Companion
 from train.parallel import ALONE, Ranks
+from train.recovery import SKIP_ONLY, Intervention, Recovery
 from train.shards import Streams
 from train.splice import Splice
 from train.tiers import Tier
@@ -61,6 +62,8 @@ class Trained:
     model: LanguageModel
     metrics: tuple[Mapping[str, Json], ...]
     skipped_steps: tuple[int, ...]
+    interventions: tuple[Intervention, ...]
+    """What the recovery ladder did, or the log that was replayed."""
     sample_hash: str
     draws_by_slice: Mapping[str, int]
     final_loss: float
@@ -69,6 +72,8 @@ class Trained:
     """On what and how it computed at the end."""
     changes: Sequence[Mapping[str, Json]]
     """Where the way of computing changed; none means bit-equal to an uninterrupted run on this machine."""
+    history: Sequence[str]
+    """Checkpoints that were found damaged, in words."""
 
 
 def run_seeds(tier: Tier, index: int) -> RunSeeds:
@@ -90,6 +95,9 @@ class Training:
     identity: Mapping[str, Json]
     """What a checkpoint must have been written under to be resumed from."""
     companions: Sequence[Companion] = ()
+    recovery: Recovery = SKIP_ONLY
+    quarantine: Path | None = None
+    """The file for windows of skipped steps."""
     ranks: Ranks = ALONE
     """The processes that train it together; rank 0 writes."""
     branches: Branches | None = None

@@ -28,7 +28,7 @@ def newest(folder: Path) -> tuple[int | None, list[str]]:
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
-    save_checkpoint(tmp_path, checkpoint(7))
+    save_checkpoint(tmp_path, checkpoint(7), print)
     found = load_newest(tmp_path, IDENTITY, print)
     assert found is not None
     assert (found.step, found.state["loss"]) == (7, 7 / 3)
@@ -38,7 +38,7 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
 
 def test_the_newest_two_stay(tmp_path: Path) -> None:
     for step in (10, 20, 30):
-        save_checkpoint(tmp_path, checkpoint(step))
+        save_checkpoint(tmp_path, checkpoint(step), print)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000020", "step-00000030"]
     assert newest(tmp_path) == (30, [])
 
@@ -66,7 +66,7 @@ def flip(name: str) -> Damage:
 )
 def test_a_damaged_checkpoint_is_passed_over_with_a_note(tmp_path: Path, damage: Damage) -> None:
     for step in (10, 20):
-        save_checkpoint(tmp_path, checkpoint(step))
+        save_checkpoint(tmp_path, checkpoint(step), print)
     damage(tmp_path / "step-00000020")
     step, notes = newest(tmp_path)
     assert step == 10
@@ -76,26 +76,26 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_note(tmp_path: Path, damage:
 
 
 def test_with_every_checkpoint_damaged_the_run_starts_again(tmp_path: Path) -> None:
-    save_checkpoint(tmp_path, checkpoint(10))
+    save_checkpoint(tmp_path, checkpoint(10), print)
     flip("tensors.safetensors")(tmp_path / "step-00000010")
     assert newest(tmp_path)[0] is None
 
 
 def test_a_damaged_checkpoint_can_be_written_again(tmp_path: Path) -> None:
-    save_checkpoint(tmp_path, checkpoint(10))
+    save_checkpoint(tmp_path, checkpoint(10), print)
     flip("tensors.safetensors")(tmp_path / "step-00000010")
-    save_checkpoint(tmp_path, checkpoint(10))
+    save_checkpoint(tmp_path, checkpoint(10), print)
     assert newest(tmp_path) == (10, [])
 
 
 def test_what_a_kill_left_half_written_is_never_read(tmp_path: Path) -> None:
-    save_checkpoint(tmp_path, checkpoint(10))
+    save_checkpoint(tmp_path, checkpoint(10), print)
     (tmp_path / "step-00000010").rename(tmp_path / "unfinished-1")
     assert newest(tmp_path) == (None, [])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
-    save_checkpoint(tmp_path, checkpoint(10))
-    with pytest.raises(RunError, match=r"written under other settings .*expected"):
+    save_checkpoint(tmp_path, checkpoint(10), print)
+    with pytest.raises(RunError, match=r"written under other settings: seed was 1 and is 2; expected the same run"):
         load_newest(tmp_path, {**IDENTITY, "seed": 2}, print)
