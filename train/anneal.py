@@ -23,7 +23,8 @@ from curation.files import Json
 from curation.nodes import Node, NodeRun
 from curation.store import Artifact
 from train.branches import branch_step, refuse_unbranched
-from train.run import ANNEAL_TOKENS, Watch, run_node
+from train.orders import ANNEAL_TOKENS
+from train.run import Watch, run_node
 from train.shards import open_streams, refuse_other_tokens
 from train.splice import LATE
 from train.tiers import Tier, load_tier

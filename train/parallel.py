@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from curation.errors import RunError
 from curation.files import Json
-from train.tier_plan import Sharding
+from train.tier_plan import DDP_MAX_PARAMS, Sharding, plan_memory
+from train.tiers import Tier
 
 if TYPE_CHECKING:
     import torch
@@ -91,10 +92,10 @@ ALONE = Ranks()
 
 
 @contextmanager
-def joined(sharding: Sharding, environment: Mapping[str, str] = os.environ) -> Iterator[Ranks]:
+def joined(sharding: Sharding, *, cards: bool = False, environment: Mapping[str, str] = os.environ) -> Iterator[Ranks]:
     """Yield this process' place among those that `torchrun` started, connected while the block runs.
 
-    Raises: RunError if this machine has CUDA devices, but fewer than ranks.
+    `cards` gives each rank of a machine a CUDA device. Raises: RunError if there are fewer than ranks.
     """
     world = int(environment.get("WORLD_SIZE", "1"))
     if world == 1:
@@ -104,7 +105,7 @@ def joined(sharding: Sharding, environment: Mapping[str, str] = os.environ) -> I
     import torch.distributed as dist
 
     rank, local_rank = int(environment["RANK"]), int(environment.get("LOCAL_RANK", "0"))
-    if torch.cuda.is_available():
+    if cards:
         if local_rank >= torch.cuda.device_count():
             raise RunError(f"rank {rank}: local rank {local_rank}, but this machine has {torch.cuda.device_count()} "
                            "CUDA devices; start as many processes a node as it has devices")  # fmt: skip
@@ -117,6 +118,29 @@ def joined(sharding: Sharding, environment: Mapping[str, str] = os.environ) -> I
         yield Ranks(rank=rank, world=world, local_rank=local_rank, sharding=sharding, orders=orders)
     finally:
         dist.destroy_process_group()
+
+
+def on_cards(tier: Tier) -> bool:
+    """Return whether a tier computes on CUDA devices here (`train.engine.accelerator_of`)."""
+    import torch
+
+    return tier.precision == "bf16" and torch.cuda.is_available()
+
+
+def sharding_for(tier: Tier, environment: Mapping[str, str] = os.environ) -> Sharding:
+    """Return how a tier is spread over the ranks that `torchrun` started: by the memory plan, on a CPU by size alone.
+
+    Raises: RunError if the plan finds no room for it.
+    """
+    world = int(environment.get("WORLD_SIZE", "1"))
+    if world == 1:
+        return "none"
+    if on_cards(tier):
+        import torch
+
+        device_bytes = torch.cuda.get_device_properties(int(environment.get("LOCAL_RANK", "0"))).total_memory
+        return plan_memory(tier, device_bytes, world).sharding
+    return "ddp" if tier.shape.total_params <= DDP_MAX_PARAMS else "fsdp2"
 
 
 def micro_batch_rows(batch_rows: int, at_most: int, world: int) -> int:

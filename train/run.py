@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,13 +21,12 @@ from curation.files import Json, read_json, replacing, write_json
 from curation.nodes import Node, NodeRun
 from curation.tokenizers import Tokenizer, load_tokenizer
 from train.metrics import METRICS, RowFile
-from train.quarantine import QUARANTINE
+from train.parallel import ALONE, Ranks
 from train.recovery import SKIP_ONLY, Recovery, log_json
 from train.shards import refuse_other_tokens
 from train.tiers import Tier, load_tier, tier_digest
 
 if TYPE_CHECKING:
-    from train.branches import Branches
     from train.training import Report
 
 VERSION = "run@1"
@@ -35,8 +34,6 @@ SCORE_VERSION = "score@1"
 MODEL = "model.safetensors"
 RESULT = "run.json"
 DOCUMENTS = "documents.parquet"
-ANNEAL_TOKENS = "anneal_tokens"
-"""The input that a run reads when its rate falls, if it has one (`train.anneal`)."""
 MAX_SKIPPED_FRACTION = 0.001
 
 
@@ -50,6 +47,8 @@ class Watch:
     should_stop: Callable[[], bool] = lambda: False
     keep: tuple[float, ...] = ()
     """Budgets, as multiples of 1x, whose branch points on the way are left in the store (`train.branches`)."""
+    ranks: Ranks = ALONE
+    """The processes that train it together, all told by rank 0, which calls `run_node` (`train.orders`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,42 +117,22 @@ def _build(context: NodeRun, plan: _Plan) -> Mapping[str, Json]:
     return _summary(context, tier, plan.seed)
 
 
-def identity_of(context: NodeRun, tier: Tier, seed: int) -> dict[str, Json]:
-    """Return what a checkpoint must have been written under, every field so that a difference can be named."""
-    tokens = context.inputs["tokens"]
-    return {
-        "corpus": str(cast("Mapping[str, Json]", tokens.manifest["inputs"]).get("corpus", tokens.fingerprint)),
-        "tokens": tokens.fingerprint,
-        "tokenizer": load_tokenizer(tier.tokenizer).digest,
-        "tier": tier.name,
-        "tier_digest": tier_digest(tier),
-        "seed": seed,
-        "recipe_version": tier.recipe_version,
-        "run": context.out.fingerprint,
-    }
-
-
 def _train(context: NodeRun, plan: _Plan) -> list[str]:
     """Train, write the run's files but the scores, and return what happened between its starts, in words."""
     from safetensors.torch import save_file
 
     from train.loop import train
-    from train.observers import observers
-    from train.score import read_panel
-    from train.shards import open_streams
-    from train.splice import Splice, all_streams
+    from train.orders import order_for, planned
     from train.telemetry import Telemetry, telemetry_path
-    from train.training import Hooks, Training
-    from train.validation import validation_set
+    from train.training import Hooks
 
     tier, seed, watch = plan.tier, plan.seed, plan.watch
-    streams = open_streams(context.inputs["tokens"])
-    late = context.inputs.get(ANNEAL_TOKENS)
-    splice = None if late is None else Splice(streams=open_streams(late), step=tier.rates.decay_start)
-    readable = all_streams(streams, splice)
-    panel = read_panel(context.inputs["panel"])
-    watching = observers(tier, readable, validation_set(panel, load_tokenizer(tier.tokenizer), tier))
+    order = order_for(context, tier, seed, keep=watch.keep, recovery=plan.recovery)
+    watch.ranks.told(order)
+    ordered = planned(order, watch.ranks, context.progress.note)
+    streams, readable, watching = ordered.training.streams, ordered.readable, ordered.watching
     telemetry = Telemetry(tier, telemetry_path(context.store.root, context.out.fingerprint), seed=seed)
+    training = replace(ordered.training, companions=(telemetry, *watching.companions))
     log = RowFile(context.out.path / METRICS)
     with context.progress.task(f"train {tier.name} seed {seed}", tier.num_steps) as task:
         done = 0
@@ -167,18 +146,6 @@ def _train(context: NodeRun, plan: _Plan) -> list[str]:
             watch.row(row, telemetry.last)
 
         hooks = Hooks(report=report, note=context.progress.note, should_stop=watch.should_stop, restored=log.begin)
-        training = Training(
-            tier=tier,
-            streams=streams,
-            index=seed,
-            folder=context.out.path / "checkpoints",
-            identity=identity_of(context, tier, seed),
-            companions=(telemetry, *watching.companions),
-            splice=splice,
-            recovery=plan.recovery,
-            branches=branches_of(context, tier, seed, watch.keep) if plan.recovery == SKIP_ONLY else None,
-            quarantine=context.out.path / QUARANTINE,
-        )
         with telemetry.ending():
             trained = train(training, hooks)
     with replacing(context.out.path / MODEL) as temporary:
@@ -191,6 +158,7 @@ def _train(context: NodeRun, plan: _Plan) -> list[str]:
         "tokens_skipped": len(trained.skipped_steps) * tier.batch_tokens,
         "interventions": log_json(trained.interventions),
         "resume_changes": list(trained.changes),
+        "execution": dict(trained.execution),
         "sample_hash": trained.sample_hash,
         "tokens_by_slice": {n: d * tier.shape.context_tokens for n, d in trained.draws_by_slice.items()},
         "epochs_by_slice": {n: d / windows[n] for n, d in trained.draws_by_slice.items()},
@@ -200,22 +168,6 @@ def _train(context: NodeRun, plan: _Plan) -> list[str]:
     }
     write_json(context.out.path / RESULT, result)
     return list(trained.history)
-
-
-def branches_of(context: NodeRun, tier: Tier, seed: int, keep: Collection[float]) -> Branches | None:
-    """Return the plateaus that a run may start from and leave behind; None for a tier without a plateau."""
-    from train.branches import Branches, branch_steps, line_of
-
-    if tier.schedule != "wsd":
-        return None
-    tokens = context.inputs["tokens"]
-    return Branches(
-        store=context.store,
-        tokens=tokens,
-        line=line_of(tier, tokens.fingerprint, seed, panel=context.inputs["panel"].fingerprint),
-        kept=branch_steps(tier, keep),
-        note=context.progress.note,
-    )
 
 
 def _score(context: NodeRun, tier: Tier, tokenizer: Tokenizer) -> None:

@@ -1,7 +1,9 @@
 """`python -m train.worker`: one run in a process of its own; what a study starts side by side.
 
     python -m train.worker --store S --corpus-artifact PATH --panel PATH --tier T --seed K [--progress FILE]
+    torchrun --nproc-per-node N -m train.worker ...
 
+Under `torchrun` the processes train one run together (`train.parallel`); rank 0 alone builds, writes and tells.
 `--progress FILE` is replaced with one JSON object (step, steps, loss, tokens_per_second) every few steps. stdout gets
 one JSON object at the end: path and fingerprint of the run. SIGTERM ends it after a checkpoint with exit code 143;
 after SIGKILL the same command goes on from the last checkpoint. A fault the user can mend is one line on stderr.
@@ -11,19 +13,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from curation.errors import CurateError, StoreBusyError
+from curation.errors import CurateError, IncompleteError, StoreBusyError
 from curation.nodes import Node, Planner, existing_node
 from curation.progress import Progress, SilentProgress
 from curation.store import Artifact, Store, load_artifact
+from train.orders import follow
+from train.parallel import Ranks, joined, on_cards, sharding_for
 from train.run import Watch, run_node
 from train.shards import tokens_node
 from train.tiers import load_tier
@@ -64,13 +69,17 @@ def _patiently(planner: Planner, node: Node, progress: Progress) -> Artifact:
 
 
 def stoppable_watch(path: Path | None) -> Watch:
-    """Return a watch that writes progress to `path`, if one is given, and asks to stop after SIGTERM."""
+    """Return a watch that writes progress to `path`, if one is given, and asks to stop after SIGTERM.
+
+    A second SIGTERM ends the process at once, but not a rank: `torchrun` repeats what a scheduler has sent already.
+    """
     stopping = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         nonlocal stopping
         stopping = True
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends the process at once
+        if "WORLD_SIZE" not in os.environ:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def report(now: Report) -> None:
         if path is None:
@@ -92,27 +101,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tier", required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--progress", type=Path)
+    parser.add_argument("--sharding", choices=("ddp", "fsdp2"), help="default: what the memory plan says")
     given = parser.parse_args(arguments)
+    rank = int(os.environ.get("RANK", "0"))
     from train.loop import StoppedError
 
     try:
-        run = build_run(
-            Store.open(given.store),
-            load_artifact(given.corpus_artifact),
-            load_artifact(given.panel),
-            given.tier,
-            given.seed,
-            progress=SilentProgress(),
-            watch=stoppable_watch(given.progress),
-        )
+        tier = load_tier(given.tier)
+        with joined(given.sharding or sharding_for(tier), cards=on_cards(tier)) as ranks:
+            run = _one_run(given, ranks)
     except StoppedError as stopped:
-        print(stopped, file=sys.stderr)
+        if rank == 0:
+            print(stopped, file=sys.stderr)
         return EXIT_STOPPED
     except CurateError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code
-    print(json.dumps({"path": str(run.path), "fingerprint": run.fingerprint}))
+    except RuntimeError as error:
+        if "WORLD_SIZE" not in os.environ:
+            raise
+        print(f"rank {rank}: ended with the others ({str(error).splitlines()[0]}); the same command continues",
+              file=sys.stderr)  # fmt: skip
+        return IncompleteError.exit_code
+    if run is not None:
+        print(json.dumps({"path": str(run.path), "fingerprint": run.fingerprint}))
     return 0
+
+
+def _one_run(given: argparse.Namespace, ranks: Ranks) -> Artifact | None:
+    """Return the run on rank 0; None on the others, which have helped to train it."""
+    watch = replace(stoppable_watch(given.progress if ranks.main else None), ranks=ranks)
+    if not ranks.main:
+        follow(ranks, watch.should_stop)
+        return None
+    store, corpus, panel = Store.open(given.store), load_artifact(given.corpus_artifact), load_artifact(given.panel)
+    run = build_run(store, corpus, panel, given.tier, given.seed, progress=SilentProgress(), watch=watch)
+    ranks.told(None)
+    return run
 
 
 if __name__ == "__main__":
