@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 SECTIONS = ("gemm", "attention", "step", "profile", "ce", "variants", "block", "parity", "resume")
-LIMITS = {"gemm": 60.0, "attention": 60.0, "step": 420.0, "ce": 120.0, "block": 120.0, "variants": 300.0}
+LIMITS = {"gemm": 60.0, "attention": 60.0, "step": 420.0, "ce": 120.0, "block": 120.0, "variants": 480.0}
 
 
 def main(default: str = ",".join(SECTIONS)) -> None:

@@ -6,126 +6,22 @@ random tokens. Variants override one choice of `train.accelerator`. Run through 
 
 from __future__ import annotations
 
-import copy
-import functools
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from gpu_report import Recorder, gpu_gigabytes
-from torch import Tensor
+from gpu_variants import CopiesEngine, Variant, loss_graph
 from torch.nn.attention import SDPBackend
 
 from train import losses
-from train.accelerator import Accelerator
 from train.engine import Engine
 from train.model import LanguageModel
 from train.tiers import Tier, load_tier
 from train.utilisation import peak_flops, utilisation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variant(Accelerator):
-    """The accelerator with one choice changed; the defaults are the trainer's own."""
-
-    label: str = "default"
-    first_backend: SDPBackend | None = None
-    whole_forward: bool = False
-    inductor: tuple[tuple[str, Any], ...] = ()
-    piece: int | None = None
-    graph_chunks: int | None = None
-    reduced_sums: bool = False
-
-    def prepare(self, model: LanguageModel) -> LanguageModel:
-        """Move and compile as the variant says."""
-        options = dict(self.inductor) or None
-        if self.whole_forward:
-            model = replace(self, whole_forward=False, compiled=False).prepare(model)
-            model.hidden = torch.compile(model.hidden, dynamic=False)  # type: ignore[method-assign]
-            return model
-        if self.compiled and options:
-            model = replace(self, inductor=(), compiled=False).prepare(model)
-            for part in (*model.model.layers, model.model.norm):
-                part.compile(dynamic=False, options=options)
-            return model
-        return Accelerator.prepare(self, model)
-
-    def attention_backends(self) -> list[SDPBackend]:
-        """Return the order with the variant's first choice in front."""
-        order = Accelerator.attention_backends(self)
-        if self.first_backend is None:
-            return order
-        return [self.first_backend, *(one for one in order if one != self.first_backend)]
-
-    def loss(self, stream_ND: Tensor, head_VD: Tensor, targets_N: Tensor, *, z_loss: float) -> tuple[Tensor, Tensor]:
-        """Return objective and nats by the variant's cross-entropy."""
-        if self.graph_chunks is not None:
-            objective = _graph()(stream_ND, head_VD, targets_N, self.graph_chunks)
-            return objective, objective.detach() / len(targets_N) * torch.ones(len(targets_N), device=self.device)
-        if self.piece is not None:
-            made = losses._compiled_piece() if self.compiled else losses._piece_gradients
-            apply: Any = losses._WideLinearCrossEntropy.apply
-            objective, nats = apply(stream_ND, head_VD, targets_N, z_loss, made, self.piece)
-            return objective, nats
-        return Accelerator.loss(self, stream_ND, head_VD, targets_N, z_loss=z_loss)
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Compute with the variant's settings."""
-        with Accelerator.running(self):
-            torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = self.reduced_sums
-            yield
-
-
-@functools.cache
-def _graph() -> Callable[..., Tensor]:
-    from gpu_kernels import _chunked
-
-    return torch.compile(_chunked, dynamic=False)
-
-
-class CopiesEngine(Engine):
-    """Weights cast to bf16 once a step instead of in every micro-batch; their gradients are summed in float32."""
-
-    def __init__(self, tier: Tier, model: LanguageModel, accelerator: Accelerator) -> None:
-        masters = copy.deepcopy(model)
-        super().__init__(tier, model, accelerator)
-        self.masters = masters.to(accelerator.device)
-        tables = self.model.model.cos_TK, self.model.model.sin_TK
-        self.model = self.model.bfloat16()
-        self.model.model.cos_TK, self.model.model.sin_TK = tables
-        self.pairs = list(zip(self.masters.parameters(), self.model.parameters(), strict=True))
-        for master, used in self.pairs:
-            master.grad = torch.zeros_like(master)
-
-            def add(used: Tensor, master: Tensor = master) -> None:
-                assert master.grad is not None
-                assert used.grad is not None
-                master.grad.add_(used.grad)
-                used.grad = None
-
-            used.register_post_accumulate_grad_hook(add)
-        self.optimizer = torch.optim.AdamW(self.masters.parameters(), lr=1e-4, fused=True)
-
-    def _told(self, nats_B: Tensor, numbers: Any) -> Any:
-        """Norms are of the masters here, in `update`; those of the copies are of nothing."""
-        return super()._told(nats_B, {name: nats_B.new_zeros(()) for name in numbers})
-
-    def update(self, rate: float) -> None:
-        """Apply the gradients to the masters and cast them."""
-        torch.nn.utils.clip_grad_norm_(self.masters.parameters(), self.tier.clip_norm)
-        self.optimizer.step()
-        with torch.no_grad():
-            torch._foreach_copy_([used for _, used in self.pairs], [master for master, _ in self.pairs])
-
-    def discard(self) -> None:
-        """Zero the sums."""
-        torch._foreach_zero_([master.grad for master, _ in self.pairs])
 
 
 def random_model(tier: Tier, device: torch.device) -> LanguageModel:
@@ -150,7 +46,7 @@ def step_seconds(
     recorder: Recorder, tier: Tier, variant: Variant, *, steps: int, seconds: float = 1e9, engine_type: Any = Engine
 ) -> tuple[list[float], float]:
     """Return seconds of each timed step and of the first two, which compile."""
-    _graph.cache_clear()
+    loss_graph.cache_clear()
     losses._compiled_piece.cache_clear()
     stream = np.random.default_rng(1)
     rows = stream.integers(0, tier.shape.vocab_size, (tier.batch_rows, tier.shape.context_tokens + 1), np.int64)
@@ -255,14 +151,16 @@ def variants(recorder: Recorder) -> None:
     """Change one choice at a time at the best micro-batch: all at the smallest tier, the promising ones above."""
     default, steps = default_variant(recorder), 2 if recorder.smoke else 5
     small = [
+        replace(default, label="qkv and gate-up fused", fused=True),
         replace(default, label="flash attention", first_backend=SDPBackend.FLASH_ATTENTION),
-        replace(default, label="loss pieces of 8192", piece=8_192),
-        replace(default, label="loss pieces of 32768", piece=32_768),
+        replace(default, label="no mixed-order reductions", inductor=(("triton.mix_order_reduction", False),)),
+        replace(default, label="whole forward compiled", whole_forward=True),
         replace(default, label="compiled loss graph, 1 chunk", graph_chunks=1),
         replace(default, label="compiled loss graph, 4 chunks", graph_chunks=4),
+        replace(default, label="loss pieces of 8192", piece=8_192),
+        replace(default, label="loss pieces of 32768", piece=32_768),
         replace(default, label="bf16 split sums", reduced_sums=True),
         replace(default, label="coordinate descent", inductor=(("coordinate_descent_tuning", True),)),
-        replace(default, label="whole forward compiled", whole_forward=True),
         replace(default, label="eager", compiled=False),
     ]
     if recorder.smoke:
@@ -271,7 +169,8 @@ def variants(recorder: Recorder) -> None:
         tier = load_tier(name)
         rows = int(recorder.facts.get(f"best_rows_{name}", choices[-1]))
         few = None if tier.batch_rows <= 64 else min(4, tier.batch_rows // rows)
-        tried = small if name == next(iter(plan(recorder))) else small[:1]
+        first = name == next(iter(plan(recorder)))
+        tried = small if first else [one for one in small if one.fused or one.first_backend]
         for variant in tried:
             with recorder.attempt(f"variant {name} {variant.label}", 75):
                 record(recorder, "variant", name, with_rows(tier, rows, few), variant, steps=steps)
