@@ -48,6 +48,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("build", "Build a corpus from a recipe: raw text in, sharded Parquet out.", "curation.build_command:build"),
     Command("train", "Train one tier on one corpus with one seed.", "train.commands:train"),
+    Command("watch", "Follow a training run live, from its files alone.", "train.watch_command:watch"),
     Command("eval", "Score a trained model on a panel: bits per byte per slice.", "train.commands:evaluate"),
     Command(
         "compare",

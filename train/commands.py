@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -34,6 +35,9 @@ def train(
     gpus: Annotated[int | None, typer.Option("--gpus", min=1, help="With --dry-run: plan for so many H200.")] = None,
     panel: Annotated[str | None, typer.Option("--panel", help="Panel artifact; default: the corpus' own.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also write the model as a Hugging Face directory.")] = None,
+    track: Annotated[
+        str | None, typer.Option("--track", help="Also send the metrics to trackio or wandb, if installed.")
+    ] = None,
     store: StoreOption = None,
     dry_run: DryRunFlag = False,
     quiet: QuietFlag = False,
@@ -45,16 +49,20 @@ def train(
     """
     from curation.nodes import Planner, existing_node
     from curation.store import Store
+    from train.live import training_view
     from train.lookup import find_artifact, panel_of
     from train.many_runs import Wanted, parse_seeds, train_runs
     from train.run import run_node
     from train.shards import tokens_node
     from train.tier_plan import plan_or_smallest
     from train.tiers import load_tier
+    from train.trackers import trackers
     from train.worker import stoppable_watch
 
     opened = Store.open(store)
-    progress = progress_for(quiet=quiet)
+    view = training_view(quiet=quiet) if seeds is None else None
+    progress = progress_for(quiet=quiet) if view is None else view
+    followers = (*(() if view is None else (view,)), *trackers(track, progress.note))
     text = find_artifact(opened, corpus, "corpus")
     judged = panel_of(opened, text) if panel is None else find_artifact(opened, panel, "panel")
     planner = Planner(store=opened, workers=1, progress=progress)
@@ -74,7 +82,7 @@ def train(
         wanted = [Wanted(tier=tier, seed=one) for one in parse_seeds(seeds)]
         _give_runs(train_runs(planner, text, judged, wanted, jobs=jobs), out, as_json=json_output)
         return
-    run = _trained(planner, node(stoppable_watch(None)))
+    run = _trained(planner, node(replace(stoppable_watch(None), listeners=followers)))
     if out is not None:
         from train.export import export_model
 

@@ -9,12 +9,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from curation.files import Json, write_bytes
 
 METRICS = "metrics.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What is known of a run before its first step."""
+
+    name: str
+    """Of its directory in the store."""
+    tier: str
+    seed: int
+    steps: int
+    batch_tokens: int
+
+
+class Listener(Protocol):
+    """Is told the rows of a run by the process that trains it; changes no result."""
+
+    def begin(self, facts: RunFacts, rows: Sequence[Mapping[str, Json]]) -> None:
+        """Hear of the run and its rows so far; again, with fewer rows, if it goes back to an earlier state."""
+
+    def row(self, row: Mapping[str, Json], telemetry: Mapping[str, Json]) -> None:
+        """Hear of a new row, and of the telemetry of the same moment."""
+
+    def end(self) -> None:
+        """Hear that no row will come, for whatever reason."""
 
 
 def row_line(row: Mapping[str, Json]) -> str:

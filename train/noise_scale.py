@@ -6,7 +6,8 @@ clipping, |G|² = (B·b2 - b·s2) / (B - b) and tr Σ = (s2 - b2) / (1/b - 1/B) 
 
 Where a batch is several micro-batches the first of them is b, every step; where it is one, the batch is split in two
 every tenth step. Groups of parameters are measured every tenth step. Tokens of one window count as independent draws,
-which they are not: B_simple is a guide to the largest useful batch and no substitute for branched runs (2505.23971).
+which they are not, and a batch holds its slices in fixed shares: B_simple is a guide to the largest useful batch and
+no substitute for branched runs (2505.23971).
 Source: McCandlish et al. 2018 (1812.06162), appendix A.1; by group: 2411.00999.
 """
 
@@ -97,23 +98,23 @@ def mean_estimate(small_squares: Sequence[float], big_squares: Sequence[float], 
 class RunningNoise:
     """Exponential means of both estimates."""
 
-    weight: float = 0.0
-    """Sum of the weights so far, 1 - DECAY^n; dividing by it removes the bias of starting at 0."""
+    count: int = 0
     g2: float = 0.0
     tr_sigma: float = 0.0
 
     def add(self, one: NoiseEstimate) -> None:
         """Take in one measurement."""
-        self.weight = DECAY * self.weight + (1 - DECAY)
+        self.count += 1
         self.g2 = DECAY * self.g2 + (1 - DECAY) * one.g2
         self.tr_sigma = DECAY * self.tr_sigma + (1 - DECAY) * one.tr_sigma
 
     @property
     def estimate(self) -> NoiseEstimate | None:
         """The mean so far, if there is one."""
-        if not self.weight:
+        if not self.count:
             return None
-        return NoiseEstimate(g2=self.g2 / self.weight, tr_sigma=self.tr_sigma / self.weight)
+        weight = 1 - DECAY**self.count  # of all measurements; the rest is that of the 0 it starts from
+        return NoiseEstimate(g2=self.g2 / weight, tr_sigma=self.tr_sigma / weight)
 
 
 @dataclass(slots=True)
@@ -146,11 +147,11 @@ class NoiseScale:
             found = self.running.get(group, RunningNoise()).estimate
             if found is not None:
                 groups[group] = found.b_simple_tokens
-        return {"gns": {**whole.as_json(), "groups": groups}}
+        return {"gns": {**whole.as_json(), "measurements": self.running[ALL].count, "groups": groups}}
 
     def state(self) -> Json:
         """Return the running means."""
-        return {group: [one.weight, one.g2, one.tr_sigma] for group, one in self.running.items()}
+        return {group: [one.count, one.g2, one.tr_sigma] for group, one in self.running.items()}
 
     def restore(self, state: Json) -> None:
         """Become what `state` described."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -20,7 +20,7 @@ from curation.errors import RunError
 from curation.files import Json, read_json, replacing, write_json
 from curation.nodes import Node, NodeRun
 from curation.tokenizers import Tokenizer, load_tokenizer
-from train.metrics import METRICS, RowFile
+from train.metrics import METRICS, Listener, RowFile, RunFacts
 from train.parallel import ALONE, Ranks
 from train.recovery import SKIP_ONLY, Recovery, log_json
 from train.shards import refuse_other_tokens
@@ -42,9 +42,8 @@ class Watch:
     """Who wants to know how a training goes, and may ask it to stop; changes no result."""
 
     report: Callable[[Report], None] = lambda _: None
-    row: Callable[[Mapping[str, Json], Mapping[str, Json]], None] = lambda _row, _telemetry: None
-    """The metrics row just added, and the telemetry of the same moment."""
     should_stop: Callable[[], bool] = lambda: False
+    listeners: tuple[Listener, ...] = ()
     keep: tuple[float, ...] = ()
     """Budgets, as multiples of 1x, whose branch points on the way are left in the store (`train.branches`)."""
     ranks: Ranks = ALONE
@@ -134,6 +133,9 @@ def _train(context: NodeRun, plan: _Plan) -> list[str]:
     telemetry = Telemetry(tier, telemetry_path(context.store.root, context.out.fingerprint), seed=seed)
     training = replace(ordered.training, companions=(telemetry, *watching.companions))
     log = RowFile(context.out.path / METRICS)
+    facts = RunFacts(
+        name=context.out.path.name, tier=tier.name, seed=seed, steps=tier.num_steps, batch_tokens=tier.batch_tokens
+    )
     with context.progress.task(f"train {tier.name} seed {seed}", tier.num_steps) as task:
         done = 0
 
@@ -143,11 +145,21 @@ def _train(context: NodeRun, plan: _Plan) -> list[str]:
             done = now.step
             log.append(row)
             watch.report(now)
-            watch.row(row, telemetry.last)
+            for listener in watch.listeners:
+                listener.row(row, telemetry.last)
 
-        hooks = Hooks(report=report, note=context.progress.note, should_stop=watch.should_stop, restored=log.begin)
-        with telemetry.ending():
-            trained = train(training, hooks)
+        def restored(rows: Sequence[Mapping[str, Json]]) -> None:
+            log.begin(rows)
+            for listener in watch.listeners:
+                listener.begin(facts, rows)
+
+        hooks = Hooks(report=report, note=context.progress.note, should_stop=watch.should_stop, restored=restored)
+        try:
+            with telemetry.ending():
+                trained = train(training, hooks)
+        finally:
+            for listener in watch.listeners:
+                listener.end()
     with replacing(context.out.path / MODEL) as temporary:
         save_file(dict(trained.model.state_dict()), temporary, metadata={"format": "pt"})
     log.close()

@@ -32,6 +32,7 @@ from train.parallel import Ranks, joined, on_cards, sharding_for
 from train.run import Watch, run_node
 from train.shards import tokens_node
 from train.tiers import load_tier
+from train.trackers import trackers
 
 if TYPE_CHECKING:
     from train.loop import Report
@@ -92,6 +93,10 @@ def stoppable_watch(path: Path | None) -> Watch:
     return Watch(report=report, should_stop=lambda: stopping)
 
 
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train one run; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m train.worker", description="Train one run.")
@@ -134,6 +139,7 @@ def _one_run(given: argparse.Namespace, ranks: Ranks) -> Artifact | None:
     if not ranks.main:
         follow(ranks, watch.should_stop)
         return None
+    watch = replace(watch, listeners=trackers(None, _say))
     store, corpus, panel = Store.open(given.store), load_artifact(given.corpus_artifact), load_artifact(given.panel)
     run = build_run(store, corpus, panel, given.tier, given.seed, progress=SilentProgress(), watch=watch)
     ranks.told(None)
