@@ -103,6 +103,9 @@ COMMANDS: tuple[Command, ...] = (
         "plugins", "List what installed packages add, and what of it is broken.", "curation.plugins_command:plugins"
     ),
     Command("tiers", "List tiers, show every number of one, or plan it on cards.", "train.tiers_command:tiers"),
+    Command(
+        "lr-sweep", "Say whether a tier's learning rate may be frozen: x1/2, x1, x2.", "train.sweep_command:lr_sweep"
+    ),
 )
 
 MACHINE_FAULTS = {
