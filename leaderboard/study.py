@@ -97,9 +97,16 @@ def with_known_tiers(study: Study, where: str) -> Study:
     faults = []
     for name, count in study.tiers.items():
         try:
-            full = load_tier(name, where="tiers").name
+            tier = load_tier(name, where="tiers")
         except CurateError as error:
             faults.append(str(error))
+            continue
+        full, plain = tier.name, f"{tier.model}-{tier.multiple:g}x"
+        if tier.lr_multiplier != 1 and plain not in seeds:
+            faults.append(
+                f"tiers: `{name}` is a probe of the learning rate, expected a tier; it may only follow `{plain}` as "
+                "its learning-rate interaction control"
+            )
             continue
         if full in seeds:
             faults.append(f"tiers: `{name}` is `{full}`, which is there already; keep one")

@@ -16,7 +16,7 @@ from typing import Any, cast
 from curation.errors import RunError
 from curation.files import Json, digest_json
 from train.tier_data import stored_sweep
-from train.tiers import Tier
+from train.tiers import TIERS, Tier
 
 MULTIPLIERS = (0.5, 1.0, 2.0)
 MAX_PENALTY = 0.005
@@ -105,7 +105,8 @@ def recipe_identity(tier: Tier) -> str:
         name=tier.model,
         multiple=1.0,
         lr_multiplier=1.0,
-        learning_rate=tier.learning_rate / tier.lr_multiplier,
+        learning_rate=TIERS[tier.model].learning_rate if tier.lr_multiplier != 1 else tier.learning_rate,
+        evidence=TIERS[tier.model].evidence if tier.lr_multiplier != 1 else tier.evidence,
     )
     return digest_json(asdict(plain))
 

@@ -241,6 +241,7 @@ def load_tier(name: str, *, where: str = "tier") -> Tier:
         multiple=multiple,
         lr_multiplier=rate,
         learning_rate=base.learning_rate * rate,
+        evidence=base.evidence and rate == 1,
     )
 
 

@@ -67,6 +67,15 @@ def test_parameters_of_the_changed_filter_are_not_a_second_component() -> None:
     assert change_text(study.vary["mine"]) == "filter quality_v3 (keep 0.3)"
 
 
+def test_a_probe_of_the_rate_is_no_tier_of_a_study_except_as_a_control_of_its_own() -> None:
+    with pytest.raises(StudyError, match="`pico@lr2` is a probe of the learning rate, expected a tier"):
+        with_known_tiers(parse_study(plain(tiers={"pico@lr2": 2}), "s"), "s")
+    with pytest.raises(StudyError, match="may only follow `nano-1x`"):
+        with_known_tiers(parse_study(plain(tiers={"pico": 2, "nano@lr2": 2}), "s"), "s")
+    control = with_known_tiers(parse_study(plain(tiers={"pico": 2, "pico@lr2": 2}), "s"), "s")
+    assert control.tiers == {"pico-1x": 2, "pico-1x@lr2": 2}
+
+
 @pytest.mark.parametrize("name", ["baseline", "random", "random-matched", "mine.random"])
 def test_names_of_the_base_and_the_controls_cannot_be_taken(name: str) -> None:
     with pytest.raises(StudyError, match="added for you"):

@@ -47,19 +47,19 @@ def test_a_sweep_trains_three_rates_with_the_same_seeds_and_stores_its_losses(
     corpus = build(make_corpus({"code": random_sentences("code", 100), "web": random_sentences("web", 150)}))
     panel = build(small_panel)
     file = tmp_path / "pico.json"
-    options = ["--tier", TIER, "--seeds", "1,2", "--panel", panel.path, "--store", tmp_path / "store", "--out", file]
+    options = ["--tier", TIER, "--seeds", "2", "--panel", panel.path, "--store", tmp_path / "store", "--out", file]
     code, found = curate(capsys, "lr-sweep", corpus.path, *options, "--note", "made-up sentences")
     assert code == 0
     sweep = sweep_from_json(json.loads(file.read_text()), "file")
-    assert found == sweep.as_json()
-    assert (sweep.multipliers, sweep.seeds, sweep.note) == ((0.5, 1.0, 2.0), (1, 2), "made-up sentences")
+    assert found == json.loads(file.read_text())
+    assert (sweep.multipliers, sweep.seeds, sweep.note) == ((0.5, 1.0, 2.0), (2,), "made-up sentences")
     store = Store.open(tmp_path / "store")
     runs = {(run["tier"], run["seed"]): path for path in store.root.glob("run-*") for run in [_summary(path)]}
-    assert len(runs) == 6
+    assert set(runs) == {(f"{TIER}@lr0.5", 2), (TIER, 2), (f"{TIER}@lr2", 2)}
     half = runs[f"{TIER}@lr0.5", 2]
     rows = read_table(half / "documents.parquet").to_pylist()
     by_hand = math.fsum(row["nats"] for row in rows) / sum(row["num_tokens"] for row in rows)
-    assert sweep.losses[0][1] == pytest.approx(by_hand, rel=1e-12)
+    assert sweep.losses[0][0] == pytest.approx(by_hand, rel=1e-12)
     assert (sweep.corpus, sweep.panel) == (corpus.fingerprint, panel.summary["digest"])
 
 
