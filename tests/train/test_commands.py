@@ -14,7 +14,7 @@ import pytest
 from curation.cli import main
 from curation.nodes import Node
 from curation.store import Artifact
-from train.tiers import Tier
+from train.tiers import Tier, load_tier, tier_names
 
 Build = Callable[[Node], Artifact]
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -71,6 +71,34 @@ def test_a_dry_run_plans_and_trains_nothing(
     actions = {step["step"]: step["action"] for step in plan}
     assert (code, actions["run tiny-1x seed 1"], actions["tokens ladder-pico@1"]) == (0, "build", "build")
     assert not list((tmp_path / "store").glob("run-*"))
+
+
+@pytest.mark.parametrize("name", tier_names())
+def test_a_dry_run_of_any_tier_plans_its_memory_sharding_and_steps(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, made: tuple[Artifact, Artifact], name: str
+) -> None:
+    corpus, panel = made
+    options = ["--tier", name, "--panel", panel.path, "--store", tmp_path / "store", "--dry-run"]
+    code, steps = curate(capsys, "train", corpus.path, *options)
+    assert code == 0
+    assert steps[-2]["step"] == f"run {name} seed 1"
+    plan, tier = steps[-1]["plan"], load_tier(name)
+    assert (plan["tier"], plan["steps"], plan["tokens"]) == (name, tier.num_steps, tier.num_tokens)
+    assert plan["gpus"] == (2 if tier.model in ("7b", "dclm-7b") else 1)
+    assert plan["memory_bytes"]["total"] <= plan["device_bytes"]
+
+
+@pytest.mark.parametrize(("gpus", "rows", "accumulation"), [(8, 8, 8), (64, 8, 1)])
+def test_a_dry_run_plans_7b_on_8_and_64_cards(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, made: tuple[Artifact, Artifact], gpus: int, rows: int,
+    accumulation: int,
+) -> None:  # fmt: skip
+    corpus, panel = made
+    options = ["--tier", "7b", "--panel", panel.path, "--store", tmp_path / "store", "--dry-run", "--gpus", gpus]
+    _, steps = curate(capsys, "train", corpus.path, *options)
+    plan = steps[-1]["plan"]
+    assert (plan["sharding"], plan["micro_batch_rows"], plan["accumulation"]) == ("fsdp2", rows, accumulation)
+    assert gpus * rows * accumulation * 2_048 == plan["batch_tokens"]
 
 
 @pytest.mark.parametrize(
