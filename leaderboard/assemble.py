@@ -165,7 +165,7 @@ def _assessments(
 
 def _num_budgets(runs: Sequence[RunResult], tier: str) -> int:
     """Count the token budgets of a tier's model that have runs: `nano-0.1x` and `nano-1x` are two."""
-    budgets = {run.tier for run in runs if "@" not in run.tier}  # a probe of the rate is no budget
+    budgets = {run.tier.partition("@")[0] for run in runs if "@lr" not in run.tier}  # a probe is no budget
     model = tier.partition("@")[0].rpartition("-")[0]
     return len({budget for budget in budgets if budget.rpartition("-")[0] == model})
 

@@ -89,11 +89,13 @@ def parse_study(value: Mapping[str, Any], where: str) -> Study:
 def with_known_tiers(study: Study, where: str) -> Study:
     """Return the study with every tier under its full name (`pico` is `pico-1x`).
 
+    All have one evaluation context (rule 6): `micro` beside `nano` is `micro-1x@eval512`.
+
     Raises: StudyError that lists unknown tiers, or names that mean the same one.
     """
-    from train.tiers import load_tier
+    from train.tiers import Tier, evaluation_context, load_tier, scored_at
 
-    seeds: dict[str, int] = {}
+    found: dict[str, tuple[Tier, int]] = {}
     faults = []
     for name, count in study.tiers.items():
         try:
@@ -101,18 +103,19 @@ def with_known_tiers(study: Study, where: str) -> Study:
         except CurateError as error:
             faults.append(str(error))
             continue
-        full, plain = tier.name, f"{tier.model}-{tier.multiple:g}x"
-        if tier.lr_multiplier != 1 and plain not in seeds:
+        plain = f"{tier.model}-{tier.multiple:g}x"
+        if tier.lr_multiplier != 1 and plain not in found:
             faults.append(
                 f"tiers: `{name}` is a probe of the learning rate, expected a tier; it may only follow `{plain}` as "
                 "its learning-rate interaction control"
             )
             continue
-        if full in seeds:
-            faults.append(f"tiers: `{name}` is `{full}`, which is there already; keep one")
-        seeds[full] = count
+        if tier.name in found:
+            faults.append(f"tiers: `{name}` is `{tier.name}`, which is there already; keep one")
+        found[tier.name] = (tier, count)
     raise_faults(StudyError, where, faults)
-    return study.model_copy(update={"tiers": seeds})
+    context = evaluation_context(tier for tier, _ in found.values())
+    return study.model_copy(update={"tiers": {scored_at(tier, context).name: count for tier, count in found.values()}})
 
 
 def refuse_unknown_slices(study: Study, known: Collection[str], where: str) -> None:

@@ -111,7 +111,7 @@ def _reasons(tier: str, total: Comparison, quality: Comparison | None, terms: Te
     reasons = []
     if is_laptop_tier(tier):
         reasons.append(Reason(rule=18, text=f"{tier} is a laptop tier: plumbing, not evidence, which starts at micro"))
-    if "@" in tier:
+    if "@lr" in tier:
         reasons.append(Reason(rule=17, text=f"{tier} is a learning-rate control of its tier: no verdict of its own"))
     if not terms.noise:
         reasons.append(Reason(rule=9, text=f"run noise of {tier} was never measured: no noise pack of 8 seeds"))

@@ -23,7 +23,8 @@ RECIPE_VERSION = 2
 MAX_MULTIPLE = 16.0
 MAX_LR_MULTIPLIER = 4.0
 _NUMBER = r"\d+(?:\.\d+)?"
-_NAME = re.compile(rf"(?P<model>[a-z0-9]+|dclm-[a-z0-9]+)(?:-(?P<multiple>{_NUMBER})x)?(?:@lr(?P<rate>{_NUMBER}))?")
+_NAME = re.compile(rf"(?P<model>[a-z0-9]+|dclm-[a-z0-9]+)(?:-(?P<multiple>{_NUMBER})x)?(?:@lr(?P<rate>{_NUMBER}))?"
+                   r"(?:@eval(?P<context>\d+))?")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,8 +222,9 @@ def tier_names() -> list[str]:
 def load_tier(name: str, *, where: str = "tier") -> Tier:
     """Return the tier that `name` means: `nano`, `nano-0.5x`, or with a probe of the rate `nano-0.5x@lr2`.
 
-    The bare model name means `-1x`. Raises: RunError for an unknown model, a multiple outside (0, 16] or a learning
-    rate multiplier outside [0.25, 4].
+    The bare model name means `-1x`; `micro@eval512` is scored at 512 tokens, beside laptop tiers (rule 6).
+    Raises: RunError for an unknown model, a multiple outside (0, 16], a learning rate multiplier outside [0.25, 4] or
+    an evaluation context that no tier has.
     """
     match = _NAME.fullmatch(name)
     if match is None or match["model"] not in TIERS:
@@ -235,7 +237,7 @@ def load_tier(name: str, *, where: str = "tier") -> Tier:
         raise RunError(f"{where}: tier `{name}`: learning rate multiplier {rate:g}, expected 0.25 to 4; change it")
     base = TIERS[match["model"]]
     probe = "" if rate == 1 else f"@lr{rate:g}"
-    return replace(
+    tier = replace(
         base,
         name=f"{base.model}-{multiple:g}x{probe}",
         multiple=multiple,
@@ -243,11 +245,27 @@ def load_tier(name: str, *, where: str = "tier") -> Tier:
         learning_rate=base.learning_rate * rate,
         evidence=base.evidence and rate == 1,
     )
+    return tier if match["context"] is None else scored_at(tier, int(match["context"]), where=where)
 
 
 def evaluation_context(tiers: Iterable[Tier]) -> int:
     """Return the one context, in tokens, at which all of `tiers` are scored when they meet in a comparison (rule 6)."""
     return min(tier.eval_context_tokens for tier in tiers)
+
+
+def scored_at(tier: Tier, context: int, *, where: str = "tier") -> Tier:
+    """Return `tier` with evaluation context `context`, which its name then shows; itself if it has that one.
+
+    Raises: RunError unless a tier with a context up to this one's has it.
+    """
+    if context == tier.eval_context_tokens:
+        return tier
+    known = sorted({other.eval_context_tokens for other in TIERS.values()} - {tier.eval_context_tokens})
+    shorter = [size for size in known if size < tier.eval_context_tokens]
+    if context not in shorter:
+        raise RunError(f"{where}: tier `{tier.name}`: evaluation context {context}, expected {tier.eval_context_tokens}"
+                       f"{''.join(f' or {size}' for size in shorter)} (rule 6); leave it out")  # fmt: skip
+    return replace(tier, name=f"{tier.name}@eval{context}", eval_context_tokens=context)
 
 
 def tier_json(tier: Tier) -> dict[str, Json]:

@@ -76,6 +76,14 @@ def test_a_probe_of_the_rate_is_no_tier_of_a_study_except_as_a_control_of_its_ow
     assert control.tiers == {"pico-1x": 2, "pico-1x@lr2": 2}
 
 
+def test_tiers_of_one_study_are_scored_at_one_context() -> None:
+    mixed = with_known_tiers(parse_study(plain(tiers={"nano": 2, "micro": 3}), "s"), "s")
+    assert mixed.tiers == {"nano-1x": 2, "micro-1x@eval512": 3}
+    ladder = with_known_tiers(parse_study(plain(tiers={"micro": 2, "smoke": 3}), "s"), "s")
+    assert ladder.tiers == {"micro-1x": 2, "smoke-1x": 3}
+    assert with_known_tiers(mixed, "s") == mixed
+
+
 @pytest.mark.parametrize("name", ["baseline", "random", "random-matched", "mine.random"])
 def test_names_of_the_base_and_the_controls_cannot_be_taken(name: str) -> None:
     with pytest.raises(StudyError, match="added for you"):

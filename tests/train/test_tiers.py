@@ -112,6 +112,8 @@ def test_a_fractional_budget_changes_tokens_and_nothing_else() -> None:
         ("pico-99x", "multiple 99, expected"),
         ("pico@lr5", "learning rate multiplier 5, expected 0.25 to 4"),
         ("dclm", "unknown tier `dclm`"),
+        ("nano@eval1024", "evaluation context 1024, expected 512 \\(rule 6\\)"),
+        ("micro@eval2048", "evaluation context 2048, expected 1024 or 512"),
         ("", "unknown tier ``"),
     ],
 )
@@ -142,6 +144,13 @@ def test_a_probe_of_the_rate_says_so_in_its_name_and_digest() -> None:
     assert (probe.name, probe.learning_rate) == ("nano-0.1x@lr2", 2 * TIERS["nano"].learning_rate)
     assert load_tier("nano@lr1") == load_tier("nano")
     assert tier_digest(probe) != tier_digest(load_tier("nano-0.1x"))
+
+
+def test_a_ladder_tier_beside_a_laptop_tier_says_its_shorter_context() -> None:
+    tier = load_tier("micro-0.5x@eval512")
+    assert (tier.name, tier.eval_context_tokens) == ("micro-0.5x@eval512", 512)
+    assert load_tier("micro@eval1024") == load_tier("micro")
+    assert replace(tier, name="micro-0.5x", eval_context_tokens=1_024) == load_tier("micro-0.5x")
 
 
 def test_families_have_their_own_tokenizer_and_one_evaluation_context() -> None:
