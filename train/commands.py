@@ -32,7 +32,12 @@ def train(
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, help="Runs at once with --seeds (default: as many as fit).")
     ] = None,
-    gpus: Annotated[int | None, typer.Option("--gpus", min=1, help="With --dry-run: plan for so many H200.")] = None,
+    gpus: Annotated[int | None, typer.Option("--gpus", min=1, help="Cards in all: --dry-run, --launch-script.")] = None,
+    nodes: Annotated[int | None, typer.Option("--nodes", min=1, help="Nodes, for --launch-script.")] = None,
+    launch_script: Annotated[
+        Path | None, typer.Option("--launch-script", help="Only write a torchrun script of this run to a file.")
+    ] = None,
+    slurm: Annotated[bool, typer.Option("--slurm", help="Write the script for sbatch.")] = False,
     panel: Annotated[str | None, typer.Option("--panel", help="Panel artifact; default: the corpus' own.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also write the model as a Hugging Face directory.")] = None,
     track: Annotated[
@@ -54,7 +59,7 @@ def train(
     from train.many_runs import Wanted, parse_seeds, train_runs
     from train.run import run_node
     from train.shards import tokens_node
-    from train.tier_plan import plan_or_smallest
+    from train.tier_plan import plan_or_smallest, plan_tier
     from train.tiers import load_tier
     from train.trackers import trackers
     from train.worker import stoppable_watch
@@ -76,8 +81,16 @@ def train(
     if dry_run:
         _give_plan(planner, node(None), plan_or_smallest(load_tier(tier), gpus), as_json=json_output)
         return
-    if gpus is not None:
-        raise RunError(f"--gpus: {gpus} without --dry-run, expected a plan only; on several cards start with torchrun")
+    if launch_script is not None:
+        from train.launch import Launch, write_launch_script
+
+        cards = plan_tier(load_tier(tier, where="--tier"), gpus=gpus or 1, nodes=nodes)
+        launch = Launch(plan=cards, seed=seed, corpus=text.path, panel=judged.path, store=opened.root, slurm=slurm)
+        write_launch_script(launch, launch_script)
+        give({"path": str(launch_script)}, lambda console: console.print(launch_script), as_json=json_output)
+        return
+    if gpus is not None or nodes is not None or slurm:
+        raise RunError("--gpus, --nodes, --slurm: without --dry-run they are for --launch-script FILE; expected it")
     if seeds is not None:
         wanted = [Wanted(tier=tier, seed=one) for one in parse_seeds(seeds)]
         _give_runs(train_runs(planner, text, judged, wanted, jobs=jobs), out, as_json=json_output)
