@@ -115,7 +115,7 @@ class Telemetry:
         try:
             self._peak = peak_flops(engine.accelerator.name) * self.world_size
         except RunError as unknown:
-            if engine.accelerator.device.type != "cpu":
+            if not _is_cpu(engine):
                 raise
             why = f"a CPU has no declared peak; set {DECLARED_PEAK} ({str(unknown).partition(':')[0]})"
         self._write({
@@ -151,6 +151,10 @@ class Telemetry:
         if self._file is not None:
             self._file.path.parent.mkdir(parents=True, exist_ok=True)
             self._file.append(self.last)
+
+
+def _is_cpu(engine: Engine) -> bool:
+    return engine.accelerator.device.type == "cpu"
 
 
 def telemetry_path(root: Path, fingerprint: str) -> Path:

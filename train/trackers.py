@@ -63,7 +63,9 @@ class Tracked:
         if not self._open or step <= self._sent:
             return
         self._sent = step
-        self._do(lambda: self.library.log({**numbers(row), **numbers(telemetry, "telemetry/")}, step=step))
+        sent = {**numbers(row), **numbers(telemetry, "telemetry/")}
+        del sent["step"]  # the trackers' own word
+        self._do(lambda: self.library.log(sent, step=step))
 
     def end(self) -> None:
         """Close the tracked run."""
