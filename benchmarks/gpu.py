@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -43,7 +42,6 @@ def main(default: str = ",".join(SECTIONS)) -> None:
     recorder.resume(chosen)
     recorder.facts |= gpu_report.machine(device)
     print(recorder.facts, flush=True)
-    warnings.filterwarnings("ignore", message=".*TensorFloat32.*")
     for name in chosen:
         began = time.monotonic()
         with recorder.attempt(name, LIMITS.get(name, 200.0)):

@@ -15,7 +15,6 @@ import math
 import statistics
 import sys
 import time
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -182,7 +181,6 @@ def main() -> None:
     given = parser.parse_args()
     if (given.tokens_each is None) == (given.seconds is None):
         parser.error("give either --tokens-each or --seconds")
-    warnings.filterwarnings("ignore", message=".*TensorFloat32.*")
     end = time.monotonic() + 60 * given.minutes
     try:
         device = choose_accelerator(given.device).device

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -78,10 +79,12 @@ class Accelerator:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Compute with this device's settings; on the CPU nothing changes. Settings from before come back."""
-        if self.device.type != "cuda":
-            yield
-            return
         with ExitStack() as stack:
+            if self.compiled:
+                stack.enter_context(_quiet_compiler())
+            if self.device.type != "cuda":
+                yield
+                return
             stack.enter_context(_cuda_matrices())
             stack.enter_context(sdpa_kernel(self.attention_backends(), set_priority=True))
             if self.deterministic:
@@ -170,6 +173,15 @@ def _device(name: str) -> torch.device:
             "use `cpu`, or install the driver and a CUDA build of torch"
         )
     return torch.device(name)
+
+
+@contextmanager
+def _quiet_compiler() -> Iterator[None]:
+    """Leave out two warnings that torch gives for what is meant: blocks get activations, and TF32 is off."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf")
+        warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
+        yield
 
 
 @contextmanager

@@ -99,7 +99,8 @@ def test_compiled_blocks_compute_what_plain_ones_do(precision: str) -> None:
         torch._dynamo.utils.counters.clear()
         chosen = choose_accelerator("cpu", precision=precision, compiled=compiled)  # type: ignore[arg-type]
         engine = Engine(tier, build_model(tier, 1), chosen)
-        made = engine.gradients(batch(tier))
+        with chosen.running():
+            made = engine.gradients(batch(tier))
         grads = torch.cat([one.grad.flatten() for one in engine.model.parameters() if one.grad is not None])
         found[compiled] = made.loss, made.norm, grads
         graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]

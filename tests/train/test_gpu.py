@@ -20,7 +20,7 @@ from train.model import build_model
 from train.tiers import Tier, load_tier
 from train.utilisation import peak_flops
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore::UserWarning")]
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
