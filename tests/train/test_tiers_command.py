@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from curation.cli import main
-from train.tiers import tier_names
+from train.tiers import load_tier, tier_names
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -69,6 +70,21 @@ def test_7b_on_8_and_64_cards_is_planned(
     code, out = curate(capsys, "tiers", "7b", "--gpus", gpus)
     assert code == 0
     assert f"7b-1x on {gpus} x h200, {nodes} node(s): fsdp2" in out
+
+
+@pytest.mark.parametrize("name", tier_names())
+def test_the_documented_table_holds_the_tiers_as_they_are(name: str) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "training.md"
+    rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{name}` |")]
+    cells = [cell.strip() for cell in rows[0].strip("|").split("|")]
+    tier = load_tier(name)
+    shape = tier.shape
+    assert len(rows) == 1
+    assert cells[1:4] == [f"{shape.num_layers} × {shape.width:,}", f"{shape.num_heads} × {shape.head_dim}",
+                          f"{shape.context_tokens:,}"]  # fmt: skip
+    assert [cells[8], cells[11]] == [f"{tier.batch_tokens:,}", f"{tier.num_steps:,}"]
+    assert (float(cells[9]), float(cells[10])) == (tier.learning_rate, pytest.approx(tier.beta2, abs=5e-5))
+    assert float(cells[12]) == pytest.approx(tier.num_flops, rel=0.05)
 
 
 @pytest.mark.parametrize(
