@@ -73,7 +73,7 @@ def study_identity(study: Study, corpora: Mapping[str, str], pool: str, panel: s
     """
     words = as_json(study)
     return {
-        "study": {key: value for key, value in words.items() if key not in ("pool", "base", "vary")},
+        "study": {key: value for key, value in words.items() if key not in ("pool", "base", "vary", "budgets")},
         "corpora": dict(corpora),
         "pool": pool,
         "panel": panel,

@@ -8,6 +8,7 @@ pool: {path: data/**/*.parquet}      # optional; replaces the base's
 vary: {quality_v3: {filter: quality_v3}}
 panel: {bytes_per_slice: 200000}     # optional; replaces single settings of the base's panel
 tiers: {pico: 2}                     # tier: seeds 1..n (rule 10)
+budgets: [0.5, 1]                    # optional; every tier at these multiples of 1x, from one plateau (rule 16)
 protect: [code-python]               # must not get worse (rule 13)
 trade: {web-assets: 0.02}            # may get worse by this share of bits per byte
 selected_for: [docs]                 # drawn on by a classifier or search; left out of the headline (rule 2)
@@ -55,6 +56,7 @@ class Study(Spec):
     vary: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,39}$")], Changes] = Field(min_length=1)
     panel: dict[str, Any] = Field(default_factory=dict)
     tiers: dict[str, Annotated[int, Field(ge=1, le=MAX_SEEDS)]] = Field(min_length=1)
+    budgets: tuple[float, ...] = ()
     protect: Strings = ()
     trade: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
     selected_for: Strings = ()
@@ -87,17 +89,17 @@ def parse_study(value: Mapping[str, Any], where: str) -> Study:
 
 
 def with_known_tiers(study: Study, where: str) -> Study:
-    """Return the study with every tier under its full name (`pico` is `pico-1x`).
+    """Return the study with every tier under its full name (`pico` is `pico-1x`), and one for each of its budgets.
 
     All have one evaluation context (rule 6): `micro` beside `nano` is `micro-1x@eval512`.
 
-    Raises: StudyError that lists unknown tiers, or names that mean the same one.
+    Raises: StudyError that lists unknown tiers, names that mean the same one, or budgets that cannot be had.
     """
     from train.tiers import Tier, evaluation_context, load_tier, scored_at
 
     found: dict[str, tuple[Tier, int]] = {}
-    faults = []
-    for name, count in study.tiers.items():
+    given, faults = _with_budgets(study)
+    for name, count in given:
         try:
             tier = load_tier(name, where="tiers")
         except CurateError as error:
@@ -115,7 +117,33 @@ def with_known_tiers(study: Study, where: str) -> Study:
         found[tier.name] = (tier, count)
     raise_faults(StudyError, where, faults)
     context = evaluation_context(tier for tier, _ in found.values())
-    return study.model_copy(update={"tiers": {scored_at(tier, context).name: count for tier, count in found.values()}})
+    tiers = {scored_at(tier, context).name: count for tier, count in found.values()}
+    return study.model_copy(update={"tiers": tiers, "budgets": ()})
+
+
+def _with_budgets(study: Study) -> tuple[list[tuple[str, int]], list[str]]:
+    """Return tier names with their seeds, one for each budget of the study if it names any, and what is wrong."""
+    if not study.budgets:
+        return list(study.tiers.items()), []
+    given: list[tuple[str, int]] = []
+    faults = []
+    for name, count in study.tiers.items():
+        try:
+            given += [(budget, count) for budget in _budget_names(name, study.budgets)]
+        except CurateError as error:
+            faults.append(str(error))
+    return given, faults
+
+
+def _budget_names(name: str, multiples: tuple[float, ...]) -> list[str]:
+    from train.branches import refuse_unbranched, with_budget
+    from train.tiers import load_tier
+
+    tier = load_tier(name, where="tiers")
+    refuse_unbranched(tier, "budgets")
+    if tier.multiple != 1:
+        raise StudyError(f"budgets: `{name}` names its budget already; write `{tier.model}`, or drop `budgets`")
+    return [with_budget(tier, multiple).name for multiple in multiples]
 
 
 def refuse_unknown_slices(study: Study, known: Collection[str], where: str) -> None:

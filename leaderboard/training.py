@@ -35,6 +35,8 @@ class RunPlan:
     tokens: Node
     panel: Node
     node: Node
+    beside: tuple[str, ...] = ()
+    """All tiers of the study."""
 
     @property
     def label(self) -> str:
@@ -62,6 +64,7 @@ def plan_runs(study: Study, corpora: Mapping[str, CorpusPlan]) -> list[RunPlan]:
                     tokens=tokens[arm],
                     panel=corpus.panel,
                     node=node,
+                    beside=tuple(study.tiers),
                 )
                 plans.append(plan)
     return plans
@@ -70,7 +73,8 @@ def plan_runs(study: Study, corpora: Mapping[str, CorpusPlan]) -> list[RunPlan]:
 def train_missing(plans: Sequence[RunPlan], store: Store, workers: int, progress: Progress) -> list[Failure]:
     """Train every run that the store lacks, tier by tier, several at a time, and return those that failed.
 
-    Arms with equal corpora share their runs. The tokens and panels must exist.
+    Budgets of one model go shortest first, and each leaves the plateau that the next one starts from. Arms with equal
+    corpora share their runs. The tokens and panels must exist.
     """
     missing: dict[str, RunPlan] = {}
     for plan in plans:
@@ -78,7 +82,7 @@ def train_missing(plans: Sequence[RunPlan], store: Store, workers: int, progress
             missing.setdefault(plan.node.fingerprint, plan)
     if not missing:
         return []
-    order = list(missing.values())
+    order = _shortest_budget_first(list(missing.values()))
     outcomes: list[Outcome] = []
     for tier, group in groupby(order, key=lambda plan: plan.tier):
         outcomes += _train_group(tier, list(group), store, workers, progress)
@@ -92,6 +96,28 @@ def train_missing(plans: Sequence[RunPlan], store: Store, workers: int, progress
         for plan in plans
         if plan.node.fingerprint in failed
     ]
+
+
+def _shortest_budget_first(plans: Sequence[RunPlan]) -> list[RunPlan]:
+    """Return the plans model by model as they come, budgets of a model ascending, else in the same order."""
+    tiers = {plan.tier: load_tier(plan.tier) for plan in plans}
+    models = list(dict.fromkeys((tier.model, tier.lr_multiplier) for tier in tiers.values()))
+
+    def place(plan: RunPlan) -> tuple[int, float]:
+        tier = tiers[plan.tier]
+        return models.index((tier.model, tier.lr_multiplier)), tier.multiple
+
+    return sorted(plans, key=place)
+
+
+def _keeps(plan: RunPlan) -> str:
+    """Return what a run of a study leaves for longer budgets of it: its own branch point if there are any."""
+    own = load_tier(plan.tier)
+    longer = any(
+        tier.model == own.model and tier.lr_multiplier == own.lr_multiplier and tier.multiple > own.multiple
+        for tier in map(load_tier, plan.beside)
+    )
+    return f"{own.multiple:g}" if longer else ""
 
 
 def _train_group(tier: str, plans: Sequence[RunPlan], store: Store, workers: int, progress: Progress) -> list[Outcome]:
@@ -134,6 +160,7 @@ def _job(plan: RunPlan, store: Store) -> Job:
         "--panel": store.path_of(plan.panel.kind, plan.panel.fingerprint),
         "--tier": plan.tier,
         "--seed": plan.seed,
+        "--keep": _keeps(plan),
     }
     arguments = tuple(text for name, value in places.items() for text in (name, str(value)))
     return Job(label=plan.label, module=WORKER, arguments=arguments, weight=load_tier(plan.tier).num_tokens)

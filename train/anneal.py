@@ -20,12 +20,12 @@ from typing import Any, cast
 
 from curation.errors import RunError
 from curation.files import Json
-from curation.nodes import Node, NodeRun
+from curation.nodes import Node, NodeRun, Planner, existing_node
 from curation.store import Artifact
 from train.branches import branch_step, refuse_unbranched
 from train.orders import ANNEAL_TOKENS
 from train.run import Watch, run_node
-from train.shards import open_streams, refuse_other_tokens
+from train.shards import open_streams, refuse_other_tokens, tokens_node
 from train.splice import LATE
 from train.tiers import Tier, load_tier
 
@@ -58,6 +58,20 @@ def anneal_node(
         run=run,
         label=f"{ordinary.label} annealed on another corpus",
     )
+
+
+def anneal_on(
+    planner: Planner, base: Artifact, candidate: Artifact, panel: Artifact, *, tier: str, seed: int, watch: Watch | None
+) -> Node:
+    """Return the node for corpora and a panel that exist, wherever they lie.
+
+    Raises: RunError for a tier without plateau or a candidate that was split from another panel.
+    """
+    refuse_other_panel(base, candidate)
+    planner.adopt(candidate)
+    tokenizer = load_tier(tier).tokenizer
+    tokens, late = (tokens_node(existing_node(corpus), tokenizer) for corpus in (base, candidate))
+    return anneal_node(tokens, late, existing_node(panel), tier=tier, seed=seed, watch=watch)
 
 
 def decay_tier(tier: Tier) -> Tier:

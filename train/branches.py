@@ -62,8 +62,8 @@ def with_budget(tier: Tier, multiple: float) -> Tier:
 
     Raises: RunError for a multiple outside (0, 16].
     """
-    probe = "" if tier.lr_multiplier == 1 else f"@lr{tier.lr_multiplier:g}"
-    return load_tier(f"{tier.model}-{multiple:g}x{probe}")
+    _, at, probes = tier.name.partition("@")
+    return load_tier(f"{tier.model}-{multiple:g}x{at}{probes}")
 
 
 def branch_step(tier: Tier) -> int:
@@ -86,6 +86,11 @@ def branch_steps(tier: Tier, multiples: Collection[float]) -> frozenset[int]:
         return frozenset()
     steps = (branch_step(replace(tier, multiple=multiple)) for multiple in multiples)
     return frozenset(step for step in steps if 0 < step <= branch_step(tier))
+
+
+def default_kept(tier: Tier) -> tuple[float, ...]:
+    """Return the budgets whose branch points a single run of `tier` leaves: the usual ones and its own."""
+    return tuple(sorted({*BUDGETS, tier.multiple}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from curation.nodes import Node, Planner
     from curation.store import Artifact
+    from train.budgets import BudgetStep
     from train.run import Watch
     from train.tier_plan import TierPlan
 
@@ -31,6 +32,12 @@ def train(
     seeds: Annotated[str | None, typer.Option("--seeds", help="Several runs side by side: 1-4, or 1,3.")] = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, help="Runs at once with --seeds (default: as many as fit).")
+    ] = None,
+    budgets: Annotated[
+        str | None, typer.Option("--budgets", help="Several budgets of the model from one plateau: 0.5,1,2,4.")
+    ] = None,
+    anneal_on: Annotated[
+        str | None, typer.Option("--anneal-on", help="Corpus to read while the rate falls, in place of CORPUS.")
     ] = None,
     gpus: Annotated[int | None, typer.Option("--gpus", min=1, help="Cards in all: --dry-run, --launch-script.")] = None,
     nodes: Annotated[int | None, typer.Option("--nodes", min=1, help="Nodes, for --launch-script.")] = None,
@@ -50,10 +57,15 @@ def train(
 ) -> None:
     """Train one tier on one corpus, score it on the panel; killed, the same command goes on.
 
-    With --seeds every seed is a run of its own, several at once: the same runs as one by one.
+    With --seeds every seed is a run of its own, several at once: the same runs as one by one. With --budgets the
+    budgets share one plateau: the same runs for less. With --anneal-on the run reads another corpus from where its
+    rate begins to fall.
     """
     from curation.nodes import Planner, existing_node
     from curation.store import Store
+    from train.anneal import anneal_on as annealed
+    from train.branches import default_kept
+    from train.budgets import Asked, parse_budgets, plan_budgets, train_budgets
     from train.live import training_view
     from train.lookup import find_artifact, panel_of
     from train.many_runs import Wanted, parse_seeds, train_runs
@@ -65,7 +77,7 @@ def train(
     from train.worker import stoppable_watch
 
     opened = Store.open(store)
-    view = training_view(quiet=quiet) if seeds is None else None
+    view = training_view(quiet=quiet) if seeds is None and budgets is None else None
     progress = progress_for(quiet=quiet) if view is None else view
     followers = (*(() if view is None else (view,)), *trackers(track, progress.note))
     text = find_artifact(opened, corpus, "corpus")
@@ -74,7 +86,22 @@ def train(
     planner.adopt(text)
     planner.adopt(judged)
 
+    if budgets is not None:
+        _refuse_together(anneal_on, "--budgets")
+        asked = Asked(
+            planner=planner, corpus=text, panel=judged,
+            tiers=parse_budgets(budgets, tier), seeds=[seed] if seeds is None else parse_seeds(seeds),
+        )  # fmt: skip
+        if dry_run:
+            _give_budgets(plan_budgets(asked), as_json=json_output)
+        else:
+            _give_runs(train_budgets(asked, _trained, jobs=jobs, listeners=followers), out, as_json=json_output)
+        return
+
     def node(watch: Watch | None) -> Node:
+        if anneal_on is not None:
+            late = find_artifact(opened, anneal_on, "corpus")
+            return annealed(planner, text, late, judged, tier=tier, seed=seed, watch=watch)
         tokens = tokens_node(existing_node(text), load_tier(tier, where="--tier").tokenizer)
         return run_node(tokens, existing_node(judged), tier, seed, watch)
 
@@ -92,10 +119,12 @@ def train(
     if gpus is not None or nodes is not None or slurm:
         raise RunError("--gpus, --nodes, --slurm: without --dry-run they are for --launch-script FILE; expected it")
     if seeds is not None:
+        _refuse_together(anneal_on, "--seeds")
         wanted = [Wanted(tier=tier, seed=one) for one in parse_seeds(seeds)]
         _give_runs(train_runs(planner, text, judged, wanted, jobs=jobs), out, as_json=json_output)
         return
-    run = _trained(planner, node(replace(stoppable_watch(None), listeners=followers)))
+    watch = replace(stoppable_watch(None), listeners=followers, keep=default_kept(load_tier(tier)))
+    run = _trained(planner, node(watch))
     if out is not None:
         from train.export import export_model
 
@@ -129,6 +158,11 @@ def evaluate(
     give(scores, lambda console: _draw_bpb(console, f"Bits per byte of {model}", bpb), as_json=json_output)
 
 
+def _refuse_together(anneal_on: str | None, option: str) -> None:
+    if anneal_on is not None:
+        raise RunError(f"--anneal-on: {anneal_on} with {option}, expected one run at a time; give --tier and --seed")
+
+
 def _trained(planner: Planner, node: Node) -> Artifact:
     from train.loop import StoppedError
     from train.worker import EXIT_STOPPED
@@ -141,11 +175,13 @@ def _trained(planner: Planner, node: Node) -> Artifact:
 
 
 def _give_runs(runs: Sequence[Artifact], out: Path | None, *, as_json: bool) -> None:
-    """Give several runs; with `out` each is exported to its `seed-<k>`."""
+    """Give several runs; with `out` each is exported to its `seed-<k>`, with several tiers to `<tier>/seed-<k>`."""
     from train.export import export_model
 
+    several = len({run.summary["tier"] for run in runs}) > 1
     for run in runs if out is not None else ():
-        export_model(run, cast("Path", out) / f"seed-{run.summary['seed']}")
+        place = cast("Path", out) / str(run.summary["tier"]) if several else cast("Path", out)
+        export_model(run, place / f"seed-{run.summary['seed']}")
     found: list[Json] = [{"path": str(run.path), **run.manifest} for run in runs]
 
     def draw(console: Console) -> None:
@@ -153,6 +189,18 @@ def _give_runs(runs: Sequence[Artifact], out: Path | None, *, as_json: bool) -> 
             _draw_run(console, run)
 
     give({"runs": found}, draw, as_json=as_json)
+
+
+def _give_budgets(steps: Sequence[BudgetStep], *, as_json: bool) -> None:
+    from train.budgets import cost_line
+
+    def draw(console: Console) -> None:
+        for step in steps:
+            line = step.as_json()
+            console.print(f"{line['action']:<6} {line['step']}: {line['why']}", markup=False)
+        console.print(cost_line(steps), markup=False)
+
+    give([step.as_json() for step in steps], draw, as_json=as_json)
 
 
 def _give_plan(planner: Planner, node: Node, tier: TierPlan, *, as_json: bool) -> None:

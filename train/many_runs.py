@@ -36,6 +36,8 @@ class Wanted:
 
     tier: str
     seed: int
+    keep: tuple[float, ...] = ()
+    """Budgets whose plateaus it leaves in the store (`train.branches`)."""
 
 
 def parse_seeds(text: str, where: str = "--seeds") -> list[int]:
@@ -136,6 +138,7 @@ def _job(planner: Planner, corpus: Artifact, panel: Artifact, wanted: Wanted) ->
         "--panel": panel.path,
         "--tier": wanted.tier,
         "--seed": wanted.seed,
+        "--keep": ",".join(f"{multiple:g}" for multiple in wanted.keep),
     }
     arguments = tuple(text for name, value in places.items() for text in (name, str(value)))
     label = f"{wanted.tier} seed {wanted.seed}"

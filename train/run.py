@@ -158,11 +158,11 @@ def _train(context: NodeRun, plan: _Plan) -> list[str]:
             with telemetry.ending():
                 trained = train(training, hooks)
         finally:
+            log.close()
             for listener in watch.listeners:
                 listener.end()
     with replacing(context.out.path / MODEL) as temporary:
         save_file(dict(trained.model.state_dict()), temporary, metadata={"format": "pt"})
-    log.close()
     windows = readable.num_windows(tier.shape.context_tokens)
     result: dict[str, Json] = {
         "final_train_loss": trained.final_loss,

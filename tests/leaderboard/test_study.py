@@ -36,6 +36,25 @@ def test_a_bare_tier_means_its_full_name_and_an_unknown_one_offers_the_nearest()
         with_known_tiers(parse_study(plain(tiers={"pica": 2}), "s"), "s")
 
 
+def test_budgets_are_tiers_of_their_own_with_the_same_seeds() -> None:
+    study = with_known_tiers(parse_study(plain(tiers={"pico": 2, "nano": 1}, budgets=[0.5, 1]), "s"), "s")
+    assert study.tiers == {"pico-0.5x": 2, "pico-1x": 2, "nano-0.5x": 1, "nano-1x": 1}
+    assert study.budgets == ()
+
+
+@pytest.mark.parametrize(
+    ("tier", "fault"),
+    [
+        ("pico-2x", "budgets: `pico-2x` names its budget already; write `pico`"),
+        ("dclm-1b", "budgets: tier dclm-1b-1x has a cosine schedule"),
+        ("nope", "unknown tier `nope`"),
+    ],
+)
+def test_budgets_of_a_tier_that_cannot_have_them_are_refused(tier: str, fault: str) -> None:
+    with pytest.raises(StudyError, match=fault):
+        with_known_tiers(parse_study(plain(tiers={tier: 2}, budgets=[0.5, 1]), "s"), "s")
+
+
 def test_one_tier_under_two_names_is_refused() -> None:
     with pytest.raises(StudyError, match="`pico-1x` is `pico-1x`, which is there already"):
         with_known_tiers(parse_study(plain(tiers={"pico": 2, "pico-1x": 2}), "s"), "s")

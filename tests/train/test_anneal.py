@@ -17,13 +17,14 @@ from curation.nodes import Node, Planner
 from curation.progress import SilentProgress
 from curation.store import Artifact, Store
 from mixtures.draws import Draws, draw
+from train import loop
 from train.anneal import anneal_node, decay_tier, refuse_other_panel
 from train.branches import branch_step
 from train.run import Watch, run_node
 from train.shards import open_streams, tokens_node
 from train.splice import Course, Splice, all_streams
 from train.tiers import Tier, load_tier
-from train.training import run_seeds
+from train.training import Report, run_seeds
 
 PICO = "ladder-pico@1"
 Build = Callable[[Node], Artifact]
@@ -102,6 +103,28 @@ def test_without_a_plateau_the_same_bytes_are_trained_from_step_0_and_leave_one(
     assert seen == list(range(1, 41))
     assert files(alone) == files(with_it)
     assert len(list((tmp_path / "bare").glob("plateau-*/manifest.json"))) == 1
+
+
+def test_stopped_anywhere_an_annealed_run_goes_on_to_the_same_bytes(
+    tmp_path: Path, build: Build, tiny: Tier, small_corpus: Node, small_panel: Node, candidate: Node,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(loop, "CHECKPOINT_FLOPS", 3 * tiny.batch_tokens * tiny.shape.flops_per_token)
+    tokens, other = tokens_node(small_corpus, PICO), tokens_node(candidate, PICO)
+    whole = build(anneal_node(tokens, other, small_panel, tier="tiny", seed=1))
+    planner = Planner(store=Store.open(tmp_path / "killed"), workers=1, progress=SilentProgress())
+    for last in (7, 32, 35, 38):
+
+        def kill(now: Report, last: int = last) -> None:
+            if now.step == last:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            planner.materialise(
+                anneal_node(tokens, other, small_panel, tier="tiny", seed=1, watch=Watch(report=kill, keep=(1.0,)))
+            )
+    again = planner.materialise(anneal_node(tokens, other, small_panel, tier="tiny", seed=1))
+    assert files(again) == files(whole)
 
 
 def test_a_corpus_annealed_on_itself_is_its_ordinary_run(
