@@ -78,6 +78,11 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "dedup curve", "Show what MinHash settings find and let through.", "curation.dedup.curve_command:dedup_curve"
     ),
+    Command(
+        "tokenize",
+        "Tokenize Parquet or JSONL files into packed streams that numpy maps.",
+        "train.tokenize_command:tokenize",
+    ),
     Command("show", "Show what an artifact holds and from what it was made.", "curation.show_command:show"),
     Command(
         "decontaminate",

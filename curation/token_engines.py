@@ -7,6 +7,7 @@ never part of an identity: ids are the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from curation.batches import TextView, text_array, text_view
+from curation.batches import TextView
 from curation.errors import RecipeError
 from curation.tokenizer_files import TokenizerFile
 
@@ -73,7 +74,8 @@ def choose_engine(file: TokenizerFile, where: str) -> Choice:
 
     Raises: RecipeError when the reference cannot read the file, or text can produce EOS.
     """
-    view = text_view(text_array(list(PROBE)))
+    texts = (*PROBE, file.eos_token)
+    view = view_of(texts)
     try:
         expected = encode_reference(file, view)
     except Exception as error:  # the library raises bare exceptions
@@ -90,9 +92,17 @@ def choose_engine(file: TokenizerFile, where: str) -> Choice:
         return Choice(engine="reference", note=f"{where}: the fast engine cannot be used ({_short(error)})")
     differing = differing_document(found, expected)
     if differing is not None:
-        note = f"{where}: the fast engine gives other ids than `tokenizers` on {PROBE[differing][:40]!r}"
+        note = f"{where}: the fast engine gives other ids than `tokenizers` on {texts[differing][:40]!r}"
         return Choice(engine="reference", note=note)
     return Choice(engine="fast")
+
+
+def view_of(documents: Sequence[str]) -> TextView:
+    """Return a view of some texts; without Arrow, whose `array` imports pandas where there is one."""
+    encoded = [document.encode("utf-8") for document in documents]
+    offsets = np.zeros(len(encoded) + 1, np.int64)
+    np.cumsum([len(document) for document in encoded], out=offsets[1:])
+    return TextView(data=np.frombuffer(b"".join(encoded), np.uint8), offsets=offsets)
 
 
 def differing_document(one: TokenizedView, other: TokenizedView) -> int | None:

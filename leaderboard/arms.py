@@ -69,11 +69,13 @@ def study_identity(study: Study, corpora: Mapping[str, str], pool: str, panel: s
     """Return what the study's fingerprint is taken over: its words, its arms' corpora, pool content and panel.
 
     `corpora` are the fingerprints of each arm's corpus: they hold the settings, the components' versions and the
-    content of every model or list that a stage names, never its path.
+    content of every model or list that a stage names, never its path. `epochs` permits and decides nothing.
     """
     words = as_json(study)
     return {
-        "study": {key: value for key, value in words.items() if key not in ("pool", "base", "vary", "budgets")},
+        "study": {
+            key: value for key, value in words.items() if key not in ("pool", "base", "vary", "budgets", "epochs")
+        },
         "corpora": dict(corpora),
         "pool": pool,
         "panel": panel,

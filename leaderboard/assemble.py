@@ -26,6 +26,7 @@ from leaderboard.results import (
 from leaderboard.scores import ScoredRun, TierScores, gather, load_documents
 from leaderboard.study import BASELINE, Study
 from leaderboard.verdict import ArmNames, Terms, assess, epochs_flag
+from train.supply import epochs_flag as repeats_flag
 
 CURVE_POINTS = 200
 BPB_TOLERANCE = 1e-6
@@ -244,6 +245,7 @@ def _supplies(runs: Sequence[RunResult]) -> tuple[Supply, ...]:
             tokens_seen=run.tokens_seen,
             epochs=run.epochs,
             flag="",
+            repeats=repeats_flag(run.epochs, run.epochs_by_slice),
         )
         for (arm, tier), run in reversed(first.items())
     ]

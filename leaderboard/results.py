@@ -191,6 +191,8 @@ class Supply:
     epochs: float
     flag: str
     """What rule 4 says about it against the baseline; empty when nothing."""
+    repeats: str = ""
+    """What there is to say of more than 4 epochs, overall or of a slice; empty when nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from curation.errors import StudyError
+from curation.errors import StudyError, raise_faults
 from curation.files import Json, read_json
 from curation.ingest import ensure_pool, known_pool
 from curation.nodes import Planner
@@ -27,6 +27,7 @@ from leaderboard.report import write_report
 from leaderboard.results import RESULT_FILE, Failure, StudyResult, write_result
 from leaderboard.study import Study, refuse_unknown_slices
 from leaderboard.training import RunPlan, plan_runs, train_missing, unigram_node, unigram_of
+from train.supply import epochs_flag, estimated_supply, shortage, supply_of
 from train.tiers import load_tier
 
 
@@ -77,6 +78,8 @@ class PlanRow:
     runs_to_train: int
     epochs: Mapping[str, float]
     """By tier; empty until the token shards exist."""
+    remarks: tuple[str, ...] = ()
+    """What would be refused before training for want of text, and repeats that would be flagged."""
 
 
 def run_study(
@@ -98,6 +101,7 @@ def run_study(
     built = _build_corpora(ready, planner, watch)
     _build_inputs(ready, planner, watch)
     _say_supply(ready, planner, progress)
+    raise_faults(StudyError, f"study {study.name}", _shortages(ready, planner))
     existing = sum(store.find("run", plan.node.fingerprint) is not None for plan in ready.runs)
     frozen = freeze(folder, ready.fingerprint, ready.identity, recipes=ready.recipes, runs_before=existing)
     with watch.stage("train and score"):
@@ -164,6 +168,7 @@ def _plan_row(ready: Prepared, arm: Arm, planner: Planner) -> PlanRow:
         runs_reused=sum(found),
         runs_to_train=len(found) - sum(found),
         epochs=_epochs(own, planner),
+        remarks=_remarks(own, planner),
     )
 
 
@@ -182,6 +187,33 @@ def _epochs(runs: Sequence[RunPlan], planner: Planner) -> dict[str, float]:
         if tokens is not None:
             epochs[plan.tier] = load_tier(plan.tier).num_tokens / int(cast("int", tokens.summary["unique_tokens"]))
     return epochs
+
+
+def _remarks(runs: Sequence[RunPlan], planner: Planner) -> tuple[str, ...]:
+    """Return what there is to say about the supply of an arm's runs, by token shards or, before these, the corpus."""
+    remarks: dict[str, None] = {}
+    for plan in runs:
+        tier = load_tier(plan.tier)
+        tokens = planner.store.find("tokens", plan.tokens.fingerprint)
+        corpus = planner.store.find("corpus", plan.corpus.fingerprint)
+        if tokens is None and corpus is None:
+            continue
+        found = supply_of(tokens, tier) if tokens else estimated_supply(cast("Artifact", corpus), tier)
+        problem = shortage(found, plan.epochs)
+        flag = epochs_flag(found.epochs, {item.name: item.epochs for item in found.slices})
+        if problem or flag:
+            remarks[f"would be refused: {problem}" if problem else f"{plan.tier}: {flag}"] = None
+    return tuple(remarks)
+
+
+def _shortages(ready: Prepared, planner: Planner) -> list[str]:
+    """Return every run that its corpus is too small for, arm by arm."""
+    faults: dict[str, None] = {}
+    for plan in ready.runs:
+        problem = shortage(supply_of(planner.materialise(plan.tokens), load_tier(plan.tier)), plan.epochs)
+        if problem:
+            faults[f"{plan.arm}: {problem}"] = None
+    return list(faults)
 
 
 def _build_corpora(ready: Prepared, planner: Planner, watch: Stopwatch) -> list[BuiltArm]:

@@ -9,6 +9,7 @@ vary: {quality_v3: {filter: quality_v3}}
 panel: {bytes_per_slice: 200000}     # optional; replaces single settings of the base's panel
 tiers: {pico: 2}                     # tier: seeds 1..n (rule 10)
 budgets: [0.5, 1]                    # optional; every tier at these multiples of 1x, from one plateau (rule 16)
+epochs: 1                            # how often a corpus smaller than a budget may be read; more than 4 is flagged
 protect: [code-python]               # must not get worse (rule 13)
 trade: {web-assets: 0.02}            # may get worse by this share of bits per byte
 selected_for: [docs]                 # drawn on by a classifier or search; left out of the headline (rule 2)
@@ -61,6 +62,8 @@ class Study(Spec):
     trade: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
     selected_for: Strings = ()
     multi_factor: bool = False
+    epochs: Annotated[float, Field(ge=1, le=1000)] = 1.0
+    """How often a run may read its corpus, or a slice of it; permits repeats, changes no result (`train.supply`)."""
 
 
 def load_study(path: Path, overrides: tuple[str, ...] = ()) -> Study:

@@ -39,7 +39,7 @@ def draw_supply(console: Console, result: StudyResult) -> None:
     """Print unique tokens and epochs by arm and tier (rule 4)."""
     table = _table("Unique tokens and epochs", ["arm", "tier"], ["unique tokens", "tokens seen", "epochs"], ["flag"])
     for row in result.supply:
-        flag = "more than 1.25x from the baseline's" if row.flag else ""
+        flag = "; ".join(filter(None, ["more than 1.25x from the baseline's" if row.flag else "", row.repeats]))
         _add(table, row.arm, row.tier, f"{row.unique_tokens:,}", f"{row.tokens_seen:,}", f"{row.epochs:.2f}", flag)
     console.print(table)
 
@@ -91,6 +91,9 @@ def draw_plan(console: Console, study: Study, rows: Sequence[PlanRow] | None) ->
     console.print(table)
     for row in rows:
         console.print(f"{row.arm}: {printable(row.change)}", markup=False)
+    for row in rows:
+        for remark in row.remarks:
+            console.print(f"{row.arm}: {printable(remark)}", markup=False)
     if any(row.kept_docs is None for row in rows):
         console.print("?: not known before the corpora are built; `--build` builds them and trains nothing.")
 

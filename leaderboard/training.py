@@ -37,6 +37,8 @@ class RunPlan:
     node: Node
     beside: tuple[str, ...] = ()
     """All tiers of the study."""
+    epochs: float = 1.0
+    """How often it may read its corpus."""
 
     @property
     def label(self) -> str:
@@ -65,6 +67,7 @@ def plan_runs(study: Study, corpora: Mapping[str, CorpusPlan]) -> list[RunPlan]:
                     panel=corpus.panel,
                     node=node,
                     beside=tuple(study.tiers),
+                    epochs=study.epochs,
                 )
                 plans.append(plan)
     return plans
@@ -161,6 +164,7 @@ def _job(plan: RunPlan, store: Store) -> Job:
         "--tier": plan.tier,
         "--seed": plan.seed,
         "--keep": _keeps(plan),
+        "--epochs": plan.epochs,
     }
     arguments = tuple(text for name, value in places.items() for text in (name, str(value)))
     return Job(label=plan.label, module=WORKER, arguments=arguments, weight=load_tier(plan.tier).num_tokens)

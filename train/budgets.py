@@ -18,6 +18,7 @@ from train.many_runs import Wanted, train_runs
 from train.metrics import Listener
 from train.run import Watch, run_node
 from train.shards import tokens_node
+from train.supply import DEFAULT_EPOCHS, refuse_shortage, supply_of
 from train.tiers import Tier, load_tier
 from train.worker import stoppable_watch
 
@@ -92,6 +93,8 @@ class Asked:
     panel: Artifact
     tiers: Sequence[Tier]
     seeds: Sequence[int]
+    epochs: float = DEFAULT_EPOCHS
+    """How often they may read the corpus (`train.supply`)."""
 
     @property
     def tokens(self) -> Node:
@@ -127,16 +130,18 @@ def train_budgets(
 ) -> list[Artifact]:
     """Return the runs, smallest budget first; one seed in this process by `train`, several as children side by side.
 
-    Raises: RunError that names every run that failed.
+    Raises: RunError that names every run that failed, or for a corpus smaller than a budget.
     """
-    kept = kept_budgets(asked.tiers)
+    streams, kept = asked.planner.materialise(asked.tokens), kept_budgets(asked.tiers)
+    for tier in asked.tiers:
+        refuse_shortage(supply_of(streams, tier), asked.epochs)
     if len(asked.seeds) == 1:
-        watch = replace(stoppable_watch(None), keep=kept, listeners=listeners)
+        watch = replace(stoppable_watch(None), keep=kept, listeners=listeners, epochs=asked.epochs)
         return [train(asked.planner, asked.run(tier, asked.seeds[0], watch)) for tier in asked.tiers]
     runs: list[Artifact] = []
     for tier in asked.tiers:
         wanted = [Wanted(tier=tier.name, seed=seed, keep=kept) for seed in asked.seeds]
-        runs += train_runs(asked.planner, asked.corpus, asked.panel, wanted, jobs=jobs)
+        runs += train_runs(asked.planner, asked.corpus, asked.panel, wanted, jobs=jobs, epochs=asked.epochs)
     return runs
 
 

@@ -47,6 +47,9 @@ def train(
     slurm: Annotated[bool, typer.Option("--slurm", help="Write the script for sbatch.")] = False,
     panel: Annotated[str | None, typer.Option("--panel", help="Panel artifact; default: the corpus' own.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Also write the model as a Hugging Face directory.")] = None,
+    epochs: Annotated[
+        float, typer.Option("--epochs", min=1, help="Permit so many repeats of a corpus smaller than the budget.")
+    ] = 1.0,
     track: Annotated[
         str | None, typer.Option("--track", help="Also send the metrics to trackio or wandb, if installed.")
     ] = None,
@@ -71,6 +74,7 @@ def train(
     from train.many_runs import Wanted, parse_seeds, train_runs
     from train.run import run_node
     from train.shards import tokens_node
+    from train.supply import planned_supply, refuse_shortage, supply_of
     from train.tier_plan import plan_or_smallest, plan_tier
     from train.tiers import load_tier
     from train.trackers import trackers
@@ -91,6 +95,7 @@ def train(
         asked = Asked(
             planner=planner, corpus=text, panel=judged,
             tiers=parse_budgets(budgets, tier), seeds=[seed] if seeds is None else parse_seeds(seeds),
+            epochs=epochs,
         )  # fmt: skip
         if dry_run:
             _give_budgets(plan_budgets(asked), as_json=json_output)
@@ -106,7 +111,8 @@ def train(
         return run_node(tokens, existing_node(judged), tier, seed, watch)
 
     if dry_run:
-        _give_plan(planner, node(None), plan_or_smallest(load_tier(tier), gpus), as_json=json_output)
+        enough = planned_supply(planner, node(None), text, load_tier(tier), epochs)
+        _give_plan(planner, node(None), [enough], plan_or_smallest(load_tier(tier), gpus), as_json=json_output)
         return
     if launch_script is not None:
         from train.launch import Launch, write_launch_script
@@ -121,9 +127,10 @@ def train(
     if seeds is not None:
         _refuse_together(anneal_on, "--seeds")
         wanted = [Wanted(tier=tier, seed=one) for one in parse_seeds(seeds)]
-        _give_runs(train_runs(planner, text, judged, wanted, jobs=jobs), out, as_json=json_output)
+        _give_runs(train_runs(planner, text, judged, wanted, jobs=jobs, epochs=epochs), out, as_json=json_output)
         return
-    watch = replace(stoppable_watch(None), listeners=followers, keep=default_kept(load_tier(tier)))
+    refuse_shortage(supply_of(planner.materialise(node(None).inputs["tokens"]), load_tier(tier)), epochs)
+    watch = replace(stoppable_watch(None), listeners=followers, keep=default_kept(load_tier(tier)), epochs=epochs)
     run = _trained(planner, node(watch))
     if out is not None:
         from train.export import export_model
@@ -203,16 +210,21 @@ def _give_budgets(steps: Sequence[BudgetStep], *, as_json: bool) -> None:
     give([step.as_json() for step in steps], draw, as_json=as_json)
 
 
-def _give_plan(planner: Planner, node: Node, tier: TierPlan, *, as_json: bool) -> None:
+def _give_plan(
+    planner: Planner, node: Node, remarks: Sequence[Mapping[str, Json]], tier: TierPlan, *, as_json: bool
+) -> None:
     from train.tiers_command import draw_plan
 
     steps = planner.plan(node)
     rows: list[Json] = [{"step": s.node.name, "action": s.action, "why": s.why} for s in steps]
+    rows += remarks
     rows.append({"step": f"plan {tier.tier.name}", "action": "plan", "why": "what it takes", "plan": tier.as_json()})
 
     def draw(console: Console) -> None:
         for step in steps:
             console.print(f"{step.action:<6} {step.node.name}: {step.why}", markup=False)
+        for remark in remarks:
+            console.print(f"{remark['action']:<6} {remark['step']}: {remark['why']}", markup=False)
         draw_plan(console, tier)
 
     give(rows, draw, as_json=as_json)
@@ -226,6 +238,8 @@ def _draw_run(console: Console, run: Artifact) -> None:
         f"final training loss {summary['final_train_loss']:.4f} nats a token",
         markup=False,
     )
+    if summary["epochs_flag"]:
+        console.print(f"Flagged: {summary['epochs_flag']}.", markup=False)
     if not summary["evidence"]:
         console.print("A laptop tier: it shows that things work, not which recipe is better (rule 18).")
     if not summary["stable"]:

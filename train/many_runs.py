@@ -10,7 +10,7 @@ import json
 import os
 import re
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from curation.store import Artifact
 from train.packing import side_by_side, visible_gpus
 from train.run import run_node
 from train.shards import tokens_node
+from train.supply import DEFAULT_EPOCHS, refuse_shortage, supply_of
 from train.tiers import Tier, load_tier
 from train.workers import Job, Outcome, Slot, run_jobs
 
@@ -56,19 +57,31 @@ def parse_seeds(text: str, where: str = "--seeds") -> list[int]:
 
 
 def train_runs(
-    planner: Planner, corpus: Artifact, panel: Artifact, wanted: Sequence[Wanted], *, jobs: int | None = None
+    planner: Planner,
+    corpus: Artifact,
+    panel: Artifact,
+    wanted: Sequence[Wanted],
+    *,
+    jobs: int | None = None,
+    epochs: float = DEFAULT_EPOCHS,
 ) -> list[Artifact]:
     """Return the runs in the order of `wanted`, trained at most `jobs` at a time; by default as many as fit.
 
-    All tiers must use one tokenizer. Call from the main thread. Raises: RunError that names every run that failed.
+    All tiers must use one tokenizer. `epochs` permits repeats (`train.supply`). Call from the main thread.
+    Raises: RunError that names every run that failed, or for a corpus smaller than the budget.
     """
     tiers = [load_tier(one.tier) for one in wanted]
     tokens = tokens_node(existing_node(corpus), tiers[0].tokenizer)
-    planner.materialise(tokens)
+    streams = planner.materialise(tokens)
+    for tier in tiers:
+        refuse_shortage(supply_of(streams, tier), epochs)
     nodes = [run_node(tokens, existing_node(panel), one.tier, one.seed) for one in wanted]
     missing = [number for number, node in enumerate(nodes) if planner.store.find("run", node.fingerprint) is None]
     if missing:
-        children = [_job(planner, corpus, panel, wanted[number]) for number in missing]
+        children = [
+            _job(planner, {"--corpus-artifact": corpus.path, "--panel": panel.path, "--epochs": epochs}, wanted[number])
+            for number in missing
+        ]
         largest = max((tiers[number] for number in missing), key=lambda tier: tier.shape.total_params)
         places = [planner.store.path_of("run", nodes[number].fingerprint) for number in missing]
         slots = slots_for(largest, jobs=jobs)
@@ -131,11 +144,10 @@ def _last_tokens(path: Path) -> int:
     return 0
 
 
-def _job(planner: Planner, corpus: Artifact, panel: Artifact, wanted: Wanted) -> Job:
+def _job(planner: Planner, shared: Mapping[str, object], wanted: Wanted) -> Job:
     places = {
         "--store": planner.store.root,
-        "--corpus-artifact": corpus.path,
-        "--panel": panel.path,
+        **shared,
         "--tier": wanted.tier,
         "--seed": wanted.seed,
         "--keep": ",".join(f"{multiple:g}" for multiple in wanted.keep),

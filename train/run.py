@@ -24,6 +24,7 @@ from train.metrics import METRICS, Listener, RowFile, RunFacts
 from train.parallel import ALONE, Ranks
 from train.recovery import SKIP_ONLY, Recovery, log_json
 from train.shards import refuse_other_tokens
+from train.supply import DEFAULT_EPOCHS, epochs_flag, refuse_shortage, supply_of
 from train.tiers import Tier, load_tier, tier_digest
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Watch:
     listeners: tuple[Listener, ...] = ()
     keep: tuple[float, ...] = ()
     """Budgets, as multiples of 1x, whose branch points on the way are left in the store (`train.branches`)."""
+    epochs: float = DEFAULT_EPOCHS
+    """How often the corpus, or a slice, may be read (`train.supply`); permits repeats, part of no identity."""
     ranks: Ranks = ALONE
     """The processes that train it together, all told by rank 0, which calls `run_node` (`train.orders`)."""
 
@@ -72,7 +75,11 @@ def run_node(
         raise RunError(f"run: seed {seed}, expected an index from 1 on (rule 10)")
 
     def run(context: NodeRun) -> Mapping[str, Json]:
-        return _build(context, _Plan(tier=loaded, seed=seed, recovery=recovery, watch=watch or Watch()))
+        plan = _Plan(tier=loaded, seed=seed, recovery=recovery, watch=watch or Watch())
+        refuse_other_tokens(context.inputs["tokens"], loaded)
+        if not context.out.has(RESULT):
+            refuse_shortage(supply_of(context.inputs["tokens"], loaded), plan.watch.epochs)
+        return _build(context, plan)
 
     params: dict[str, Json] = {
         "tier": loaded.name,
@@ -100,7 +107,6 @@ def timing_path(root: Path, fingerprint: str) -> Path:
 def _build(context: NodeRun, plan: _Plan) -> Mapping[str, Json]:
     tier = plan.tier
     tokenizer = load_tokenizer(tier.tokenizer)
-    refuse_other_tokens(context.inputs["tokens"], tier)
     seconds: dict[str, float] = {}
     history: list[str] = []
     if not context.out.has(RESULT):
@@ -174,6 +180,9 @@ def _train(context: NodeRun, plan: _Plan) -> list[str]:
         "sample_hash": trained.sample_hash,
         "tokens_by_slice": {n: d * tier.shape.context_tokens for n, d in trained.draws_by_slice.items()},
         "epochs_by_slice": {n: d / windows[n] for n, d in trained.draws_by_slice.items()},
+        "repeated_tokens_by_slice": {
+            n: max(0, d - windows[n]) * tier.shape.context_tokens for n, d in trained.draws_by_slice.items()
+        },
         "unique_tokens": sum(len(readable.tokens[n]) for n in trained.draws_by_slice),
         "too_short_slices": sorted(n for n in streams.shares if windows[n] == 0),
         **watching.summary(trained.metrics),
@@ -217,6 +226,7 @@ def _summary(context: NodeRun, tier: Tier, seed: int) -> Mapping[str, Json]:
 
     result = cast("Mapping[str, Any]", read_json(context.out.path / RESULT))
     skipped = len(result["skipped_steps"])
+    epochs = tier.num_tokens / result["unique_tokens"]
     return {
         **result,
         "tier": tier.name,
@@ -228,7 +238,8 @@ def _summary(context: NodeRun, tier: Tier, seed: int) -> Mapping[str, Json]:
         "steps": tier.num_steps,
         "tokens_seen": tier.num_tokens,
         "tokens_accepted": tier.num_tokens - result["tokens_skipped"],
-        "epochs": tier.num_tokens / result["unique_tokens"],
+        "epochs": epochs,
+        "epochs_flag": epochs_flag(epochs, result["epochs_by_slice"]),
         "flops": tier.num_tokens * tier.shape.flops_per_token,
         "params": {
             "non_embedding": tier.shape.non_embedding_params,

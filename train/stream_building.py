@@ -26,6 +26,8 @@ PACKING = "eos-separated"
 PACKINGS = (PACKING,)
 PIECES = "pieces"
 STREAMS = "streams.json"
+REFERENCE = "reference.json"
+"""Says, among the pieces, why the reference encodes them."""
 COPY_BYTES = 4 << 20
 
 
@@ -79,21 +81,28 @@ def build_streams(source: Source, folder: Path, *, workers: int, progress: Progr
     """
     known = _known(folder, source.tokenizer)
     if known is None:
-        choice = source.tokenizer.choice
-        if choice.note:
-            progress.note(f"{choice.note}; `tokenizers` encodes instead, slower")
+        note = _fallen_back(folder) or source.tokenizer.choice.note
+        if note:
+            progress.note(f"{note}; `tokenizers` encodes instead, slower")
         try:
-            known = _build(source, folder, workers, progress, choice.note)
+            known = _build(source, folder, workers, progress, note)
         except EngineDisagreesError as error:
             progress.note(f"{error}; all is encoded again with `tokenizers`, slower")
-            shutil.rmtree(folder / PIECES)
-            slow = replace(source, tokenizer=replace(source.tokenizer, wanted="reference"))
-            known = _build(slow, folder, workers, progress, str(error))
+            shutil.rmtree(folder / PIECES, ignore_errors=True)
+            write_json(folder / PIECES / REFERENCE, str(error))  # for the next try, if this one is killed
+            known = _build(source, folder, workers, progress, str(error))
     shutil.rmtree(folder / PIECES, ignore_errors=True)
     return known
 
 
-def _build(source: Source, folder: Path, workers: int, progress: Progress, note: str) -> Built:
+def _fallen_back(folder: Path) -> str:
+    """Return why an earlier try gave the fast engine up; empty when it did not."""
+    path = folder / PIECES / REFERENCE
+    return str(read_json(path)) if path.is_file() else ""
+
+
+def _build(given: Source, folder: Path, workers: int, progress: Progress, note: str) -> Built:
+    source = replace(given, tokenizer=replace(given.tokenizer, wanted="reference")) if note else given
     pieces = _pieces(source, folder / PIECES, workers, progress)
     names = sorted({name for piece in pieces for name in piece.sections})
     files = {name: f"stream-{number:05d}.bin" for number, name in enumerate(names)}

@@ -126,8 +126,10 @@ def _row_batches(unit: Unit, columns: Columns) -> Iterator[_Rows]:
         names, codes = _slices(batch, columns, unit)
         if len(names) > 1:
             order = np.argsort(codes, kind="stable")
-            rows, codes, text = rows[order], codes[order], text.take(pa.array(order))
-            ids = ids.take(pa.array(order)) if ids is not None else None
+            # not pa.array, which imports pandas where there is one
+            places = pa.Array.from_buffers(pa.int64(), len(order), [None, pa.py_buffer(order)])
+            rows, codes, text = rows[order], codes[order], text.take(places)
+            ids = ids.take(places) if ids is not None else None
         edges = np.searchsorted(codes, np.arange(len(names) + 1))
         spans = tuple((name, int(edges[i]), int(edges[i + 1])) for i, name in enumerate(names))
         yield _Rows(view=text_view(text), ids=ids, spans=spans if len(rows) else (), rows=rows, nulls=size - len(rows))

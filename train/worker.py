@@ -1,11 +1,11 @@
 """`python -m train.worker`: one run in a process of its own; what a study starts side by side.
 
-    python -m train.worker --store S --corpus-artifact PATH --panel PATH --tier T --seed K [--progress FILE] \
+    python -m train.worker --store S --corpus-artifact PATH --panel PATH --tier T --seed K [--epochs N] [--progress F] \
         [--keep 0.5,1]
     torchrun --nproc-per-node N -m train.worker ...
 
 Under `torchrun` the processes train one run together (`train.parallel`); rank 0 alone builds, writes and tells.
-`--progress FILE` is replaced with one JSON object (step, steps, loss, tokens_per_second) every few steps. stdout gets
+`--progress F` is replaced with one JSON object (step, steps, loss, tokens_per_second) every few steps. stdout gets
 one JSON object at the end: path and fingerprint of the run. SIGTERM ends it after a checkpoint with exit code 143;
 after SIGKILL the same command goes on from the last checkpoint. `--keep` names the budgets, as multiples of 1x, whose
 plateaus stay in the store (`train.branches`); it changes no run. A fault the user can mend is one line on stderr.
@@ -33,6 +33,7 @@ from train.orders import follow
 from train.parallel import Ranks, joined, on_cards, sharding_for
 from train.run import Watch, run_node
 from train.shards import tokens_node
+from train.supply import DEFAULT_EPOCHS
 from train.tiers import load_tier
 from train.trackers import trackers
 
@@ -107,6 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--panel", type=Path, required=True)
     parser.add_argument("--tier", required=True)
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--epochs", type=float, default=DEFAULT_EPOCHS, help="repeats of the corpus that are permitted")
     parser.add_argument("--progress", type=Path)
     parser.add_argument("--keep", default="", help="budgets whose plateaus stay in the store: 0.5,1")
     parser.add_argument("--sharding", choices=("ddp", "fsdp2"), help="default: what the memory plan says")
@@ -143,7 +145,7 @@ def _one_run(given: argparse.Namespace, ranks: Ranks) -> Artifact | None:
         follow(ranks, watch.should_stop)
         return None
     kept = tuple(float(multiple) for multiple in given.keep.split(",") if multiple)
-    watch = replace(watch, listeners=trackers(None, _say), keep=kept)
+    watch = replace(watch, listeners=trackers(None, _say), keep=kept, epochs=given.epochs)
     store, corpus, panel = Store.open(given.store), load_artifact(given.corpus_artifact), load_artifact(given.panel)
     run = build_run(store, corpus, panel, given.tier, given.seed, progress=SilentProgress(), watch=watch)
     ranks.told(None)

@@ -132,7 +132,7 @@ def start_worker(store: Path, corpus: Artifact, panel: Artifact, progress: Path)
     progress.unlink(missing_ok=True)
     options = {"--store": store, "--corpus-artifact": corpus.path, "--panel": panel.path, "--progress": progress}
     arguments = [str(word) for pair in options.items() for word in pair]
-    command = [sys.executable, "-c", script, *arguments, "--tier", "tiny-6x", "--seed", "1"]
+    command = [sys.executable, "-c", script, *arguments, "--tier", "tiny-6x", "--seed", "1", "--epochs", "6"]
     return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE)
 
 
@@ -149,7 +149,7 @@ def test_a_worker_that_is_killed_again_and_again_ends_with_the_same_bytes(
     tmp_path: Path, build: Build, tiny: Tier, small_corpus: Node, small_panel: Node, number: signal.Signals
 ) -> None:
     corpus, panel, progress = build(small_corpus), build(small_panel), tmp_path / "progress.json"
-    whole = build(run_node(tokens_node(small_corpus, PICO), small_panel, "tiny-6x", 1))
+    whole = build(run_node(tokens_node(small_corpus, PICO), small_panel, "tiny-6x", 1, Watch(epochs=7)))
     steps = sorted(generator(1, "kill").integers(1, load_tier("tiny-6x").num_steps - 20, 2).tolist())
     for step in steps:
         process = start_worker(tmp_path / "killed", corpus, panel, progress)
