@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 from curation.errors import RunError
 from curation.files import Json, digest_json, read_json, sha256_file
 from train.checkpoint_files import MANIFEST, STATE, TENSORS, UNFINISHED, remove, write_directory
-from train.parallel import Ranks, SharedTensors
+from train.parallel import Ranks
+from train.sharding import SharedTensors
 
 if TYPE_CHECKING:
     from torch import Tensor

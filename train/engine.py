@@ -9,7 +9,6 @@ Shapes: B rows, T positions, D width, N = B·T positions.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -21,25 +20,14 @@ from torch.distributed.tensor import DTensor
 
 from curation.errors import RunError
 from curation.files import Json
-from train.accelerator import CPU, Accelerator, choose_accelerator
+from train.accelerator import CPU, Accelerator
+from train.execution import out_of_memory, planned_rows
 from train.model import LanguageModel
 from train.noise_scale import GROUPS, group_of
-from train.parallel import (
-    ALONE,
-    GradientSum,
-    Ranks,
-    largest_divisor,
-    micro_batch_rows,
-    own_part,
-    part_like,
-    shard_model,
-    whole,
-)
-from train.tier_plan import memory_parts, plan_memory, what_would_fit
+from train.parallel import ALONE, GradientSum, Ranks, largest_divisor
+from train.sharding import own_part, part_like, shard_model, whole
 from train.tiers import Tier
 
-DETERMINISTIC = "CURATE_DETERMINISTIC"
-"""Environment variable: `1` asks a CUDA device for the same bits every time, at some speed; a CPU always gives them."""
 _MODEL = "model."
 _MOMENTS = "adam."
 _KINDS = ("step", "exp_avg", "exp_avg_sq")
@@ -117,7 +105,8 @@ class Engine:
             try:
                 return self._gradients(rows_BT, measured)
             except torch.OutOfMemoryError as error:
-                self._take_less(error)
+                why = str(error)
+            self._take_less(why)  # only now is what the failed try held free, as its traceback is gone
 
     def _gradients(self, rows_BT: npt.NDArray[np.int64], measured: bool) -> Gradients:
         tier, ranks = self.tier, self.ranks
@@ -176,8 +165,8 @@ class Engine:
         found: npt.NDArray[np.float64] = values.cpu().numpy()
         return found[: len(nats_B)], dict(zip(numbers, found[len(nats_B) :].tolist(), strict=True))
 
-    def _take_less(self, error: torch.OutOfMemoryError) -> None:
-        """Halve the micro-batch after `error`; the batch stays, its sum has another order.
+    def _take_less(self, why: str) -> None:
+        """Halve the micro-batch; the batch stays, its sum has another order.
 
         Raises: RunError if it has one window, or with several ranks, which would wait for this one.
         """
@@ -186,26 +175,24 @@ class Engine:
             torch.cuda.empty_cache()
         rows = self.micro_batch_rows
         if rows == 1 or self.ranks.world > 1:
-            raise RunError(self._out_of_memory(error)) from error
+            raise RunError(self._no_room(why))
         self.micro_batch_rows = largest_divisor(self.tier.batch_rows, rows // 2)
 
-    def _out_of_memory(self, error: torch.OutOfMemoryError) -> str:
-        """Return what did not fit, and what would."""
-        tier, world, on_card = self.tier, self.ranks.world, self.device.type == "cuda"
-        device_bytes = torch.cuda.mem_get_info(self.device)[1] if on_card else host_memory_bytes()
-        parts = memory_parts(tier, self.ranks.sharding, world, self.micro_batch_rows)
-        return (
-            f"tier {tier.name}: out of memory with micro-batches of {self.micro_batch_rows} windows of "
-            f"{tier.shape.context_tokens:,} tokens on {world} rank(s) ({str(error).splitlines()[0]}); expected "
-            f"{sum(parts.values()) / 1e9:.2f} GB free of {device_bytes / 1e9:.1f} GB each; end what else is there, or: "
-            f"{what_would_fit(tier, device_bytes, world)}"
-        )
+    def _no_room(self, why: str) -> str:
+        return out_of_memory(why, tier=self.tier, accelerator=self.accelerator, ranks=self.ranks,
+                             rows=self.micro_batch_rows)  # fmt: skip
 
     def update(self, rate: float) -> None:
-        """Apply the gradients with learning rate `rate`."""
+        """Apply the gradients with learning rate `rate`.
+
+        Raises: RunError if the moments, which the first update makes, do not fit.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.optimizer.step()
+        try:
+            self.optimizer.step()
+        except torch.OutOfMemoryError as error:
+            raise RunError(self._no_room(str(error))) from error
 
     def discard(self) -> None:
         """Forget the gradients."""
@@ -273,31 +260,6 @@ class Engine:
         named = self.model.named_parameters()
         grads = [one.grad for name, one in named if group in (None, group_of(name)) and one.grad is not None]
         return _plain(torch.nn.utils.get_total_norm(grads))
-
-
-def accelerator_of(tier: Tier) -> Accelerator:
-    """Return where a tier computes: float32 tiers on the CPU everywhere, bf16 tiers on CUDA where there is one."""
-    return choose_accelerator(
-        "cpu" if tier.precision == "fp32" else "auto",
-        precision=tier.precision,
-        deterministic=os.environ.get(DETERMINISTIC) == "1",
-    )
-
-
-def planned_rows(tier: Tier, accelerator: Accelerator, ranks: Ranks) -> int:
-    """Return the windows of a micro-batch: the recipe's on a CPU, what the memory plan gives on a card.
-
-    Raises: RunError if the ranks do not divide the batch, or if not even one window fits.
-    """
-    if accelerator.device.type != "cuda":
-        return micro_batch_rows(tier.batch_rows, tier.micro_batch_rows, ranks.world)
-    device_bytes = torch.cuda.mem_get_info(accelerator.device)[1]
-    return plan_memory(tier, device_bytes, ranks.world, sharding=ranks.sharding).micro_batch_rows
-
-
-def host_memory_bytes() -> int:
-    """Return the memory of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _plain(norm: Tensor) -> Tensor:

@@ -26,7 +26,8 @@ from train.checkpoints import (
     shared_checkpoint,
 )
 from train.companions import StepOutcome
-from train.engine import Engine, Gradients, accelerator_of
+from train.engine import Engine, Gradients
+from train.execution import accelerator_of
 from train.feed import Feed
 from train.model import build_model
 from train.noise_scale import is_measured
@@ -152,10 +153,11 @@ class _Run:
 
     def _gradients(self, drawn: Draws, hooks: Hooks) -> Gradients:
         """Return what the engine found, having told if it had to take smaller micro-batches."""
-        before = self.engine.execution()
+        before = self.engine.micro_batch_rows
         rows = self.feed.rows(drawn, self.steering.order.batch(self.step + 1))
         found = self.engine.gradients(rows, measured=is_measured(self.step))
-        self._compare(before, hooks, "micro-batch changed")
+        if self.engine.micro_batch_rows != before:
+            self._compare(self.engine.execution() | {"micro_batch_rows": before}, hooks, "micro-batch changed")
         return found
 
     def _compare(self, before: Mapping[str, Json], hooks: Hooks, what: str) -> None:
