@@ -1,7 +1,7 @@
 """One training: from streams, tier and seeds to final weights, resumable at any step and bit-equal when resumed.
 
-A step draws its windows, makes gradients (`train.engine`), asks its steering (`train.steering`: order, guard, recovery),
-updates, tells its companions and logs. All it remembers is in every checkpoint.
+A step draws its windows, makes gradients (`train.engine`), asks its steering (`train.steering`: order, guard,
+recovery), updates, tells its companions and logs. All it remembers is in every checkpoint.
 """
 
 from __future__ import annotations

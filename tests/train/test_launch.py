@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from curation.cli import main
 from curation.errors import RunError
 from curation.files import sha256_file
 from curation.nodes import Node
@@ -178,3 +179,27 @@ def test_cards_that_the_batch_does_not_divide_by_are_refused() -> None:
 def test_a_script_in_a_missing_folder_is_refused(plain: Launch, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="missing/x.sh cannot be written; expected a file in a folder"):
         write_launch_script(plain, tmp_path / "missing" / "x.sh")
+
+
+def test_the_command_writes_the_script_and_trains_nothing(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, build: Build, small_corpus: Node, small_panel: Node
+) -> None:
+    corpus, panel, script = build(small_corpus), build(small_panel), tmp_path / "run.sh"
+    words = ["train", corpus.path, "--panel", panel.path, "--tier", "1b", "--store", tmp_path / "store", "--json"]
+    with pytest.raises(SystemExit) as ended:
+        main([*map(str, words), "--launch-script", str(script), "--gpus", "16", "--nodes", "2", "--slurm"])
+    assert (ended.value.code or 0, json.loads(capsys.readouterr().out)) == (0, {"path": str(script)})
+    assert os.access(script, os.X_OK)
+    assert "#SBATCH --nodes=2" in script.read_text()
+    assert not list((tmp_path / "store").glob("run-*"))
+
+
+def test_cards_without_a_script_are_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, build: Build, small_corpus: Node, small_panel: Node
+) -> None:
+    corpus, panel = build(small_corpus), build(small_panel)
+    words = ["train", corpus.path, "--panel", panel.path, "--store", tmp_path / "store", "--nodes", "2", "--json"]
+    with pytest.raises(SystemExit) as ended:
+        main([*map(str, words)])
+    assert ended.value.code == 2
+    assert "--launch-script" in capsys.readouterr().out
