@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from curation.errors import RunError
-from curation.files import Json, read_json
+from curation.files import Json, digest_json, read_json
 from curation.store import Artifact
 from leaderboard.arms import Arm
 from leaderboard.results import (
@@ -145,6 +145,7 @@ def _terms(study: Study, tier: str, runs: Sequence[RunResult], selected: frozens
         num_seeds=study.tiers[tier],
         unstable=frozenset((run.arm, run.seed) for run in here if not run.stable),
         multi_factor=study.multi_factor,
+        interventions={(run.arm, run.seed): run.interventions for run in here if run.intervened},
     )
 
 
@@ -211,7 +212,14 @@ def _run_result(run: TrainedRun, score: ScoredRun) -> RunResult:
         flops=float(summary["flops"]),
         curve=tuple(_curve(run.artifact)),
         stable=bool(summary["stable"]),
+        interventions=interventions_digest(run.artifact),
     )
+
+
+def interventions_digest(run: Artifact) -> str:
+    """Return the digest of what recovery did to a run; empty when it did nothing."""
+    log = run.summary.get("interventions")
+    return digest_json(log) if log else ""
 
 
 def _check_aggregates(run: TrainedRun, recomputed: Mapping[str, float], stated: Mapping[str, float]) -> None:

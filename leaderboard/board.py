@@ -38,6 +38,8 @@ class Row:
     unique_tokens: int
     epochs: float
     verdict: str
+    intervened: bool = False
+    """Whether recovery did more to one of its trainings than clipping and skipping steps."""
 
 
 def load_results(store: Store, directories: Sequence[Path]) -> list[StudyResult]:
@@ -73,6 +75,7 @@ def _tier_rows(result: StudyResult, tier: str) -> list[Row]:
         item = assessed.get(arm.name)
         delta = item.total.headline if item else None
         rank = ranks.get(arm.name)
+        own = [run for run in result.runs if (run.arm, run.tier) == (arm.name, tier)]
         rows.append(
             Row(
                 study=result.name,
@@ -83,13 +86,14 @@ def _tier_rows(result: StudyResult, tier: str) -> list[Row]:
                 tier=tier,
                 rank=rank,
                 unranked="" if rank else _why_unranked(tier, arm.role, item),
-                num_seeds=len({run.seed for run in result.runs if (run.arm, run.tier) == (arm.name, tier)}),
+                num_seeds=len({run.seed for run in own}),
                 log_ratio=delta.log_ratio if delta else None,
                 low=delta.low if delta else None,
                 high=delta.high if delta else None,
                 unique_tokens=supply[arm.name].unique_tokens,
                 epochs=supply[arm.name].epochs,
                 verdict=item.verdict if item else "reference" if arm.name == BASELINE else "control",
+                intervened=any(run.intervened for run in own),
             )
         )
     return sorted(rows, key=lambda row: row.rank or len(rows) + 1)

@@ -45,6 +45,8 @@ class Rules:
     """Slices that something was fitted to; shown, not averaged (rule 2)."""
     noise: Mapping[str, NoisePrior] = field(default_factory=dict)
     """Measured run noise of this tier by slice, and of the headline under `HEADLINE`; empty: none was measured."""
+    interventions: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    """(arm, seed) -> digest of what recovery did to the run, of those it did anything to."""
 
 
 def compare_arms(scores: TierScores, arm: str, against: str, rules: Rules) -> Comparison:
@@ -72,6 +74,26 @@ def compare_arms(scores: TierScores, arm: str, against: str, rules: Rules) -> Co
         headline_slices=averaged,
         headline_judged=judged,
         slices=slices,
+        invalid=why_invalid(rules.interventions, arm, against, seeds),
+    )
+
+
+def why_invalid(interventions: Mapping[tuple[str, int], str], arm: str, against: str, seeds: Sequence[int]) -> str:
+    """Return why two arms do not compare over `seeds`: a training of one was intervened in and not the same in both.
+
+    Empty when no run was, or what was done to one was replayed in its pair.
+    """
+    unequal = [
+        f"{name} seed {seed}"
+        for seed in seeds
+        for name in (arm, against)
+        if interventions.get((name, seed)) and interventions.get((arm, seed)) != interventions.get((against, seed))
+    ]
+    if not unequal:
+        return ""
+    return (
+        f"intervened in {', '.join(unequal)} and not the same in both: what recovery did is part of the difference; "
+        "train both without it, or the other with --replay-interventions"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from curation.errors import RunError, nearest
 from curation.files import Json
 from curation.store import Artifact, Store, load_artifact
-from leaderboard.assemble import scored_run
+from leaderboard.assemble import interventions_digest, scored_run
 from leaderboard.compare import Rules, compare_arms
 from leaderboard.results import RESULT_FILE, Comparison, RunResult, StudyResult, read_result
 from leaderboard.scores import gather
@@ -53,10 +53,11 @@ def _of_study(store: Store, result: StudyResult, *, arm: str | None, against: st
         if name is not None and name not in known:
             raise RunError(f"study {result.name}: no arm `{name}`; {nearest(name, known)}")
     chosen = [arm] if arm else [item.name for item in result.arms if item.name != against]
-    rules = Rules(selected_for=frozenset(result.selected_for))
     found = []
     for tier in result.tiers:
         runs = [run for run in result.runs if run.tier == tier]
+        done = {(run.arm, run.seed): run.interventions for run in runs if run.intervened}
+        rules = Rules(selected_for=frozenset(result.selected_for), interventions=done)
         present = {run.arm for run in runs}
         if against in present:
             scores = gather([scored_run(_run_of(store, run), run.arm) for run in runs])
@@ -86,7 +87,11 @@ def _of_runs(store: Store, left: str, right: str) -> Comparison:
         raise RunError(f"compare: {left} and {right} are one run; expected two")
     runs = [scored_run(first, first.path.name), scored_run(second, second.path.name)]
     selected = _selected_for(store, first) | _selected_for(store, second)
-    return compare_arms(gather(runs), first.path.name, second.path.name, Rules(selected_for=selected))
+    done = {
+        (run.path.name, int(cast("int", run.summary["seed"]))): interventions_digest(run) for run in (first, second)
+    }
+    rules = Rules(selected_for=selected, interventions=done)
+    return compare_arms(gather(runs), first.path.name, second.path.name, rules)
 
 
 def _selected_for(store: Store, run: Artifact) -> frozenset[str]:

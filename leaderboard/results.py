@@ -76,6 +76,8 @@ class Comparison:
     headline_judged: bool
     """False when no slice may be judged and the mean is over all that are shown, for orientation only."""
     slices: tuple[SliceDelta, ...]
+    invalid: str = ""
+    """Why its numbers decide nothing: something was done to the trainings of one side only; empty when valid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +151,13 @@ class RunResult:
     curve: tuple[CurvePoint, ...]
     stable: bool = True
     """False when more than 0.1 % of its steps were skipped."""
+    interventions: str = ""
+    """Digest of what recovery did to it, or of the log it replayed; empty when nothing was done."""
+
+    @property
+    def intervened(self) -> bool:
+        """Whether more was done to it than clipping and skipping steps."""
+        return bool(self.interventions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

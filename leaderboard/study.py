@@ -12,6 +12,7 @@ budgets: [0.5, 1]                    # optional; every tier at these multiples o
 epochs: 1                            # how often a corpus smaller than a budget may be read; more than 4 is flagged
 protect: [code-python]               # must not get worse (rule 13)
 trade: {web-assets: 0.02}            # may get worse by this share of bits per byte
+recovery: skip-only                  # or ladder: rewind when the loss goes wrong (docs/training.md, Stability)
 selected_for: [docs]                 # drawn on by a classifier or search; left out of the headline (rule 2)
 ```
 An arm is one change of one component; several changes are a list and need `multi_factor: true` (rule 17).
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -64,6 +65,7 @@ class Study(Spec):
     multi_factor: bool = False
     epochs: Annotated[float, Field(ge=1, le=1000)] = 1.0
     """How often a run may read its corpus, or a slice of it; permits repeats, changes no result (`train.supply`)."""
+    recovery: Literal["skip-only", "ladder"] = "skip-only"
 
 
 def load_study(path: Path, overrides: tuple[str, ...] = ()) -> Study:

@@ -63,6 +63,8 @@ def draw_comparisons(console: Console, found: Sequence[Comparison]) -> None:
     """Print comparisons one after the other, and that they decide nothing at laptop tiers."""
     for item in found:
         draw_comparison(console, item)
+        if item.invalid:
+            console.print(printable(f"Invalid: {item.invalid} (rule 17)."), markup=False)
         if item.headline and item.headline.se_seeds is None:
             console.print("One seed each: the interval holds families only, seed noise is unknown (rule 8).")
     if any(is_laptop_tier(item.tier) for item in found):
@@ -110,11 +112,14 @@ def draw_board(console: Console, rows: Sequence[Row]) -> None:
         headline = "" if row.log_ratio is None else log_percent(row.log_ratio)
         rank = str(row.rank) if row.rank else "–"
         figures = [rank, str(row.num_seeds), headline, bounds, f"{row.unique_tokens:,}", f"{row.epochs:.2f}"]
-        _add(table, f"{row.study} {row.study_fingerprint[:8]}", row.tier, row.arm, *figures, row.verdict)
+        verdict = f"{row.verdict}, intervened" if row.intervened else row.verdict
+        _add(table, f"{row.study} {row.study_fingerprint[:8]}", row.tier, row.arm, *figures, verdict)
     console.print(table)
     console.print("Headline: change in bits per byte against the study's own baseline; less is better.")
     if any(is_laptop_tier(row.tier) for row in rows):
         console.print("pico and nano are listed without rank (rule 9): laptop tiers are plumbing, not evidence.")
+    if any(row.intervened for row in rows):
+        console.print("Intervened: recovery rewound or changed a training; it compares only where that was replayed.")
     if any(row.unranked.startswith("insufficient") for row in rows):
         console.print("Rows whose verdict is insufficient have no rank: their runs cannot tell them apart.")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import cast
 
-from curation.files import Json
+from curation.files import Json, canonical_json
 from curation.nodes import Node, NodeRun
 from curation.pipeline import CorpusPlan
 from curation.progress import Progress
@@ -16,6 +16,7 @@ from curation.tokenizers import load_tokenizer
 from leaderboard.results import Failure
 from leaderboard.study import Study
 from train.many_runs import WORKER, done_fraction, failure_message, slots_for
+from train.recovery import LADDER, SKIP_ONLY, Recovery
 from train.run import run_node
 from train.shards import tokens_node
 from train.tiers import load_tier
@@ -34,6 +35,7 @@ class RunPlan:
     corpus: Node
     tokens: Node
     panel: Node
+    recovery: Recovery
     node: Node
     beside: tuple[str, ...] = ()
     """All tiers of the study."""
@@ -52,12 +54,13 @@ def plan_runs(study: Study, corpora: Mapping[str, CorpusPlan]) -> list[RunPlan]:
     In this order an interrupted study has whole pairs rather than one finished arm.
     """
     plans = []
+    recovery = LADDER if study.recovery == "ladder" else SKIP_ONLY
     for tier, num_seeds in study.tiers.items():
         tokenizer = load_tier(tier).tokenizer
         tokens = {arm: tokens_node(corpus.corpus, tokenizer) for arm, corpus in corpora.items()}
         for seed in range(1, num_seeds + 1):
             for arm, corpus in corpora.items():
-                node = run_node(tokens[arm], corpus.panel, tier, seed)
+                node = run_node(tokens[arm], corpus.panel, tier, seed, recovery=recovery)
                 plan = RunPlan(
                     arm=arm,
                     tier=tier,
@@ -65,6 +68,7 @@ def plan_runs(study: Study, corpora: Mapping[str, CorpusPlan]) -> list[RunPlan]:
                     corpus=corpus.corpus,
                     tokens=tokens[arm],
                     panel=corpus.panel,
+                    recovery=recovery,
                     node=node,
                     beside=tuple(study.tiers),
                     epochs=study.epochs,
@@ -165,6 +169,7 @@ def _job(plan: RunPlan, store: Store) -> Job:
         "--seed": plan.seed,
         "--keep": _keeps(plan),
         "--epochs": plan.epochs,
+        "--recovery": canonical_json(plan.recovery.as_json()),
     }
     arguments = tuple(text for name, value in places.items() for text in (name, str(value)))
     return Job(label=plan.label, module=WORKER, arguments=arguments, weight=load_tier(plan.tier).num_tokens)

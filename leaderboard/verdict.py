@@ -44,6 +44,8 @@ class Terms:
     unstable: frozenset[tuple[str, int]] = frozenset()
     """Arm and seed of runs at this tier that skipped more than 0.1 % of their steps."""
     multi_factor: bool = False
+    interventions: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    """(arm, seed) -> digest of what recovery did to the run, of those it did anything to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,7 @@ def epochs_flag(arm: Supply, baseline: Supply) -> str:
 
 def assess(scores: TierScores, names: ArmNames, supply: Mapping[str, Supply], terms: Terms) -> Assessment:
     """Return everything there is to say about one arm at one tier; its controls are used where they exist."""
-    rules = Rules(selected_for=terms.selected_for, noise=terms.noise)
+    rules = Rules(selected_for=terms.selected_for, noise=terms.noise, interventions=terms.interventions)
     total = compare_arms(scores, names.arm, BASELINE, rules)
     quality = compare_arms(scores, names.arm, names.matched, rules) if names.matched else None
     rest = compare_arms(scores, names.matched, BASELINE, rules) if names.matched else None
@@ -140,7 +142,8 @@ def _run_faults(names: ArmNames, total: Comparison, quality: Comparison | None, 
     if unstable:
         text = f"skipped more than 0.1% of their steps: {', '.join(unstable)}; their noise is not the tier's"
         reasons.append(Reason(rule=9, text=text))
-    return reasons
+    faults = [part.invalid for part in (total, quality) if part is not None and part.invalid]
+    return reasons + [Reason(rule=17, text=text) for text in dict.fromkeys(faults)]
 
 
 def _control_faults(names: ArmNames, supply: Mapping[str, Supply]) -> list[Reason]:

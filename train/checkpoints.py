@@ -63,8 +63,13 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, note: Note, *, reach_s
         final, checkpoint.tensors, checkpoint.state, lambda digests: _sealed({**manifest, **digests}), spare
     )
     steps = _steps(folder)
-    for old in steps - kept_steps(steps, reach_steps):
-        remove(_path(folder, old))
+    for old in sorted(steps - kept_steps(steps, reach_steps)):
+        try:
+            remove(_path(folder, old))
+        except OSError as error:  # the new one is on disk: what is left over costs space only
+            note(
+                f"{_path(folder, old)}: cannot be removed ({error.strerror}); it is tried again with the next checkpoint"
+            )
 
 
 def kept_steps(steps: set[int], reach_steps: int) -> set[int]:

@@ -50,6 +50,13 @@ def train(
     epochs: Annotated[
         float, typer.Option("--epochs", min=1, help="Permit so many repeats of a corpus smaller than the budget.")
     ] = 1.0,
+    recover: Annotated[
+        bool,
+        typer.Option("--recover", help="If the loss goes wrong rewind, skip, reorder, lower the rate: another run."),
+    ] = False,
+    replay_interventions: Annotated[
+        str | None, typer.Option("--replay-interventions", help="Do from the start what --recover did in this run.")
+    ] = None,
     track: Annotated[
         str | None, typer.Option("--track", help="Also send the metrics to trackio or wandb, if installed.")
     ] = None,
@@ -72,6 +79,7 @@ def train(
     from train.live import training_view
     from train.lookup import find_artifact, panel_of
     from train.many_runs import Wanted, parse_seeds, train_runs
+    from train.recovery import SKIP_ONLY, recovery_of
     from train.run import run_node
     from train.shards import tokens_node
     from train.supply import planned_supply, refuse_shortage, supply_of
@@ -89,6 +97,13 @@ def train(
     planner = Planner(store=opened, workers=1, progress=progress)
     planner.adopt(text)
     planner.adopt(judged)
+    replayed = None if replay_interventions is None else find_artifact(opened, replay_interventions, "run")
+    recovery = recovery_of(recover=recover, replayed=replayed)
+    if recovery != SKIP_ONLY and any(other is not None for other in (budgets, anneal_on, launch_script)):
+        raise RunError(
+            f"--recover, --replay-interventions: given with another way to train ({recovery.policy}), expected single "
+            "runs; drop --budgets, --anneal-on or --launch-script"
+        )
 
     if budgets is not None:
         _refuse_together(anneal_on, "--budgets")
@@ -108,7 +123,7 @@ def train(
             late = find_artifact(opened, anneal_on, "corpus")
             return annealed(planner, text, late, judged, tier=tier, seed=seed, watch=watch)
         tokens = tokens_node(existing_node(text), load_tier(tier, where="--tier").tokenizer)
-        return run_node(tokens, existing_node(judged), tier, seed, watch)
+        return run_node(tokens, existing_node(judged), tier, seed, watch, recovery=recovery)
 
     if dry_run:
         enough = planned_supply(planner, node(None), text, load_tier(tier), epochs)
@@ -126,7 +141,7 @@ def train(
         raise RunError("--gpus, --nodes, --slurm: without --dry-run they are for --launch-script FILE; expected it")
     if seeds is not None:
         _refuse_together(anneal_on, "--seeds")
-        wanted = [Wanted(tier=tier, seed=one) for one in parse_seeds(seeds)]
+        wanted = [Wanted(tier=tier, seed=one, recovery=recovery) for one in parse_seeds(seeds)]
         _give_runs(train_runs(planner, text, judged, wanted, jobs=jobs, epochs=epochs), out, as_json=json_output)
         return
     refuse_shortage(supply_of(planner.materialise(node(None).inputs["tokens"]), load_tier(tier)), epochs)
@@ -242,6 +257,9 @@ def _draw_run(console: Console, run: Artifact) -> None:
         console.print(f"Flagged: {summary['epochs_flag']}.", markup=False)
     if not summary["evidence"]:
         console.print("A laptop tier: it shows that things work, not which recipe is better (rule 18).")
+    interventions = cast("list[Mapping[str, Json]]", summary["interventions"])
+    if interventions:
+        console.print(f"Intervened {len(interventions)} times: compares only with a run that had the same done to it.")
     if not summary["stable"]:
         steps = len(cast("list[int]", summary["skipped_steps"]))
         console.print(f"Unstable: {steps} steps were skipped, more than 0.1 %.")

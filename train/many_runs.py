@@ -17,9 +17,11 @@ from pathlib import Path
 from types import FrameType
 
 from curation.errors import RunError
+from curation.files import canonical_json
 from curation.nodes import Node, Planner, existing_node
 from curation.store import Artifact
 from train.packing import side_by_side, visible_gpus
+from train.recovery import SKIP_ONLY, Recovery
 from train.run import run_node
 from train.shards import tokens_node
 from train.supply import DEFAULT_EPOCHS, refuse_shortage, supply_of
@@ -39,6 +41,7 @@ class Wanted:
     seed: int
     keep: tuple[float, ...] = ()
     """Budgets whose plateaus it leaves in the store (`train.branches`)."""
+    recovery: Recovery = SKIP_ONLY
 
 
 def parse_seeds(text: str, where: str = "--seeds") -> list[int]:
@@ -75,7 +78,8 @@ def train_runs(
     streams = planner.materialise(tokens)
     for tier in tiers:
         refuse_shortage(supply_of(streams, tier), epochs)
-    nodes = [run_node(tokens, existing_node(panel), one.tier, one.seed) for one in wanted]
+    judged = existing_node(panel)
+    nodes = [run_node(tokens, judged, one.tier, one.seed, recovery=one.recovery) for one in wanted]
     missing = [number for number, node in enumerate(nodes) if planner.store.find("run", node.fingerprint) is None]
     if missing:
         children = [
@@ -151,6 +155,7 @@ def _job(planner: Planner, shared: Mapping[str, object], wanted: Wanted) -> Job:
         "--tier": wanted.tier,
         "--seed": wanted.seed,
         "--keep": ",".join(f"{multiple:g}" for multiple in wanted.keep),
+        "--recovery": canonical_json(wanted.recovery.as_json()),
     }
     arguments = tuple(text for name, value in places.items() for text in (name, str(value)))
     label = f"{wanted.tier} seed {wanted.seed}"

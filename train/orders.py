@@ -17,7 +17,7 @@ from curation.store import Artifact, Store, load_artifact
 from curation.tokenizers import load_tokenizer
 from train.parallel import Ranks
 from train.quarantine import QUARANTINE
-from train.recovery import SKIP_ONLY, Ladder, Recovery, log_from_json
+from train.recovery import SKIP_ONLY, Recovery
 from train.tiers import Tier, load_tier, tier_digest
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def planned(told: Mapping[str, Json], ranks: Ranks, note: Callable[[str], None])
     splice = None if late is None else Splice(streams=open_streams(late), step=tier.rates.decay_start)
     readable = all_streams(streams, splice)
     panel = read_panel(inputs["panel"])
-    recovery = _recovery(order["recovery"])
+    recovery = Recovery.from_json(order["recovery"])
     watching = observers(tier, readable, validation_set(panel, load_tokenizer(tier.tokenizer), tier))
     training = Training(
         tier=tier,
@@ -117,15 +117,6 @@ def _identity(order: Mapping[str, Any], tier: Tier, tokens: Artifact) -> dict[st
         "recipe_version": tier.recipe_version,
         "run": order["fingerprint"],
     }
-
-
-def _recovery(found: Mapping[str, Any]) -> Recovery:
-    return Recovery(
-        policy=found["policy"],
-        replayed=log_from_json(found["replayed"]),
-        planned_skips=tuple(found["planned_skips"]),
-        ladder=Ladder(**found["ladder"]) if found["ladder"] else Ladder(),
-    )
 
 
 def _branches(

@@ -21,11 +21,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from curation.errors import RunError
 from curation.files import Json
 from train.order import Edit
+
+if TYPE_CHECKING:
+    from curation.store import Artifact
 
 Policy = Literal["skip-only", "ladder", "replay"]
 
@@ -107,8 +110,19 @@ class Recovery:
             "planned_skips": list(self.planned_skips),
         }
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Recovery:
+        """Return the policy that `as_json` described."""
+        return cls(
+            policy=value["policy"],
+            replayed=log_from_json(value["replayed"]),
+            planned_skips=tuple(int(step) for step in value["planned_skips"]),
+            ladder=Ladder(**value["ladder"]) if value["ladder"] else Ladder(),
+        )
+
 
 SKIP_ONLY = Recovery()
+LADDER = Recovery(policy="ladder")
 
 
 def log_json(log: Log) -> list[Json]:
@@ -134,6 +148,26 @@ def rate_factor(log: Log, step: int) -> float:
 def in_effect(log: Log, step: int) -> int:
     """Return how many entries of the log had changed the course of the run by `step`."""
     return sum(item.restart <= step for item in log)
+
+
+def recovery_of(*, recover: bool, replayed: Artifact | None) -> Recovery:
+    """Return the policy that a command asks for: the ladder, the interventions of another run, or skipping alone.
+
+    Raises: RunError for both at once, or a run that was never intervened in.
+    """
+    if replayed is None:
+        return LADDER if recover else SKIP_ONLY
+    if recover:
+        raise RunError("--replay-interventions: given with --recover; a replay meets no answer of its own; drop one")
+    if replayed.kind != "run":
+        raise RunError(f"{replayed.path}: holds a {replayed.kind}, expected a run; see `curate show {replayed.path}`")
+    log = log_from_json(cast("Sequence[Mapping[str, Any]]", replayed.summary.get("interventions", ())))
+    if not log:
+        raise RunError(
+            f"{replayed.path}: has 0 interventions, expected at least one to replay; train without "
+            "--replay-interventions, the two runs compare as they are"
+        )
+    return Recovery(policy="replay", replayed=log)
 
 
 def answer(log: Log, trouble: Trouble, *, every: int, ladder: Ladder) -> Intervention:

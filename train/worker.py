@@ -31,6 +31,7 @@ from curation.progress import Progress, SilentProgress
 from curation.store import Artifact, Store, load_artifact
 from train.orders import follow
 from train.parallel import Ranks, joined, on_cards, sharding_for
+from train.recovery import SKIP_ONLY, Recovery
 from train.run import Watch, run_node
 from train.shards import tokens_node
 from train.supply import DEFAULT_EPOCHS
@@ -45,7 +46,15 @@ POLL_SECONDS = 0.5
 
 
 def build_run(
-    store: Store, corpus: Artifact, panel: Artifact, tier: str, seed: int, *, progress: Progress, watch: Watch
+    store: Store,
+    corpus: Artifact,
+    panel: Artifact,
+    tier: str,
+    seed: int,
+    *,
+    progress: Progress,
+    watch: Watch,
+    recovery: Recovery = SKIP_ONLY,
 ) -> Artifact:
     """Return the run of `tier` and `seed` on `corpus`, trained if the store lacks it.
 
@@ -55,7 +64,7 @@ def build_run(
     planner.adopt(corpus)
     planner.adopt(panel)
     tokens = tokens_node(existing_node(corpus), load_tier(tier).tokenizer)
-    run = run_node(tokens, existing_node(panel), tier, seed, watch)
+    run = run_node(tokens, existing_node(panel), tier, seed, watch, recovery=recovery)
     _patiently(planner, tokens, progress)
     return _patiently(planner, run, progress)
 
@@ -96,6 +105,10 @@ def stoppable_watch(path: Path | None) -> Watch:
     return Watch(report=report, should_stop=lambda: stopping)
 
 
+def _recovery(text: str) -> Recovery:
+    return Recovery.from_json(json.loads(text))
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr)
 
@@ -112,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--progress", type=Path)
     parser.add_argument("--keep", default="", help="budgets whose plateaus stay in the store: 0.5,1")
     parser.add_argument("--sharding", choices=("ddp", "fsdp2"), help="default: what the memory plan says")
+    parser.add_argument("--recovery", type=_recovery, default=SKIP_ONLY, help="policy as JSON, of `train.recovery`")
     given = parser.parse_args(arguments)
     rank = int(os.environ.get("RANK", "0"))
     from train.loop import StoppedError
@@ -147,7 +161,8 @@ def _one_run(given: argparse.Namespace, ranks: Ranks) -> Artifact | None:
     kept = tuple(float(multiple) for multiple in given.keep.split(",") if multiple)
     watch = replace(watch, listeners=trackers(None, _say), keep=kept, epochs=given.epochs)
     store, corpus, panel = Store.open(given.store), load_artifact(given.corpus_artifact), load_artifact(given.panel)
-    run = build_run(store, corpus, panel, given.tier, given.seed, progress=SilentProgress(), watch=watch)
+    run = build_run(store, corpus, panel, given.tier, given.seed, progress=SilentProgress(), watch=watch,
+                    recovery=given.recovery)  # fmt: skip
     ranks.told(None)
     return run
 

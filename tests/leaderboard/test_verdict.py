@@ -35,6 +35,20 @@ def assessed(make_scores: Any, make_supply: Any, effects: dict[str, dict[str, fl
 WIN = {"mine": {"docs": -0.03, "code": -0.03}}
 
 
+def test_an_intervention_in_one_arm_alone_decides_nothing_and_one_replayed_in_all_does(
+    make_scores: Any, make_supply: Any
+) -> None:
+    alone = assessed(make_scores, make_supply, WIN, interventions={("mine", 2): "abc"})
+    assert alone.verdict == "insufficient"
+    assert {reason.rule for reason in alone.reasons} == {17}
+    assert alone.total.invalid.startswith("intervened in mine seed 2 and not the same in both")
+    assert alone.total.invalid in [reason.text for reason in alone.reasons]
+    replayed = assessed(make_scores, make_supply, WIN, interventions={(arm, 2): "abc" for arm in ARMS})
+    assert (replayed.verdict, replayed.total.invalid) == ("better", "")
+    other = assessed(make_scores, make_supply, WIN, interventions={("mine", 2): "abc", ("baseline", 2): "abd"})
+    assert "mine seed 2, baseline seed 2" in other.total.invalid
+
+
 def test_a_planted_true_win_passes(make_scores: Any, make_supply: Any) -> None:
     assert assessed(make_scores, make_supply, WIN).verdict == "better"
 

@@ -43,8 +43,8 @@ def _checkpoint_every_seventh_step(monkeypatch: pytest.MonkeyPatch, tiny: Tier) 
 
 @pytest.fixture
 def streams() -> Streams:
-    """Return 800 windows of 64 tokens: short words from a few, so that a model learns them soon."""
-    ids = generator(1, "ids").zipf(1.5, 800 * 64 + 1) % 200
+    """Return 1,000 windows of 64 tokens: short words from a few, so that a model learns them soon."""
+    ids = generator(1, "ids").zipf(1.5, 1_000 * 64 + 1) % 200
     return Streams(shares={"a": 1.0}, tokens={"a": ids.astype(np.uint16)})
 
 
@@ -258,8 +258,8 @@ def test_a_poisoned_parameter_is_never_written_over_a_good_checkpoint(
 def test_sixty_four_windows_of_repeated_text_are_skipped_quarantined_and_raise_the_spike_score(
     tmp_path: Path, tiny: Tier, streams: Streams
 ) -> None:
-    tier = replace(tiny, multiple=4.0, skip_sigmas=6.0)
-    bad = range(100, 116)  # 16 batches of 4 windows
+    tier = replace(tiny, multiple=6.0, learning_rate=6e-3, skip_sigmas=6.0)
+    bad = range(210, 226)  # 16 batches of 4 windows
     order = steering_of(planned(tier, streams, tmp_path), run_seeds(tier, 1).order, EVERY).order
     windows = [window for step in bad for window in order.batch(step).windows.tolist()]
     encoded = load_tokenizer(tier.tokenizer).encode(text_view(pa.chunked_array([["g4OD" * 100]])))
@@ -273,6 +273,6 @@ def test_sixty_four_windows_of_repeated_text_are_skipped_quarantined_and_raise_t
     rows = [json.loads(line) for line in (tmp_path / "quarantine.jsonl").read_text().splitlines()]
     assert {row["reason"] for row in rows} == {"outlier"}
     assert sorted(window[1] for row in rows for window in row["windows"]) == sorted(windows)
-    score = {row["step"]: row["spike_score"] for row in found.metrics}
-    assert score[100] == 0
-    assert score[116] >= 16 / 117
+    score = {row["step"]: row["spike_score_grad_norm"] for row in found.metrics}
+    assert score[210] == 0
+    assert score[226] == pytest.approx(16 / 226)
