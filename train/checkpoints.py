@@ -67,9 +67,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, note: Note, *, reach_s
         try:
             remove(_path(folder, old))
         except OSError as error:  # the new one is on disk: what is left over costs space only
-            note(
-                f"{_path(folder, old)}: cannot be removed ({error.strerror}); it is tried again with the next checkpoint"
-            )
+            note(f"{_path(folder, old)}: cannot be removed ({error.strerror}); the next checkpoint tries again")
 
 
 def kept_steps(steps: set[int], reach_steps: int) -> set[int]:
