@@ -130,12 +130,9 @@ def train(
         _give_plan(planner, node(None), [enough], plan_or_smallest(load_tier(tier), gpus), as_json=json_output)
         return
     if launch_script is not None:
-        from train.launch import Launch, write_launch_script
-
         cards = plan_tier(load_tier(tier, where="--tier"), gpus=gpus or 1, nodes=nodes)
-        launch = Launch(plan=cards, seed=seed, corpus=text.path, panel=judged.path, store=opened.root, slurm=slurm)
-        write_launch_script(launch, launch_script)
-        give({"path": str(launch_script)}, lambda console: console.print(launch_script), as_json=json_output)
+        places = {"corpus": text.path, "panel": judged.path, "store": opened.root}
+        _give_script(launch_script, cards, seed, epochs=epochs, slurm=slurm, **places, as_json=json_output)
         return
     if gpus is not None or nodes is not None or slurm:
         raise RunError("--gpus, --nodes, --slurm: without --dry-run they are for --launch-script FILE; expected it")
@@ -152,6 +149,17 @@ def train(
 
         export_model(run, out)
     give({"path": str(run.path), **run.manifest}, lambda console: _draw_run(console, run), as_json=json_output)
+
+
+def _give_script(
+    script: Path, plan: TierPlan, seed: int, *,
+    epochs: float, slurm: bool, corpus: Path, panel: Path, store: Path, as_json: bool,
+) -> None:  # fmt: skip
+    from train.launch import Launch, write_launch_script
+
+    launch = Launch(plan=plan, seed=seed, epochs=epochs, corpus=corpus, panel=panel, store=store, slurm=slurm)
+    write_launch_script(launch, script)
+    give({"path": str(script)}, lambda console: console.print(str(script)), as_json=as_json)
 
 
 def evaluate(

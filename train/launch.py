@@ -31,6 +31,8 @@ class Launch:
     panel: Path
     store: Path
     slurm: bool
+    epochs: float = 1.0
+    """Repeats of the corpus that are permitted."""
 
     @property
     def processes_a_node(self) -> int:
@@ -102,6 +104,7 @@ def _command(launch: Launch) -> str:
         "--panel": str(launch.panel.resolve()),
         "--tier": launch.plan.tier.name,
         "--seed": str(launch.seed),
+        "--epochs": f"{launch.epochs:g}",
     }
     worker = "".join(f"    {key} {shlex.quote(value)}\n" for key, value in words.items())
     together = "--standalone"

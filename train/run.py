@@ -28,7 +28,8 @@ from train.supply import DEFAULT_EPOCHS, epochs_flag, refuse_shortage, supply_of
 from train.tiers import Tier, load_tier, tier_digest
 
 if TYPE_CHECKING:
-    from train.training import Report
+    from train.orders import Planned
+    from train.training import Report, Trained
 
 VERSION = "run@1"
 SCORE_VERSION = "score@1"
@@ -135,9 +136,8 @@ def _train(context: NodeRun, plan: _Plan) -> list[str]:
     order = order_for(context, tier, seed, keep=watch.keep, recovery=plan.recovery)
     watch.ranks.told(order)
     ordered = planned(order, watch.ranks, context.progress.note)
-    streams, readable, watching = ordered.training.streams, ordered.readable, ordered.watching
     telemetry = Telemetry(tier, telemetry_path(context.store.root, context.out.fingerprint), seed=seed)
-    training = replace(ordered.training, companions=(telemetry, *watching.companions))
+    training = replace(ordered.training, companions=(telemetry, *ordered.watching.companions))
     log = RowFile(context.out.path / METRICS)
     facts = RunFacts(
         name=context.out.path.name, tier=tier.name, seed=seed, steps=tier.num_steps, batch_tokens=tier.batch_tokens
@@ -169,8 +169,15 @@ def _train(context: NodeRun, plan: _Plan) -> list[str]:
                 listener.end()
     with replacing(context.out.path / MODEL) as temporary:
         save_file(dict(trained.model.state_dict()), temporary, metadata={"format": "pt"})
+    write_json(context.out.path / RESULT, _result(ordered, trained))
+    return list(trained.history)
+
+
+def _result(ordered: Planned, trained: Trained) -> dict[str, Json]:
+    """Return what `run.json` holds."""
+    tier, readable = ordered.training.tier, ordered.readable
     windows = readable.num_windows(tier.shape.context_tokens)
-    result: dict[str, Json] = {
+    return {
         "final_train_loss": trained.final_loss,
         "skipped_steps": list(trained.skipped_steps),
         "tokens_skipped": len(trained.skipped_steps) * tier.batch_tokens,
@@ -184,11 +191,9 @@ def _train(context: NodeRun, plan: _Plan) -> list[str]:
             n: max(0, d - windows[n]) * tier.shape.context_tokens for n, d in trained.draws_by_slice.items()
         },
         "unique_tokens": sum(len(readable.tokens[n]) for n in trained.draws_by_slice),
-        "too_short_slices": sorted(n for n in streams.shares if windows[n] == 0),
-        **watching.summary(trained.metrics),
+        "too_short_slices": sorted(n for n in ordered.training.streams.shares if windows[n] == 0),
+        **ordered.watching.summary(trained.metrics),
     }
-    write_json(context.out.path / RESULT, result)
-    return list(trained.history)
 
 
 def _score(context: NodeRun, tier: Tier, tokenizer: Tokenizer) -> None:
