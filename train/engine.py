@@ -24,6 +24,7 @@ from train.accelerator import CPU, Accelerator
 from train.execution import out_of_memory, planned_rows
 from train.model import LanguageModel
 from train.noise_scale import GROUPS, group_of
+from train.optimizers import optimizer_for
 from train.parallel import ALONE, GradientSum, Ranks, largest_divisor
 from train.sharding import own_part, part_like, shard_model, whole
 from train.tiers import Tier
@@ -65,7 +66,7 @@ class Engine:
         if ranks.sharded:
             shard_model(self.model, ranks, bf16=accelerator.precision == "bf16")
         self.gradient_sum = GradientSum(self.model.parameters(), ranks) if ranks.sharding == "ddp" else None
-        self.optimizer = _optimizer(tier, self.model)
+        self.optimizer = optimizer_for(tier, self.model)
 
     @property
     def accumulation(self) -> int:
@@ -264,18 +265,3 @@ class Engine:
 
 def _plain(norm: Tensor) -> Tensor:
     return norm.full_tensor() if isinstance(norm, DTensor) else norm
-
-
-def _optimizer(tier: Tier, model: LanguageModel) -> torch.optim.Optimizer:
-    """Return AdamW; weight decay on matrices of the blocks and the head, none on the embedding and the gains."""
-    decayed: list[Tensor] = []
-    free: list[Tensor] = []
-    for name, parameter in model.named_parameters():
-        (decayed if parameter.ndim >= 2 and "embed_tokens" not in name else free).append(parameter)
-    return torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": tier.weight_decay}, {"params": free, "weight_decay": 0.0}],
-        lr=tier.learning_rate,
-        betas=(tier.beta1, tier.beta2),
-        eps=tier.adam_eps,
-        fused=True,
-    )

@@ -1,8 +1,8 @@
 """A run as a Hugging Face directory: `Qwen3ForCausalLM` weights, configuration and tokenizer.
 
-The model is that class parameter for parameter, so nothing is folded or converted; a test holds logits to 1e-4. In the
-exported tokenizer `<|endoftext|>` is a special token, as tools expect; ours, which trains and scores, never reads it
-out of text.
+The model is that class parameter for parameter, so weights are copied; the multipliers of a parametrization, where a
+tier has any, are folded into them. A test holds logits to 1e-4. In the exported tokenizer `<|endoftext|>` is a special
+token, as tools expect; ours, which trains and scores, never reads it out of text.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from curation.files import TEMPORARY_PREFIX, write_json, write_text
 from curation.store import Artifact
 from curation.tokenizers import EOS_TOKEN, Tokenizer, load_tokenizer
 from train.run import MODEL
+from train.tier_table import STANDARD, Multipliers
 from train.tiers import Tier, load_tier
 
 
@@ -36,7 +37,7 @@ def export_model(run: Artifact, out: Path) -> None:
     temporary = out.parent / f"{TEMPORARY_PREFIX}{out.name}-{uuid.uuid4().hex[:8]}"
     temporary.mkdir()
     try:
-        shutil.copyfile(run.path / MODEL, temporary / "model.safetensors")
+        _write_weights(run.path / MODEL, temporary / "model.safetensors", tier.multipliers)
         model_config(tier, tokenizer).save_pretrained(temporary)
         _write_tokenizer(temporary, tier, tokenizer)
         write_json(temporary / "run.json", dict(run.manifest))
@@ -44,6 +45,17 @@ def export_model(run: Artifact, out: Path) -> None:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _write_weights(source: Path, target: Path, multipliers: Multipliers) -> None:
+    if multipliers == STANDARD:
+        shutil.copyfile(source, target)
+        return
+    from safetensors.torch import load_file, save_file
+
+    from train.model import folded
+
+    save_file(folded(load_file(source), multipliers), target, metadata={"format": "pt"})
 
 
 def model_config(tier: Tier, tokenizer: Tokenizer) -> Any:

@@ -10,6 +10,7 @@ Shapes: B rows, T positions, D width, H heads, K head_dim, F feed-forward width,
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from curation.randomness import generator
+from train.tier_table import Multipliers
 from train.tiers import Shape, Tier
 
 TRUNCATED_AT = 3.0
@@ -53,10 +55,11 @@ class RMSNorm(nn.Module):
 class Attention(nn.Module):
     """Causal multi-head attention with QK-norm and RoPE."""
 
-    def __init__(self, shape: Shape, norm_eps: float) -> None:
+    def __init__(self, shape: Shape, norm_eps: float, multiplier: float) -> None:
         super().__init__()
         inner = shape.num_heads * shape.head_dim
         self.head_dim = shape.head_dim
+        self.scale = None if multiplier == 1.0 else multiplier / math.sqrt(shape.head_dim)
         self.q_proj = Linear(shape.width, inner)
         self.k_proj = Linear(shape.width, inner)
         self.v_proj = Linear(shape.width, inner)
@@ -71,7 +74,7 @@ class Attention(nn.Module):
         q_BHTK = rotated(self.q_norm(self.q_proj(stream_BTD).view(heads)).transpose(1, 2), cos_TK, sin_TK)
         k_BHTK = rotated(self.k_norm(self.k_proj(stream_BTD).view(heads)).transpose(1, 2), cos_TK, sin_TK)
         v_BHTK = self.v_proj(stream_BTD).view(heads).transpose(1, 2)
-        mixed_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, is_causal=True)
+        mixed_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, is_causal=True, scale=self.scale)
         added: Tensor = self.o_proj(mixed_BHTK.transpose(1, 2).reshape(rows, positions, -1))
         return added
 
@@ -94,18 +97,21 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """Norm, attention, add; norm, feed-forward, add."""
 
-    def __init__(self, shape: Shape, norm_eps: float) -> None:
+    def __init__(self, tier: Tier) -> None:
         super().__init__()
-        self.self_attn = Attention(shape, norm_eps)
+        shape, norm_eps = tier.shape, tier.norm_eps
+        self.residual = tier.multipliers.residual
+        self.self_attn = Attention(shape, norm_eps, tier.multipliers.attention)
         self.mlp = MLP(shape)
         self.input_layernorm = RMSNorm(shape.width, norm_eps)
         self.post_attention_layernorm = RMSNorm(shape.width, norm_eps)
 
     def forward(self, stream_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
         """Return the stream after this block."""
-        stream_BTD = stream_BTD + self.self_attn(self.input_layernorm(stream_BTD), cos_TK, sin_TK)
-        after_BTD: Tensor = stream_BTD + self.mlp(self.post_attention_layernorm(stream_BTD))
-        return after_BTD
+        stream_BTD = stream_BTD + _times(
+            self.residual, self.self_attn(self.input_layernorm(stream_BTD), cos_TK, sin_TK)
+        )
+        return stream_BTD + _times(self.residual, self.mlp(self.post_attention_layernorm(stream_BTD)))
 
 
 class Decoder(nn.Module):
@@ -118,8 +124,9 @@ class Decoder(nn.Module):
     def __init__(self, tier: Tier) -> None:
         super().__init__()
         shape = tier.shape
+        self.multipliers = tier.multipliers
         self.embed_tokens = nn.Embedding(shape.vocab_size, shape.width)
-        self.layers = nn.ModuleList(Block(shape, tier.norm_eps) for _ in range(shape.num_layers))
+        self.layers = nn.ModuleList(Block(tier) for _ in range(shape.num_layers))
         self.norm = RMSNorm(shape.width, tier.norm_eps)
         cos_TK, sin_TK = rope_tables(
             max(shape.context_tokens, tier.eval_context_tokens), shape.head_dim, tier.rope_theta
@@ -131,11 +138,10 @@ class Decoder(nn.Module):
         """Return the normalised stream that the head reads."""
         positions = tokens_BT.shape[1]
         cos_TK, sin_TK = self.cos_TK[:positions], self.sin_TK[:positions]
-        stream_BTD = self.embed_tokens(tokens_BT).to(self.compute_dtype)
+        stream_BTD = _times(self.multipliers.embedding, self.embed_tokens(tokens_BT).to(self.compute_dtype))
         for layer in self.layers:
             stream_BTD = layer(stream_BTD, cos_TK, sin_TK)
-        normed_BTD: Tensor = self.norm(stream_BTD)
-        return normed_BTD
+        return _times(self.multipliers.logits, self.norm(stream_BTD))
 
 
 class LanguageModel(nn.Module):
@@ -155,6 +161,26 @@ class LanguageModel(nn.Module):
         """Return the logits of the token after each position."""
         logits_BTV: Tensor = self.lm_head(self.model(tokens_BT))
         return logits_BTV
+
+
+def _times(multiplier: float, values: Tensor) -> Tensor:
+    """Return the product; by 1 it is no operation."""
+    return values if multiplier == 1.0 else multiplier * values
+
+
+def folded(weights: Mapping[str, Tensor], multipliers: Multipliers) -> dict[str, Tensor]:
+    """Return weights that give the same logits without multipliers; exact for powers of two, else to rounding."""
+    factors = {
+        "embed_tokens.weight": multipliers.embedding,
+        "o_proj.weight": multipliers.residual,
+        "down_proj.weight": multipliers.residual,
+        "q_norm.weight": multipliers.attention,
+        "lm_head.weight": multipliers.logits,
+    }
+    return {
+        name: _times(next((factor for end, factor in factors.items() if name.endswith(end)), 1.0), weight)
+        for name, weight in weights.items()
+    }
 
 
 def rope_tables(num_positions: int, head_dim: int, theta: float) -> tuple[Tensor, Tensor]:

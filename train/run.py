@@ -240,6 +240,7 @@ def _summary(context: NodeRun, tier: Tier, seed: int) -> Mapping[str, Json]:
         "tokenizer": tier.tokenizer,
         "context": tier.eval_context_tokens,
         "evidence": tier.evidence,
+        "scored_checkpoint": tier.scored_checkpoint,
         "steps": tier.num_steps,
         "tokens_seen": tier.num_tokens,
         "tokens_accepted": tier.num_tokens - result["tokens_skipped"],

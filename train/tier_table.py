@@ -27,6 +27,24 @@ DCLM_PRECISION_DEVIATION = "float32 master weights instead of pure bfloat16"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Multipliers:
+    """Constants of a parametrization that a forward pass multiplies by; export folds them into weights.
+
+    1 everywhere is the standard parametrization. Powers of two fold without changing a bit.
+    """
+
+    embedding: float = 1.0
+    residual: float = 1.0
+    """Of what attention and feed-forward add to the stream."""
+    attention: float = 1.0
+    """Of the attention logits, beside 1/√head_dim."""
+    logits: float = 1.0
+
+
+STANDARD = Multipliers()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One model of the table. None means: by the family's rule."""
 

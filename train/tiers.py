@@ -17,7 +17,7 @@ from typing import Literal
 from curation.errors import RunError, nearest
 from curation.files import Json, digest_json
 from train.schedules import Schedule
-from train.tier_table import LISTED_MULTIPLES, ROWS, TOKENIZERS, Family, Row
+from train.tier_table import LISTED_MULTIPLES, ROWS, STANDARD, TOKENIZERS, Family, Multipliers, Row
 
 RECIPE_VERSION = 2
 MAX_MULTIPLE = 16.0
@@ -106,6 +106,7 @@ class Tier:
     precision: Literal["fp32", "bf16"]
     """Of matrix products; weights, moments, norms' statistics and the loss are float32 in both."""
     parametrization: Literal["standard"] = "standard"
+    multipliers: Multipliers = STANDARD
     optimizer: Literal["adamw"] = "adamw"
     packing: Literal["eos-separated"] = "eos-separated"
     """Documents share windows, EOS between them, no mask, no padding; no window crosses slices."""

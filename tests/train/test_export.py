@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from curation.nodes import Node
 from curation.store import Artifact
 from curation.tokenizers import EOS_TOKEN, load_tokenizer
 from train.export import export_model
+from train.model import LanguageModel, build_model, folded
 from train.run import MODEL, load_model, run_node
 from train.shards import tokens_node
-from train.tiers import load_tier
+from train.tier_table import Multipliers
+from train.tiers import TIERS, Tier, load_tier
 
 Build = Callable[[Node], Artifact]
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -95,3 +98,53 @@ def test_an_existing_directory_and_another_artifact_are_refused(
         export_model(run, tmp_path)
     with pytest.raises(RunError, match="holds a corpus, expected a run"):
         export_model(build(small_corpus), tmp_path / "hf")
+
+
+MULTIPLIERS = Multipliers(embedding=4.0, residual=0.5, attention=0.25, logits=0.125)
+
+
+def random_model(tier: Tier) -> LanguageModel:
+    """Return a model whose gains are random too and whose logits are of the size of trained ones."""
+    model = build_model(tier, 1)
+    stream = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            scale = 0.3 if parameter.ndim == 1 else 0.1
+            parameter.add_(scale * torch.randn(parameter.shape, generator=stream))
+    return model.eval()
+
+
+def test_powers_of_two_fold_into_the_weights_without_a_changed_bit(tiny: Tier) -> None:
+    with_them = random_model(replace(tiny, multipliers=MULTIPLIERS))
+    without = LanguageModel(tiny)
+    without.load_state_dict(folded(with_them.state_dict(), MULTIPLIERS))
+    tokens = torch.randint(0, 2_048, (4, 64), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert torch.equal(with_them(tokens), without(tokens))
+        plain = LanguageModel(tiny)
+        plain.load_state_dict(with_them.state_dict())
+        assert not torch.allclose(plain(tokens), without(tokens), atol=1e-2)
+
+
+@pytest.mark.parametrize("field", ["embedding", "residual", "attention", "logits"])
+def test_each_multiplier_does_something_and_folds_by_itself(tiny: Tier, field: str) -> None:
+    one = Multipliers(**{field: 2.0})
+    model, plain, alone = random_model(replace(tiny, multipliers=one)), LanguageModel(tiny), LanguageModel(tiny)
+    plain.load_state_dict(model.state_dict())
+    alone.load_state_dict(folded(model.state_dict(), one))
+    tokens = torch.randint(0, 2_048, (2, 64), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert torch.equal(model(tokens), alone(tokens))
+        assert not torch.equal(model(tokens), plain(tokens))
+
+
+def test_a_tier_with_multipliers_exports_to_the_library_with_the_same_logits(
+    tmp_path: Path, build: Build, tiny: Tier, small_corpus: Node, small_panel: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TIERS, "tiny", replace(tiny, multipliers=MULTIPLIERS))  # type: ignore[arg-type]
+    run = build(run_node(tokens_node(small_corpus, "ladder-pico@1"), small_panel, "tiny-0.5x", 1))
+    export_model(run, tmp_path / "hf")
+    theirs, ours = hugging_face(tmp_path / "hf"), load_model(run.path / MODEL, load_tier("tiny-0.5x"))
+    tokens = torch.randint(0, 2_048, (4, 64), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert float((theirs(tokens).logits - ours(tokens)).abs().max()) <= 1e-4

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from curation.batches import read_table
 from curation.errors import RunError
@@ -20,6 +22,7 @@ from curation.nodes import Node, Planner
 from curation.progress import SilentProgress
 from curation.randomness import generator
 from curation.store import Artifact, Store
+from train.engine import Engine
 from train.run import Watch, run_node
 from train.score import bits_per_byte
 from train.shards import tokens_node
@@ -61,6 +64,26 @@ def test_a_run_holds_weights_metrics_scores_and_what_follows_from_them(
     assert set(summary["epochs_by_slice"]) == {"code", "web"}  # type: ignore[arg-type]
     rows = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(1, 41))
+
+
+def test_the_last_weights_are_scored_even_if_earlier_ones_were_better(
+    build: Build, tiny: Tier, small_corpus: Node, small_panel: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = Engine.update
+    heads: list[torch.Tensor] = []
+
+    def spoilt(engine: Engine, rate: float) -> None:
+        honest(engine, rate if len(heads) < 30 else -4 * tiny.learning_rate)  # uphill in the last quarter
+        heads.append(engine.model.lm_head.weight.detach().clone())
+
+    monkeypatch.setattr(Engine, "update", spoilt)
+    run = build(run_node(tokens_node(small_corpus, PICO), small_panel, "tiny", 1))
+    rows = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+    seen = [row["validation"]["bpb"]["web"] for row in rows if "validation" in row]
+    assert len(seen) == 10
+    assert min(seen) < seen[-1] - 0.02
+    assert torch.equal(load_file(run.path / "model.safetensors")["lm_head.weight"], heads[-1])
+    assert run.summary["scored_checkpoint"] == "last"
 
 
 def test_equal_runs_in_two_stores_are_equal_bytes(
