@@ -1,0 +1,114 @@
+"""How runs, budgets and plans are shown: one JSON object, or what a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from curation.console import give, printable
+from curation.files import Json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from curation.nodes import Node, Planner
+    from curation.store import Artifact
+    from train.budgets import BudgetStep
+    from train.tier_plan import TierPlan
+
+
+def give_run(run: Artifact, out: Path | None, *, as_json: bool) -> None:
+    """Give one run; with `out` it is exported there."""
+    if out is not None:
+        from train.export import export_model
+
+        export_model(run, out)
+    give({"path": str(run.path), **run.manifest}, lambda console: draw_run(console, run), as_json=as_json)
+
+
+def give_runs(runs: Sequence[Artifact], out: Path | None, *, as_json: bool) -> None:
+    """Give several runs; with `out` each is exported to its `seed-<k>`, with several tiers to `<tier>/seed-<k>`."""
+    from train.export import export_model
+
+    several = len({run.summary["tier"] for run in runs}) > 1
+    for run in runs if out is not None else ():
+        place = cast("Path", out) / str(run.summary["tier"]) if several else cast("Path", out)
+        export_model(run, place / f"seed-{run.summary['seed']}")
+    found: list[Json] = [{"path": str(run.path), **run.manifest} for run in runs]
+
+    def draw(console: Console) -> None:
+        for run in runs:
+            draw_run(console, run)
+
+    give({"runs": found}, draw, as_json=as_json)
+
+
+def give_budgets(steps: Sequence[BudgetStep], *, as_json: bool) -> None:
+    """Give what each budget takes from the plateau and what all cost together."""
+    from train.budgets import cost_line
+
+    def draw(console: Console) -> None:
+        for step in steps:
+            line = step.as_json()
+            console.print(f"{line['action']:<6} {line['step']}: {line['why']}", markup=False)
+        console.print(cost_line(steps), markup=False)
+
+    give([step.as_json() for step in steps], draw, as_json=as_json)
+
+
+def give_plan(
+    planner: Planner, node: Node, remarks: Sequence[Mapping[str, Json]], tier: TierPlan, *, as_json: bool
+) -> None:
+    """Give what would be built or reused, remarks on it in the same form, and what the tier takes."""
+    from train.tiers_command import draw_plan
+
+    steps = planner.plan(node)
+    rows: list[Json] = [{"step": s.node.name, "action": s.action, "why": s.why} for s in steps]
+    rows += remarks
+    rows.append({"step": f"plan {tier.tier.name}", "action": "plan", "why": "what it takes", "plan": tier.as_json()})
+
+    def draw(console: Console) -> None:
+        for step in steps:
+            console.print(f"{step.action:<6} {step.node.name}: {step.why}", markup=False)
+        for remark in remarks:
+            console.print(f"{remark['action']:<6} {remark['step']}: {remark['why']}", markup=False)
+        draw_plan(console, tier)
+
+    give(rows, draw, as_json=as_json)
+
+
+def draw_run(console: Console, run: Artifact) -> None:
+    """Print the result of a run."""
+    summary = run.summary
+    console.print(
+        f"{run.path.name}: {summary['tier']} seed {summary['seed']}, {summary['tokens_seen']:,} tokens seen of "
+        f"{summary['unique_tokens']:,} unique ({summary['epochs']:.2f} epochs), "
+        f"final training loss {summary['final_train_loss']:.4f} nats a token",
+        markup=False,
+    )
+    if summary["epochs_flag"]:
+        console.print(f"Flagged: {summary['epochs_flag']}.", markup=False)
+    if "@lr" in str(summary["tier"]):
+        console.print("A probe of the learning rate: it says nothing about recipes.")
+    elif not summary["evidence"]:
+        console.print("A laptop tier: it shows that things work, not which recipe is better (rule 18).")
+    interventions = cast("list[Mapping[str, Json]]", summary["interventions"])
+    if interventions:
+        console.print(f"Intervened {len(interventions)} times: compares only with a run that had the same done to it.")
+    if not summary["stable"]:
+        steps = len(cast("list[int]", summary["skipped_steps"]))
+        console.print(f"Unstable: {steps} steps were skipped, more than 0.1 %.")
+    draw_bpb(console, "Bits per byte on the panel", cast("Mapping[str, float]", summary["bpb"]))
+
+
+def draw_bpb(console: Console, title: str, bpb: Mapping[str, float]) -> None:
+    """Print bits per byte by slice."""
+    from rich.table import Table
+
+    table = Table(title=printable(title))
+    table.add_column("slice")
+    table.add_column("bits per byte", justify="right")
+    for name, value in bpb.items():
+        table.add_row(printable(name), f"{value:.4f}")
+    console.print(table)
