@@ -81,7 +81,7 @@ def test_a_dry_run_of_any_tier_plans_its_memory_sharding_and_steps(
     options = ["--tier", name, "--panel", panel.path, "--store", tmp_path / "store", "--dry-run"]
     code, steps = curate(capsys, "train", corpus.path, *options)
     assert code == 0
-    assert steps[-2]["step"] == f"run {name} seed 1"
+    assert f"run {name} seed 1" in [step["step"] for step in steps]
     plan, tier = steps[-1]["plan"], load_tier(name)
     assert (plan["tier"], plan["steps"], plan["tokens"]) == (name, tier.num_steps, tier.num_tokens)
     assert plan["gpus"] == (2 if tier.model in ("7b", "dclm-7b") else 1)
