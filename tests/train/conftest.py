@@ -112,8 +112,8 @@ def panel_of(docs: Docs) -> Node:
 
 @pytest.fixture
 def small_corpus() -> Node:
-    """Return a corpus of two slices with 680 windows or so: what the tiny tier reads at four times its budget."""
-    return corpus_of({"code": sentences("code", 210), "web": sentences("web", 420)})
+    """Return a corpus of two slices, 127 thousand tokens: what the tiny tier reads at twelve times its budget."""
+    return corpus_of({"code": sentences("code", 640), "web": sentences("web", 1280)})
 
 
 @pytest.fixture
