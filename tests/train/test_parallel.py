@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from curation.errors import RunError
+from train import loop
 from train.parallel import ALONE, GradientSum, Ranks, largest_divisor, micro_batch_rows, sharding_for
 from train.tiers import TIERS, Tier
 
@@ -33,7 +35,6 @@ from train.loop import Hooks, StoppedError, Training, train
 from train.parallel import ALONE, joined
 from train.shards import Streams
 
-out = Path(sys.argv[1])
 base = dataclasses.replace(fixtures.tiny_tier(), batch_tokens=512, tokens_at_1x=40 * 512)
 loop.CHECKPOINT_FLOPS = 15 * base.batch_tokens * base.shape.flops_per_token
 
@@ -48,10 +49,10 @@ class Curve:
 def tokens(name):
     return generator(1, name).zipf(1.5, 6000).clip(0, 2047).astype(np.uint16)
 
-def run(name, ranks, tier=base, stop_after=None, folder=None):
+def run(out, name, ranks, tier=base, stop_after=None):
     curve, notes = Curve(), []
     streams = Streams(shares={{"a": 0.5, "b": 0.5}}, tokens={{name: tokens(name) for name in "ab"}})
-    training = Training(tier=tier, streams=streams, index=1, folder=out / (folder or name), identity={{}},
+    training = Training(tier=tier, streams=streams, index=1, folder=out / name, identity={{}},
                         companions=[curve], ranks=ranks)
     # only rank 1 is asked: all must stop
     asked = lambda: stop_after is not None and ranks.rank == ranks.world - 1 and len(curve.seen) >= stop_after
@@ -65,23 +66,29 @@ def run(name, ranks, tier=base, stop_after=None, folder=None):
                  changes=[str(change) for change in got.changes], **weights)
 
 bf16 = dataclasses.replace(base, precision="bf16")
-if "WORLD_SIZE" not in os.environ and sys.argv[2] == "before":
-    run("one", ALONE)
-    run("one-bf16", ALONE, bf16)
-    run("one-to-two", ALONE, stop_after=10)
-elif "WORLD_SIZE" not in os.environ:
+
+def before(out):
+    run(out, "one", ALONE)
+    run(out, "one-bf16", ALONE, bf16)
+    run(out, "one-to-two", ALONE, stop_after=10)
+
+def after(out):
     for sharding in ("ddp", "fsdp2"):
-        run(f"{{sharding}}-to-one", ALONE)
-else:
+        run(out, f"{{sharding}}-to-one", ALONE)
+
+def on_two(out, joint):
+    for sharding in ("ddp", "fsdp2"):
+        ranks = dataclasses.replace(joint, sharding=sharding)
+        run(out, sharding, ranks)
+        run(out, f"{{sharding}}-bf16", ranks, bf16)
+        run(out, f"{{sharding}}-again", ranks, stop_after=20)
+        run(out, f"{{sharding}}-again", ranks)
+        run(out, f"{{sharding}}-to-one", ranks, stop_after=10)
+    run(out, "one-to-two", dataclasses.replace(joint, sharding="fsdp2"))
+
+if __name__ == "__main__":
     with joined("ddp") as joint:
-        for sharding in ("ddp", "fsdp2"):
-            ranks = dataclasses.replace(joint, sharding=sharding)
-            run(sharding, ranks)
-            run(f"{{sharding}}-bf16", ranks, bf16)
-            run(f"{{sharding}}-again", ranks, stop_after=20)
-            run(f"{{sharding}}-again", ranks)
-            run(f"{{sharding}}-to-one", ranks, stop_after=10)
-        run("one-to-two", dataclasses.replace(joint, sharding="fsdp2"))
+        on_two(Path(sys.argv[1]), joint)
 """
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
@@ -93,10 +100,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[st
     script = out / "script.py"
     script.write_text(SCRIPT.format(conftest=str(Path(__file__).with_name("conftest.py"))))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    for launcher, when in (((), "before"), (TORCHRUN, "both"), ((), "after")):
-        command = [sys.executable, *launcher, str(script), str(out), when]
-        done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+    kept = loop.CHECKPOINT_FLOPS
+    parts = runpy.run_path(str(script))
+    parts["before"](out)
+    command = [sys.executable, *TORCHRUN, str(script), str(out)]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    parts["after"](out)
+    loop.CHECKPOINT_FLOPS = kept
     return lambda name: dict(np.load(out / f"{name}.npz"))
 
 
