@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.errors import EXIT_FAILURE, EXIT_INTERRUPTED, CurateError, PluginError
+from curation.lean_start import collect_rarely
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,7 @@ GROUPS = {
 def main(argv: Sequence[str] | None = None) -> None:
     """Run `curate` and exit with a documented code (docs/exit-codes.md)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    collect_rarely()
     _refuse_intruders()
     app = build_app(arguments)
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -72,15 +73,21 @@ class ArtifactWriter:
         """Whether an earlier, interrupted try already finished the file `name`."""
         return (self.path / name).is_file()
 
-    def finish(self, fields: Mapping[str, Json]) -> Artifact:
-        """Write the manifest over all files present and return the artifact."""
+    def finish(self, fields: Mapping[str, Json], *, workers: int = 1) -> Artifact:
+        """Write the manifest over all files present, read by so many threads, and return the artifact."""
         for stray in self.path.rglob(f"{TEMPORARY_PREFIX}*"):
             stray.unlink()
-        listed: list[Json] = [
-            {"path": str(file.relative_to(self.path)), "bytes": file.stat().st_size, "sha256": sha256_file(file)}
+        files = [
+            file
             for file in sorted(self.path.rglob("*"))
             # a helper process that outlived a killed try may still be writing under a temporary name
             if file.is_file() and file.name not in (LOCK, MANIFEST) and not file.name.startswith(TEMPORARY_PREFIX)
+        ]
+        with ThreadPoolExecutor(max_workers=workers) as pool:
+            digests = list(pool.map(sha256_file, files))
+        listed: list[Json] = [
+            {"path": str(file.relative_to(self.path)), "bytes": file.stat().st_size, "sha256": digest}
+            for file, digest in zip(files, digests, strict=True)
         ]
         manifest: dict[str, Json] = {
             "format": FORMAT_VERSION,

@@ -85,7 +85,7 @@ _TABLE = _character_table()
 
 
 @kernel(lean=True)
-def character(data: Any, place: int, end: int) -> Any:
+def character(data: Any, place: Any, end: int) -> Any:
     """Return (bytes, sign) of what stands at `place`; the sign is what it counts as in `words@2`.
 
     The sign is `SEPARATES`, `IGNORED` or the UTF-8 bytes of the folded character, the first in the lowest eight bits.
@@ -141,40 +141,43 @@ def unlike_digits(sign: Any) -> Any:
 
 
 @kernel()
-def hash_words(data: Any, start: int, end: int, words: Any, max_words: int) -> int:
-    """Write the hashes of the words in `data[start:end]`, at most `max_words` of them; return how many."""
-    num_words = 0
-    size = 0  # of the word under way; bytes that decide alone do without `character`, which took a quarter of the speed
+def hash_words(data: Any, start: int, end: int, words: Any, max_words: int) -> Any:
+    """Write the hashes of the words in `data[start:end]`, at most `max_words` of them; return how many.
+
+    A byte that decides alone takes no branch, since where words end cannot be foretold: 0.15 s for 100 MB instead of
+    0.29. So a place of `words` behind the last word may be written, if the text goes on there.
+    """
+    if max_words <= 0:
+        return 0
+    place, behind, most = np.uint64(start), np.uint64(end), np.uint64(max_words)  # never negative: no test for it
+    num_words, inside = _ZERO, _ZERO  # inside: whether a word is under way
     value = FNV_OFFSET
-    place = start
-    while place < end:
+    while place < behind and num_words < most:
         byte = _FOLD[data[place]]
-        if byte == 0:
-            place += 1
-        elif byte != _MORE:
-            value = (value ^ np.uint64(byte)) * FNV_PRIME
-            size += 1
-            place += 1
-            continue
-        else:
-            width, sign = character(data, place, end)
-            place += width
+        if byte == _MORE:
+            width, sign = character(data, np.int64(place), end)
+            place += np.uint64(width)
             if sign > IGNORED:
                 value = hash_on(value, sign)
-                size += 1
-            if sign != SEPARATES:
-                continue
-        if size:
-            words[num_words] = mix(value)
-            num_words += 1
-            size = 0
-            value = FNV_OFFSET
-            if num_words == max_words:
-                return num_words
-    if size:
-        words[num_words] = mix(value)
-        num_words += 1
-    return num_words
+                inside = _ONE
+            elif sign == SEPARATES:
+                words[num_words] = value
+                num_words += inside
+                inside = _ZERO
+                value = FNV_OFFSET
+            continue
+        place += _ONE
+        separates = byte == 0
+        words[num_words] = value
+        num_words += inside if separates else _ZERO
+        value = FNV_OFFSET if separates else (value ^ np.uint64(byte)) * FNV_PRIME
+        inside = _ZERO if separates else _ONE
+    if inside != _ZERO and num_words < most:
+        words[num_words] = value
+        num_words += _ONE
+    for word in range(num_words):
+        words[word] = mix(words[word])
+    return np.int64(num_words)
 
 
 @kernel()

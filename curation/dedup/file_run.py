@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,7 +73,7 @@ def dedup_files(plan: Plan, params: FileDedupParams, out: Path, *, workers: int,
             run = _Run(plan=plan, params=params, folder=work.path, result=result, workers=workers, progress=progress)
             with _nothing_left_of(before):
                 opened = run.open()
-            run.result.finish(run.summary(opened))
+            run.result.finish(run.summary(opened), workers=workers)
         known = plan.known is not None  # made before, and now only added to an index
         for entry in () if known else sorted(result.path.iterdir(), key=lambda path: path.name == MANIFEST):
             entry.replace(out / entry.name)
@@ -128,8 +129,8 @@ class _Run:
         hits = known.hits(found)
         copies = hits.outrank(found) if hits else found
         entries = (hits or IndexHits.none()).mask(docs.num_docs)
-        self._write(units, docs.unit_numbers, (copies.witness < 0) & ~entries, schema)
-        write_copies(docs, copies, self.result.path / "copies.parquet", hits)
+        table = partial(write_copies, docs, copies, self.result.path / "copies.parquet", hits)
+        self._write(docs, (copies.witness < 0) & ~entries, schema, beside=table)
         self._add_to_index(docs, copies, hits)
         if self.params.engine == "datasketch":
             _keep_sketches(docs, self.result.path / "signatures")
@@ -225,7 +226,7 @@ class _Run:
                 signer.check(units[number], paths[number])
                 task.advance(units[number].num_docs)
 
-            self._map(one, range(len(units)))
+            self._map(one, _largest_first(units))
         lower = self.params.score is not None and self.params.score.startswith("-")
         return FileDocs(
             units=units,
@@ -238,26 +239,34 @@ class _Run:
         )
 
     def _write(
-        self,
-        units: Sequence[Unit],
-        numbers: Sequence[npt.NDArray[np.int64]],
-        kept: npt.NDArray[np.bool_],
-        schema: pa.Schema | None,
+        self, docs: FileDocs, kept: npt.NDArray[np.bool_], schema: pa.Schema | None, *, beside: Callable[[], None]
     ) -> None:
-        with self.progress.task("write", sum(unit.num_docs for unit in units)) as task:
+        """Write the kept rows of all units, and do at the same time what is to be done beside that."""
+        units = docs.units
+        with self.progress.task("write", docs.num_docs) as task:
 
             def one(number: int) -> None:
                 path = self.result.path / "data" / units[number].output
                 if not path.is_file():
                     staged = units[number].path != units[number].origin
-                    write_kept(units[number], kept[numbers[number]], path, schema if staged else None)
+                    write_kept(units[number], kept[docs.unit_numbers[number]], path, schema if staged else None)
                 task.advance(units[number].num_docs)
 
-            self._map(one, range(len(units)))
+            jobs: list[Callable[[], None]] = [beside, *(partial(one, number) for number in _largest_first(units))]
+            self._map(_called, jobs)
 
     def _map(self, work: Callable[[U], T], items: Sequence[U]) -> list[T]:
         with ThreadPoolExecutor(max_workers=self.workers) as pool:
             return list(pool.map(work, items))
+
+
+def _called(job: Callable[[], None]) -> None:
+    job()
+
+
+def _largest_first(units: Sequence[Unit]) -> list[int]:
+    """Return the numbers of the units in the order in which all workers end at about the same time."""
+    return sorted(range(len(units)), key=lambda number: -units[number].num_bytes)
 
 
 def _keep_sketches(docs: FileDocs, folder: Path) -> None:

@@ -29,7 +29,7 @@ from curation.dedup.file_settings import Columns
 from curation.dedup.file_units import Unit
 from curation.dedup.near_copies import Sets
 from curation.dedup.presets import Banding
-from curation.dedup.signatures import MINHASH_VERSION, SHINGLES, shingle_settings, signed
+from curation.dedup.signatures import MINHASH_VERSION, SHINGLES, ShingleScratch, shingle_settings, signed
 from curation.errors import ShardError
 from curation.files import TEMPORARY_PREFIX, Json, canonical_json, replacing
 
@@ -78,7 +78,8 @@ class Signer:
         batches = unit.batches(sorted({self.columns.text, *wanted}))
         told = {METADATA_KEY: self.settings.encode(), **(self.sketch.metadata() if self.sketch else {})}
         with replacing(path) as temporary, self._shingles(path) as stream:
-            tables = [self._sign(batch, stream) for batch in batches] or [self._sign(None, stream)]
+            scratch = ShingleScratch()
+            tables = [self._sign(batch, stream, scratch) for batch in batches] or [self._sign(None, stream, scratch)]
             table = pa.concat_tables(tables).replace_schema_metadata(told)
             pq.write_table(table, temporary, compression="none", use_dictionary=["source", "slice", "scope"])
 
@@ -104,13 +105,13 @@ class Signer:
         if rows != unit.num_docs:
             raise ShardError(f"{path}: signatures of {rows:,} documents, expected {unit.num_docs:,}; remove the file")
 
-    def _sign(self, batch: pa.RecordBatch | None, stream: BinaryIO | None) -> pa.Table:
+    def _sign(self, batch: pa.RecordBatch | None, stream: BinaryIO | None, scratch: ShingleScratch) -> pa.Table:
         given = pa.array([], pa.large_string()) if batch is None else batch.column(self.columns.text)
         texts = text_view(given.cast(pa.large_string()))
         if self.sketch is not None:
             table = sketch_table(texts, self.banding, self.limit, settings=self.sketch)
         else:
-            table, shingles = signed(texts, self.banding, self.limit, keep=stream is not None)
+            table, shingles = signed(texts, self.banding, self.limit, scratch=scratch if stream is not None else None)
             if stream is not None:
                 shingles.tofile(stream)
         table = table.append_column("num_bytes", pa.array(texts.num_bytes))
@@ -160,7 +161,8 @@ def content_ids(texts: TextView) -> pa.Array:
 def read_signatures(path: Path, columns: Sequence[str]) -> pa.Table:
     """Return columns of a signature file. Raises: ShardError if it is cut short or damaged."""
     try:
-        return pq.read_table(path, columns=list(columns), use_threads=False)
+        with pq.ParquetFile(path) as file:
+            return file.read(list(columns), use_threads=False).select(list(columns))
     except (pa.ArrowException, OSError, KeyError) as error:
         raise cut_short(path, error) from None
 

@@ -34,7 +34,7 @@ KEY_BYTES = 256 << 20
 """Bytes of keys that all workers together hold while they sort; more are cut into ranges of keys."""
 SPILL_BYTES = 64 << 20
 """Bytes of shingle sets that a worker holds while it verifies; one component may need more, which is mapped."""
-BYTES_PER_KEY = 32  # key, number, and the permutation that sorts them
+BYTES_PER_KEY = 80  # key, twice, number, the table that finds it again, and what was found
 
 
 class Sets(NamedTuple):
@@ -96,42 +96,45 @@ def near_copies(docs: SignedDocs, num_bands: int, least: float | None, engine: E
 
 def components(docs: SignedDocs, num_bands: int, engine: Engine) -> npt.NDArray[np.int64]:
     """Return the first document of the component of each; a document without equal keys is its own."""
-    from curation.dedup.pair_kernels import union_equal_keys
+    from curation.dedup.pair_kernels import equal_keys, union_pairs
 
     parents = np.arange(docs.num_docs)
-    ranges = max(1, -(-docs.num_docs * BYTES_PER_KEY * engine.workers // engine.key_bytes))
+    size = max(1, docs.num_docs * BYTES_PER_KEY * engine.workers)
+    ranges, together = -(-size // engine.key_bytes), max(1, engine.key_bytes // size)
+    firsts = range(0, num_bands, min(together, -(-num_bands // engine.workers)))
     lock = threading.Lock()
-    with engine.progress.task("compare bands", num_bands * ranges) as task:
+    with engine.progress.task("compare bands", len(firsts) * ranges) as task:
 
         def one(step: int) -> None:
-            keys, numbers = _repeated_keys(docs, step // ranges, step % ranges, ranges)
-            with lock:
-                union_equal_keys(keys, numbers, parents)
+            bands = range(firsts[step // ranges], min(num_bands, firsts[step // ranges] + firsts.step))
+            for keys, numbers in _keys_of_bands(docs, bands, step % ranges, ranges):
+                pairs = equal_keys(keys, numbers)
+                with lock:
+                    union_pairs(*pairs, parents)
             task.advance()
 
-        _run(engine.workers, one, num_bands * ranges)
+        _run(engine.workers, one, len(firsts) * ranges)
     return Copies(witness=parents, similarity=np.zeros(0)).roots()
 
 
-def _repeated_keys(
-    docs: SignedDocs, band: int, turn: int, ranges: int
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """Return the keys of a band, in one of `ranges` equal ranges, that occur more than once, sorted, and whose."""
-    keys, numbers = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
-    width = (1 << 64) // ranges + 1
+def _keys_of_bands(
+    docs: SignedDocs, bands: range, turn: int, ranges: int
+) -> Iterator[tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]]:
+    """Yield of each band the keys in one of `ranges` equal ranges, 0 for others, and whose they are."""
+    keys = [np.zeros((len(bands), 0), np.uint64)]
+    numbers = [np.zeros(0, np.int64)]
+    width = np.uint64((1 << 64) // ranges + 1) if ranges > 1 else None
     for part in range(docs.num_parts):
-        own, of = docs.keys(part, range(band, band + 1))[0], docs.numbers(part)
-        chosen = own != 0
-        if ranges > 1:
-            chosen &= own // np.uint64(width) == turn
-        keys.append(own[chosen])
-        numbers.append(of[chosen])
-    key, number = np.concatenate(keys), np.concatenate(numbers)
-    order = np.argsort(key)
-    key = key[order]
-    same = key[1:] == key[:-1]
-    repeated = np.concatenate([same, [False]]) | np.concatenate([[False], same]) if len(key) else np.zeros(0, np.bool_)
-    return key[repeated], number[order[repeated]]
+        own, of = docs.keys(part, bands), docs.numbers(part)
+        if width is not None:
+            chosen = (own != 0) & (own // width == turn)
+            held = chosen.any(axis=0)
+            own, of = np.where(chosen, own, np.uint64(0))[:, held], of[held]
+        keys.append(own)
+        numbers.append(of)
+    number = np.concatenate(numbers)
+    for band in range(len(bands)):
+        yield np.concatenate([part[band] for part in keys]), number
 
 
 def _file_of_root(

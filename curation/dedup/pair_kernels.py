@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from curation.compiled import kernel
 
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # keys of one range have equal upper bits
 _STEPS = 32  # of a merge between two looks at whether the bound can still be reached
 
 
@@ -97,10 +98,72 @@ def root(parents: Any, doc: int) -> int:
     return doc
 
 
-@kernel("void(uint64[::1], int64[::1], int64[::1])")
-def union_equal_keys(keys: npt.NDArray[np.uint64], docs: npt.NDArray[np.int64], parents: npt.NDArray[np.int64]) -> None:
-    """Join the clusters of documents with equal keys (`keys` sorted); a cluster's root is its least document."""
-    for i in range(1, len(keys)):
-        if keys[i] == keys[i - 1]:
-            a, b = root(parents, docs[i - 1]), root(parents, docs[i])
-            parents[max(a, b)] = min(a, b)
+@kernel()
+def first_places_of_keys(keys: Any, first: Any) -> None:
+    """Write for each key the place of the first one equal to it; -1 for 0, which is no key."""
+    bits = 1
+    while (1 << bits) < 2 * len(keys):
+        bits += 1
+    shift, last = np.uint64(64 - bits), (1 << bits) - 1
+    table = np.full(1 << bits, -1, np.int64)
+    for place in range(len(keys)):
+        if keys[place] == 0:
+            first[place] = -1
+            continue
+        slot = np.int64(keys[place] * _SPREAD >> shift)
+        while table[slot] >= 0 and keys[table[slot]] != keys[place]:
+            slot = (slot + 1) & last
+        if table[slot] < 0:
+            table[slot] = place
+        first[place] = table[slot]
+
+
+@kernel("Tuple((int64[::1], int64[::1]))(uint64[::1], int64[::1])")
+def equal_keys(
+    keys: npt.NDArray[np.uint64], docs: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return pairs of documents with equal keys: each that is not the first of its key, with the first; 0 is no key."""
+    first = np.empty(len(keys), np.int64)
+    first_places_of_keys(keys, first)
+    num_pairs = 0
+    for place in range(len(keys)):
+        num_pairs += first[place] >= 0 and first[place] != place
+    firsts, others = np.empty(num_pairs, np.int64), np.empty(num_pairs, np.int64)
+    pair = 0
+    for place in range(len(keys)):
+        if first[place] >= 0 and first[place] != place:
+            firsts[pair], others[pair] = docs[first[place]], docs[place]
+            pair += 1
+    return firsts, others
+
+
+@kernel("Tuple((int64[:, ::1], int64[::1]))(uint64[:, ::1])")
+def buckets_of_keys(keys: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the bucket of every key, -1 for keys that occur once, and where the list of each bucket begins."""
+    flat = keys.ravel()
+    first = np.empty(len(flat), np.int64)
+    first_places_of_keys(flat, first)
+    sizes = np.zeros(len(flat), np.int64)
+    for place in range(len(flat)):
+        if first[place] >= 0:
+            sizes[first[place]] += 1
+    buckets, begins = np.empty(len(flat), np.int64), np.zeros(len(flat) + 1, np.int64)
+    num_buckets = 0
+    for place in range(len(flat)):
+        if first[place] < 0 or sizes[first[place]] < 2:
+            buckets[place] = -1
+        elif first[place] == place:
+            begins[num_buckets + 1] = begins[num_buckets] + sizes[place]
+            buckets[place] = num_buckets
+            num_buckets += 1
+        else:
+            buckets[place] = buckets[first[place]]
+    return buckets.reshape(keys.shape), begins[: num_buckets + 1].copy()
+
+
+@kernel("void(int64[::1], int64[::1], int64[::1])")
+def union_pairs(firsts: npt.NDArray[np.int64], others: npt.NDArray[np.int64], parents: npt.NDArray[np.int64]) -> None:
+    """Join the clusters of the two documents of each pair; a cluster's root is its least document."""
+    for i in range(len(firsts)):
+        a, b = root(parents, firsts[i]), root(parents, others[i])
+        parents[max(a, b)] = min(a, b)

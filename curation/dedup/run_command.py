@@ -51,7 +51,9 @@ def dedup_run(
     """
     from curation.dedup.file_run import dedup_files, plan_files
     from curation.dedup.file_settings import read_settings
+    from curation.lean_start import arrow_without_pandas
 
+    arrow_without_pandas()
     chosen = [*overrides, *([f"index={json.dumps(index)}"] if index is not None else [])]
     params = read_settings(chosen)
     plan = plan_files(paths, params, out, update_index=update_index)

@@ -70,12 +70,14 @@ class SetSpill:
 
     def read(self, file: int) -> HeldSets | None:
         """Return the candidates of one file, None if it has none; the sets are mapped, not read."""
+        from curation.dedup.pair_kernels import buckets_of_keys
+
         if not self._path(file, "heads").is_file():
             return None
         heads = np.fromfile(self._path(file, "heads"), self._record)
         order = np.argsort(heads["number"])
         ends = np.cumsum(heads["size"])
-        buckets, first_places = _buckets(heads["keys"][order])
+        buckets, first_places = buckets_of_keys(heads["keys"][order])
         return HeldSets(
             numbers=heads["number"][order],
             buckets=buckets,
@@ -95,12 +97,3 @@ class SetSpill:
 
     def _path(self, file: int, suffix: str) -> Path:
         return self.folder / f"{TEMPORARY_PREFIX}sets-{file:05d}.{suffix}"
-
-
-def _buckets(keys: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the bucket of every key, -1 for keys that occur once, and where the list of each bucket begins."""
-    _, place, count = np.unique(keys.ravel(), return_inverse=True, return_counts=True)
-    shared = count > 1
-    renamed = np.where(shared, np.cumsum(shared) - 1, -1)
-    first_places = np.concatenate([[0], np.cumsum(count[shared])]).astype(np.int64)
-    return np.ascontiguousarray(renamed[place].reshape(keys.shape)), first_places

@@ -86,12 +86,32 @@ def signature_table(texts: TextView, banding: Banding, limit: int) -> pa.Table:
 
 
 def signed(
-    texts: TextView, banding: Banding, limit: int, *, keep: bool = False
+    texts: TextView, banding: Banding, limit: int, *, scratch: ShingleScratch | None = None
 ) -> tuple[pa.Table, npt.NDArray[np.uint32]]:
-    """Return the columns of a signature file and, with `keep`, the shingles behind them, document by document."""
-    keys, counts, shingles = _signed(texts, banding, limit, keep=keep)
+    """Return the columns of a signature file and, with `scratch`, the shingles behind them, document by document.
+
+    The shingles lie in the scratch, so the next call overwrites them.
+    """
+    room = scratch.room_for(texts, banding) if scratch is not None else np.empty(0, np.uint32)
+    keys, counts, total = _signed(texts, banding, limit, room)
     table = pa.table({**{band_column(band): keys[band] for band in range(banding.bands)}, SHINGLES: counts})
-    return table, shingles
+    return table, room[:total]
+
+
+class ShingleScratch:
+    """Memory for the shingles of a batch, used again for the next one: fresh pages took a fifth of the signing."""
+
+    def __init__(self) -> None:
+        self._held = np.empty(0, np.uint32)
+
+    def room_for(self, texts: TextView, banding: Banding) -> npt.NDArray[np.uint32]:
+        """Return room for all shingles of `texts`; never empty."""
+        from curation.dedup.minhash_kernels import most_shingles
+
+        needed = 1 + most_shingles(unit_code(banding), texts)
+        if len(self._held) < needed:
+            self._held = np.empty(needed, np.uint32)
+        return self._held
 
 
 @cache
@@ -111,7 +131,7 @@ def shingle_settings(banding: Banding, limit: int) -> dict[str, Json]:
 
 def minhash_keys(texts: TextView, banding: Banding, limit: int) -> npt.NDArray[np.uint64]:
     """Return the band keys, one row a band and one column a document; 0 for an empty one."""
-    return _signed(texts, banding, limit, keep=False)[0]
+    return _signed(texts, banding, limit, np.empty(0, np.uint32))[0]
 
 
 def unit_code(banding: Banding) -> int:
@@ -122,12 +142,12 @@ def unit_code(banding: Banding) -> int:
 
 
 def _signed(
-    texts: TextView, banding: Banding, limit: int, *, keep: bool
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+    texts: TextView, banding: Banding, limit: int, kept: npt.NDArray[np.uint32]
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32], int]:
     from curation.dedup.minhash_kernels import band_keys
 
     shape = (unit_code(banding), banding.ngram, limit, banding.bands)
-    return band_keys(texts.data, texts.offsets, *shape, *permutations(banding.bands * banding.rows), keep)
+    return band_keys(texts.data, texts.offsets, *shape, *permutations(banding.bands * banding.rows), kept)
 
 
 def byte_digests(texts: TextView) -> npt.NDArray[np.uint64]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from curation.batches import text_array, text_view
 from curation.dedup.near_copies import Engine, components, near_copies
-from curation.dedup.pair_kernels import jaccard
+from curation.dedup.pair_kernels import buckets_of_keys, equal_keys, jaccard
 from curation.dedup.pool_docs import HeldDocs
 from curation.dedup.presets import Banding
 from curation.dedup.set_kernels import compact_sets
@@ -105,6 +105,29 @@ def test_components_are_those_of_the_definition(tmp_path: Path) -> None:
     expected = joined_until_nothing_changes(docs.keys(0, range(6)))
     assert 1 < len(set(expected)) < docs.num_docs
     assert components(docs, 6, engine(tmp_path, **TINY)).tolist() == expected
+
+
+KEYS = st.lists(st.sampled_from([0, 1, 3, 5, (7 << 60) | 1, (7 << 60) | 3, (1 << 64) - 1]), max_size=40)
+
+
+@settings(max_examples=200, deadline=None)
+@given(keys=KEYS)
+def test_equal_keys_pairs_each_document_with_the_first_of_its_key(keys: list[int]) -> None:
+    found = equal_keys(np.array(keys, np.uint64), np.arange(len(keys)) * 10)
+    expected = [(keys.index(key), place) for place, key in enumerate(keys) if key and keys.index(key) != place]
+    assert list(zip(*(side.tolist() for side in found), strict=True)) == [(10 * a, 10 * b) for a, b in expected]
+
+
+@settings(max_examples=200, deadline=None)
+@given(keys=KEYS.filter(lambda keys: len(keys) % 2 == 0))
+def test_buckets_hold_the_places_of_keys_that_occur_again(keys: list[int]) -> None:
+    buckets, begins = buckets_of_keys(np.array(keys, np.uint64).reshape(-1, 2))
+    flat = buckets.ravel().tolist()
+    again = {key for key in keys if key and keys.count(key) > 1}
+    assert [bucket >= 0 for bucket in flat] == [key in again for key in keys]
+    named = {bucket: key for bucket, key in zip(flat, keys, strict=True) if bucket >= 0}
+    assert sorted(named) == list(range(len(again)))
+    assert np.diff(begins).tolist() == [keys.count(named[bucket]) for bucket in sorted(named)]
 
 
 SETS = st.lists(st.integers(0, 40), max_size=30).map(lambda values: sorted(set(values)))

@@ -11,7 +11,14 @@ import pytest
 from curation.batches import TextView, text_array, text_view
 from curation.dedup.params import Banding, candidate_probability
 from curation.dedup.shingle_kernels import shingle_sets
-from curation.dedup.signatures import byte_digests, minhash_keys, permutations, word_digests
+from curation.dedup.signatures import (
+    ShingleScratch,
+    byte_digests,
+    minhash_keys,
+    permutations,
+    signed,
+    word_digests,
+)
 from curation.randomness import generator
 
 MASK = (1 << 64) - 1
@@ -58,6 +65,27 @@ def test_band_keys_equal_the_slow_twin_on_awkward_text() -> None:
     starts, values = shingle_sets(view(AWKWARD), chars=False, ngram=2, limit=1000)
     expected = [slow_keys(values[a:b].tolist(), banding) for a, b in pairwise(starts.tolist())]
     assert minhash_keys(view(AWKWARD), banding, 1000).T.tolist() == expected
+
+
+@pytest.mark.parametrize("num_hashes", [1, 4, 7])
+@pytest.mark.parametrize("num_words", [1, 15, 16, 17, 40])
+def test_minima_of_any_numbers_of_shingles_and_permutations_equal_the_slow_twin(
+    num_hashes: int, num_words: int
+) -> None:
+    banding = Banding(bands=1, rows=num_hashes, ngram=1)
+    texts = view([" ".join(f"w{number}" for number in range(num_words)), "one", ""])
+    starts, values = shingle_sets(texts, chars=False, ngram=1, limit=1000)
+    expected = [slow_keys(values[a:b].tolist(), banding) for a, b in pairwise(starts.tolist())]
+    assert minhash_keys(texts, banding, 1000).T.tolist() == expected
+
+
+def test_kept_shingles_are_those_of_each_batch_though_the_scratch_is_used_again() -> None:
+    banding, scratch = Banding(bands=1, rows=2, ngram=1), ShingleScratch()
+    for texts in (["a b c a", "", "d"], ["e"], ["f g " * 500]):
+        _, kept = signed(view(texts), banding, 1000, scratch=scratch)
+        _, values = shingle_sets(view(texts), chars=False, ngram=1, limit=1000)
+        assert set(kept.tolist()) == {value >> 32 for value in values.tolist()}
+        assert len(kept) == sum(len(text.split()) for text in texts)
 
 
 @pytest.mark.parametrize("jaccard", [0.5, 0.7, 0.8, 0.9])

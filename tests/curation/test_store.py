@@ -31,6 +31,16 @@ def test_an_artifact_exists_only_after_its_manifest(store: Store) -> None:
     assert [path.name for path in found.part_paths()] == ["part-00000.parquet"]
 
 
+def test_the_manifest_is_the_same_whoever_reads_the_files(tmp_path: Path) -> None:
+    manifests = []
+    for workers in (1, 3):
+        with Store.open(tmp_path / str(workers)).building("thing", FINGERPRINT) as out:
+            for number in range(5):
+                write_text(out.path / f"part-{number:05d}.parquet", str(number) * number)
+            manifests.append(out.finish({"summary": {}}, workers=workers).manifest)
+    assert manifests[0] == manifests[1]
+
+
 @pytest.mark.parametrize("damage", ["shorter", "gone"])
 def test_a_damaged_file_is_named_and_never_read(store: Store, damage: str) -> None:
     file = make(store) / "part-00000.parquet"

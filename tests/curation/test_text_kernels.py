@@ -136,6 +136,15 @@ def test_words_beyond_the_limit_do_not_count() -> None:
     assert sets_of(view("a b c d e f"), 2, 3) == [shingles_of("a b c", 2)]
 
 
+@pytest.mark.parametrize("texts", [["a b", " . "], [" ", "a", "...", "b c "], ["\u00bf \u201c", "x"]])
+def test_hashes_of_documents_without_words_leave_their_neighbours_alone(texts: list[str]) -> None:
+    view = text_view(text_array(texts))
+    counts = word_counts(view.data, view.offsets)
+    assert counts.tolist() == [len(words_of(text)) for text in texts]
+    hashes = [hash_of(word) for text in texts for word in words_of(text)]
+    assert word_hashes(view.data, view.offsets, counts).tolist() == hashes
+
+
 def test_a_short_document_shares_no_shingle_with_a_window_of_another() -> None:
     short, full = sets_of(view("a b c", "a b c d e"), 5)
     assert not set(short) & set(full)
