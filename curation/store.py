@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -145,7 +147,7 @@ class Store:
         """
         path = self.path_of(kind, fingerprint)
         path.mkdir(parents=True, exist_ok=True)
-        lock = _acquire(path / LOCK)
+        lock = _acquire(path / LOCK, path)
         try:
             for stray in path.rglob(f"{TEMPORARY_PREFIX}*"):
                 stray.unlink()
@@ -184,7 +186,23 @@ def _read_manifest(path: Path) -> Mapping[str, Json]:
     return cast("Mapping[str, Json]", manifest)
 
 
-def _acquire(path: Path) -> int:
+@contextlib.contextmanager
+def reserved(out: Path) -> Iterator[None]:
+    """Hold a directory that is to appear at `out`, by a lock file beside it that goes when the block ends.
+
+    Raises: StoreBusyError if a live process holds it.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    path = out.parent / f"{TEMPORARY_PREFIX}{out.name}.lock"
+    lock = _acquire(path, out)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def _acquire(path: Path, held: Path) -> int:
     """Take an advisory lock that the kernel drops when its holder dies, however it dies."""
     import fcntl
 
@@ -192,11 +210,12 @@ def _acquire(path: Path) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.read(descriptor, 64).decode("ascii", "replace").strip() or "unknown"
+        holder = os.read(descriptor, 400).decode("utf-8", "replace").strip() or "(unknown)"
         os.close(descriptor)
         raise StoreBusyError(
-            f"{path.parent}: process {holder} is building this artifact; wait for it, or stop it and rerun"
+            f"{held}: process {holder} is building this artifact; wait for it, or stop it and rerun"
         ) from None
     os.ftruncate(descriptor, 0)
-    os.write(descriptor, str(os.getpid()).encode("ascii"))
+    started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    os.write(descriptor, f"{os.getpid()} on host {socket.gethostname()} (since {started})".encode())
     return descriptor

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from curation.errors import RunError
 from curation.files import TEMPORARY_PREFIX, write_json, write_text
-from curation.store import Artifact
+from curation.store import Artifact, reserved
 from curation.tokenizers import EOS_TOKEN, Tokenizer, load_tokenizer
 from train.run import MODEL
 from train.tier_table import STANDARD, Multipliers
@@ -29,8 +31,7 @@ def export_model(run: Artifact, out: Path) -> None:
     """
     if run.kind != "run":
         raise RunError(f"{run.path}: holds a {run.kind}, expected a run; see `curate show {run.path}`")
-    if out.exists():
-        raise RunError(f"{out}: exists; expected a new directory; choose another or remove it")
+    _refuse_existing(out)
     tier = load_tier(str(run.summary["tier"]), where=str(run.path))
     tokenizer = load_tokenizer(tier.tokenizer)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -56,6 +57,22 @@ def _write_weights(source: Path, target: Path, multipliers: Multipliers) -> None
     from train.model import folded
 
     save_file(folded(load_file(source), multipliers), target, metadata={"format": "pt"})
+
+
+@contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Hold `out` for the model of a run that is still to be trained, so that no second run ends at its place.
+
+    Raises: RunError if it exists, StoreBusyError if another live process holds it.
+    """
+    _refuse_existing(out)
+    with reserved(out):
+        yield
+
+
+def _refuse_existing(out: Path) -> None:
+    if out.exists():
+        raise RunError(f"{out}: exists; expected a new directory; choose another or remove it")
 
 
 def model_config(tier: Tier, tokenizer: Tokenizer) -> Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -45,6 +46,8 @@ class Watch:
 
     report: Callable[[Report], None] = lambda _: None
     should_stop: Callable[[], bool] = lambda: False
+    training: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Held while there is a state that is worth a checkpoint; asked to stop outside of it, a process just ends."""
     listeners: tuple[Listener, ...] = ()
     keep: tuple[float, ...] = ()
     """Budgets, as multiples of 1x, whose branch points on the way are left in the store (`train.branches`)."""
@@ -161,7 +164,7 @@ def _train(context: NodeRun, plan: _Plan) -> list[str]:
 
         hooks = Hooks(report=report, note=context.progress.note, should_stop=watch.should_stop, restored=restored)
         try:
-            with telemetry.ending():
+            with telemetry.ending(), watch.training():
                 trained = train(training, hooks)
         finally:
             log.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from curation.store import Artifact, Store
 from train.anneal import anneal_on
 from train.branches import default_kept
 from train.budgets import Asked, parse_budgets, plan_budgets, train_budgets
+from train.export import claimed
 from train.live import training_view
 from train.lookup import find_artifact, panel_of
 from train.many_runs import Wanted, parse_seeds, train_runs
@@ -101,7 +103,8 @@ def fulfil(asked: Request) -> None:
         runs = train_runs(ready.planner, ready.corpus, ready.panel, wanted, jobs=asked.jobs, epochs=asked.epochs)
         give_runs(runs, asked.out, as_json=asked.json_output)
     else:
-        give_run(_one_run(ready), asked.out, as_json=asked.json_output)
+        with nullcontext() if asked.out is None else claimed(asked.out):
+            give_run(_one_run(ready), asked.out, as_json=asked.json_output)
 
 
 def _found(asked: Request) -> _Ready:

@@ -19,7 +19,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
@@ -86,13 +87,25 @@ def stoppable_watch(path: Path | None) -> Watch:
 
     A second SIGTERM ends the process at once, but not a rank: `torchrun` repeats what a scheduler has sent already.
     """
-    stopping = False
+    stopping = training = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         nonlocal stopping
         stopping = True
-        if "WORLD_SIZE" not in os.environ:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if "WORLD_SIZE" in os.environ:
+            return
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if not training:  # nothing to save: what is being built or scored goes on from its finished files
+            raise SystemExit(EXIT_STOPPED)
+
+    @contextmanager
+    def within() -> Iterator[None]:
+        nonlocal training
+        training = True
+        try:
+            yield
+        finally:
+            training = False
 
     def report(now: Report) -> None:
         if path is None:
@@ -102,7 +115,7 @@ def stoppable_watch(path: Path | None) -> Watch:
         temporary.replace(path)
 
     signal.signal(signal.SIGTERM, stop)
-    return Watch(report=report, should_stop=lambda: stopping)
+    return Watch(report=report, should_stop=lambda: stopping, training=within)
 
 
 def _recovery(text: str) -> Recovery:

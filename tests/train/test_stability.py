@@ -256,23 +256,24 @@ def test_a_poisoned_parameter_is_never_written_over_a_good_checkpoint(
 
 
 def test_sixty_four_windows_of_repeated_text_are_skipped_quarantined_and_raise_the_spike_score(
-    tmp_path: Path, tiny: Tier, streams: Streams
+    tmp_path: Path, tiny: Tier
 ) -> None:
-    tier = replace(tiny, multiple=6.0, learning_rate=6e-3, skip_sigmas=6.0)
-    bad = range(210, 226)  # 16 batches of 4 windows
-    order = steering_of(planned(tier, streams, tmp_path), run_seeds(tier, 1).order, EVERY).order
+    tier = replace(tiny, multiple=3.0, learning_rate=6e-3, skip_sigmas=6.0)
+    encoded = load_tokenizer(tier.tokenizer).encode(text_view(pa.chunked_array([["g4OD" * 100]]))).tokens
+    others = np.setdiff1d(np.arange(1, 300), encoded)  # no other window has the tokens of the repeated text
+    tokens = generator(2, "ids").choice(others, 1_000 * 64 + 1).astype(np.uint16)
+    streams = Streams(shares={"a": 1.0}, tokens={"a": tokens})
+    training = planned(tier, streams, tmp_path, Recovery())
+    order = steering_of(training, run_seeds(tier, 1).order, EVERY).order
+    bad = range(100, 116)  # 16 batches of 4 windows
     windows = [window for step in bad for window in order.batch(step).windows.tolist()]
-    encoded = load_tokenizer(tier.tokenizer).encode(text_view(pa.chunked_array([["g4OD" * 100]])))
-    repeated = np.resize(encoded.tokens[:-1], 64).astype(np.uint16)
-    tokens = streams.tokens["a"].copy()
     for window in windows:
-        tokens[window * 64 : (window + 1) * 64] = repeated
-    spoiled = Streams(shares=streams.shares, tokens={"a": tokens})
-    found = go(planned(tier, spoiled, tmp_path, Recovery()))
+        tokens[window * 64 : (window + 1) * 64] = np.resize(encoded[:-1], 64)
+    found = go(training)
     assert found.skipped_steps == tuple(bad)
     rows = [json.loads(line) for line in (tmp_path / "quarantine.jsonl").read_text().splitlines()]
     assert {row["reason"] for row in rows} == {"outlier"}
     assert sorted(window[1] for row in rows for window in row["windows"]) == sorted(windows)
-    score = {row["step"]: row["spike_score_grad_norm"] for row in found.metrics}
-    assert score[210] == 0
-    assert score[226] == pytest.approx(16 / 226)
+    score = {row["step"]: row["spike_score"] for row in found.metrics}
+    assert score[100] == 0
+    assert score[116] == pytest.approx(16 / 116)
