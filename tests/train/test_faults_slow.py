@@ -18,7 +18,7 @@ from curation.files import sha256_file
 from curation.nodes import Node
 from curation.randomness import generator
 from curation.store import Artifact, Store
-from train.run import run_node
+from train.run import Watch, run_node
 from train.shards import tokens_node
 from train.tiers import Tier, load_tier
 
@@ -70,7 +70,7 @@ def test_twenty_ends_at_random_steps_change_no_byte(
     tmp_path: Path, build: Build, tiny: Tier, small_corpus: Node, small_panel: Node, number: signal.Signals
 ) -> None:
     corpus, panel, progress = build(small_corpus), build(small_panel), tmp_path / "progress.json"
-    whole = build(run_node(tokens_node(small_corpus, "ladder-pico@1"), small_panel, TIER, 1))
+    whole = build(run_node(tokens_node(small_corpus, "ladder-pico@1"), small_panel, TIER, 1, Watch(epochs=1_000.0)))
     steps = sorted(generator(2, "kill").integers(1, load_tier(TIER).num_steps - 5, 20).tolist())
     for step in steps:
         process = start(tmp_path / "killed", corpus, panel, progress)
