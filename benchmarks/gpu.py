@@ -25,6 +25,8 @@ def main(default: str = ",".join(SECTIONS)) -> None:
     parser.add_argument("--only", default=default, help="sections, separated by commas, in this order")
     parser.add_argument("--out", type=Path, help="JSON file, written after every row; other sections in it stay")
     parser.add_argument("--minutes", type=float, default=7.0, help="everything ends then")
+    parser.add_argument("--tiers", help="tiers of step, profile and variants, in this order: 1b,400m,100m")
+    parser.add_argument("--settings", help="settings of variants, separated by semicolons")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes on the CPU, nothing compiled")
     given = parser.parse_args()
     chosen = given.only.split(",")
@@ -39,6 +41,8 @@ def main(default: str = ",".join(SECTIONS)) -> None:
 
     device = torch.device("cpu" if given.smoke else "cuda")
     recorder = gpu_report.Recorder(path=given.out, device=device, smoke=given.smoke, deadline=end)
+    recorder.only_tiers = tuple((given.tiers or "").split(",")) if given.tiers else ()
+    recorder.only_settings = tuple(one.strip() for one in given.settings.split(";")) if given.settings else ()
     recorder.resume(chosen)
     recorder.facts |= gpu_report.machine(device)
     print(recorder.facts, flush=True)

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -44,6 +44,9 @@ class Recorder:
     smoke: bool
     deadline: float
     """Monotonic second at which everything ends."""
+    only_tiers: tuple[str, ...] = ()
+    only_settings: tuple[str, ...] = ()
+    """Empty: all."""
     facts: dict[str, Any] = field(default_factory=dict)
     sections: dict[str, list[Row]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
@@ -89,13 +92,13 @@ class Recorder:
 
     @contextmanager
     def attempt(self, where: str, seconds: float = 1e9) -> Iterator[None]:
-        """Run a part that may fail or take at most `seconds`; what fails is recorded and the memory freed."""
-        limit = min(seconds, self.left())
+        """Run a part that may fail or take at most `seconds`; what fails is recorded and the memory freed.
+
+        Python lets no context manager skip its block, so without time left the alarm ends the part as it begins.
+        """
         began = time.monotonic()
         try:
-            if limit < 1:
-                raise OverTimeError("no time left")
-            with _alarm(limit):
+            with _alarm(max(0.02, min(seconds, self.left()))):
                 yield
         except (KeyboardInterrupt, SystemExit):
             raise
@@ -107,11 +110,24 @@ class Recorder:
 
 
 @contextmanager
+def compiled_anew() -> Iterator[None]:
+    """Compile what is met here instead of taking a stored graph.
+
+    The key of stored graphs (AOTAutograd's cache, torch 2.11 to 2.13) has no attention back ends in it, so a block that
+    was compiled with cuDNN comes back with cuDNN whatever the order is now. Kernels of equal graphs are still reused.
+    """
+    import torch._functorch.config as settings
+
+    with cast("Any", settings).patch(enable_autograd_cache=False):
+        yield
+
+
+@contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
     """Raise OverTimeError in the main thread when `seconds` are over; an inner alarm shortens, never lengthens."""
 
     def ring(*_: object) -> None:
-        raise OverTimeError(f"over its {seconds:.0f} s")
+        raise OverTimeError(f"over its {seconds:.0f} s" if seconds >= 1 else "no time left")
 
     before = signal.signal(signal.SIGALRM, ring)
     began = time.monotonic()

@@ -6,16 +6,17 @@ random tokens. Variants override one choice of `train.accelerator`. Run through 
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from gpu_report import Recorder, gpu_gigabytes
-from gpu_variants import CopiesEngine, Variant, loss_graph
-from torch.nn.attention import SDPBackend
+from gpu_variants import CopiesEngine, Variant, loss_graph, quick, settings
 
 from train import losses
 from train.engine import Engine
@@ -42,10 +43,19 @@ def with_rows(tier: Tier, rows: int, micro_batches: int | None = None) -> Tier:
     return replace(tier, micro_batch_rows=rows, batch_tokens=batch)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Seconds of timed steps, of the first two, which compile, and the attention kernels met where that was asked."""
+
+    taken: list[float]
+    compiling: float
+    attention: str
+
+
 def step_seconds(
     recorder: Recorder, tier: Tier, variant: Variant, *, steps: int, seconds: float = 1e9, engine_type: Any = Engine
-) -> tuple[list[float], float]:
-    """Return seconds of each timed step and of the first two, which compile."""
+) -> Timing:
+    """Time whole steps."""
     loss_graph.cache_clear()
     losses._compiled_piece.cache_clear()
     stream = np.random.default_rng(1)
@@ -67,9 +77,19 @@ def step_seconds(
         end = time.perf_counter() + seconds
         while len(taken) < steps and (len(taken) < 3 or time.perf_counter() < end):
             taken.append(step())
+        met = attention_kernels(step) if variant.first_backend is not None else ""
     if engine.micro_batch_rows != tier.micro_batch_rows:
         raise MemoryError(f"ran out of memory at {tier.micro_batch_rows} rows, {engine.micro_batch_rows} fit")
-    return taken, compiling
+    return Timing(taken=taken, compiling=compiling, attention=met)
+
+
+def attention_kernels(work: Callable[[], object]) -> str:
+    """Return the attention kernels that `work` runs, by torch's names of them; `math` if there is none."""
+    with torch.profiler.profile() as found:
+        work()
+    names = " ".join(event.name for event in found.events())
+    met = re.findall(r"_scaled_dot_product_(\w+?)_attention", names)
+    return ",".join(sorted(set(met))) or "math"
 
 
 def record(
@@ -84,7 +104,8 @@ def record(
     engine_type: Any = Engine,
 ) -> float:
     """Time steps of a setting, add its row and return its MFU (tokens a second where there is no peak)."""  # fmt: skip
-    taken, compiling = step_seconds(recorder, tier, variant, steps=steps, seconds=seconds, engine_type=engine_type)
+    timing = step_seconds(recorder, tier, variant, steps=steps, seconds=seconds, engine_type=engine_type)
+    taken = timing.taken
     speed = tier.batch_tokens / statistics.median(taken)
     micro_batches = -(-tier.batch_rows // tier.micro_batch_rows)
     row: dict[str, Any] = {
@@ -100,18 +121,19 @@ def record(
         found = used.mfu
     recorder.add(
         section, **row, tokens_s=round(speed), step_ms=statistics.median(taken) * 1e3, best_ms=min(taken) * 1e3,
-        steps=len(taken), gigabytes=gpu_gigabytes(recorder.device), first_steps_s=round(compiling, 1),
+        steps=len(taken), gigabytes=gpu_gigabytes(recorder.device), first_steps_s=round(timing.compiling, 1),
+        **({"attention": timing.attention} if timing.attention else {}),
     )  # fmt: skip
     return found
 
 
-PLAN = {"100m": (16, 32, 64), "400m": (16, 32), "1b": (8, 16)}
+PLAN = {"1b": (8, 16), "400m": (16, 32), "100m": (16, 32, 64)}
 SMOKE_PLAN = {"pico": (2, 4)}
 
 
 def plan(recorder: Recorder) -> dict[str, tuple[int, ...]]:
     """Return the micro-batches to try, in windows, for each tier."""
-    return SMOKE_PLAN if recorder.smoke else PLAN
+    return SMOKE_PLAN if recorder.smoke else {name: PLAN[name] for name in recorder.only_tiers or PLAN}
 
 
 def default_variant(recorder: Recorder) -> Variant:
@@ -148,46 +170,26 @@ def step(recorder: Recorder) -> None:
 
 
 def variants(recorder: Recorder) -> None:
-    """Change one choice at a time at the best micro-batch: all at the smallest tier, the promising ones above."""
-    default, steps = default_variant(recorder), 2 if recorder.smoke else 5
-    small = [
-        replace(default, label="qkv and gate-up fused", fused=True),
-        replace(default, label="flash attention", first_backend=SDPBackend.FLASH_ATTENTION),
-        replace(default, label="no mixed-order reductions", inductor=(("triton.mix_order_reduction", False),)),
-        replace(default, label="whole forward compiled", whole_forward=True),
-        replace(default, label="compiled loss graph, 1 chunk", graph_chunks=1),
-        replace(default, label="compiled loss graph, 4 chunks", graph_chunks=4),
-        replace(default, label="loss pieces of 8192", piece=8_192),
-        replace(default, label="loss pieces of 32768", piece=32_768),
-        replace(default, label="bf16 split sums", reduced_sums=True),
-        replace(default, label="coordinate descent", inductor=(("coordinate_descent_tuning", True),)),
-        replace(default, label="eager", compiled=False),
-    ]
-    if recorder.smoke:
-        small = [one for one in small if not (one.graph_chunks or one.whole_forward or one.inductor)]
-    for name, choices in plan(recorder).items():
+    """Change one choice at a time at the best micro-batch: all at the first tier, joined products at the others."""
+    known = settings(default_variant(recorder))
+    for name in recorder.only_settings or ():
+        if name not in known:
+            raise ValueError(f"--settings: `{name}` is unknown, expected some of: {'; '.join(known)}")
+    for number, (name, choices) in enumerate(plan(recorder).items()):
         tier = load_tier(name)
-        rows = int(recorder.facts.get(f"best_rows_{name}", choices[-1]))
-        few = None if tier.batch_rows <= 64 else min(4, tier.batch_rows // rows)
-        first = name == next(iter(plan(recorder)))
-        tried = small if first else [one for one in small if one.fused or one.first_backend]
-        for variant in tried:
-            with recorder.attempt(f"variant {name} {variant.label}", 75):
-                record(recorder, "variant", name, with_rows(tier, rows, few), variant, steps=steps)
-        with recorder.attempt(f"variant {name} copies", 75):
-            cast = replace(default, label="weights cast once a step")
-            record(
-                recorder,
-                "variant",
-                name,
-                with_rows(tier, rows, few),
-                cast,
-                steps=steps,
-                engine_type=CopiesEngine,
-            )
-        with recorder.attempt(f"variant {name} default", 75):
-            again = replace(default, label="default again")
-            record(recorder, "variant", name, with_rows(tier, rows, few), again, steps=steps)
+        best = int(recorder.facts.get(f"best_rows_{name}", choices[-1]))
+        for label, variant in known.items():
+            if recorder.smoke and not quick(variant):
+                continue
+            if label not in (recorder.only_settings or (known if number == 0 else ("default", "joined"))):
+                continue
+            rows = variant.rows or best
+            few = None if tier.batch_rows <= 64 and not variant.rows else max(1, min(4, tier.batch_rows // rows))
+            with recorder.attempt(f"variant {name} {label}", 75):
+                record(
+                    recorder, "variant", name, with_rows(tier, rows, few), variant,
+                    steps=2 if recorder.smoke else 5, engine_type=CopiesEngine if variant.copies else Engine,
+                )  # fmt: skip
 
 
 if __name__ == "__main__":

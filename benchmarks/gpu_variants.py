@@ -7,15 +7,16 @@ import copy
 import functools
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from gpu_report import compiled_anew
 from torch import Tensor
-from torch.nn.attention import SDPBackend
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -37,15 +38,21 @@ class Variant(Accelerator):
     piece: int | None = None
     graph_chunks: int | None = None
     reduced_sums: bool = False
-    fused: bool = False
+    joined: tuple[str, ...] = ()
+    """`qkv`, `gate-up`: one product for what reads the same input."""
+    rows: int | None = None
+    """Windows a micro-batch, if not the best known."""
+    copies: bool = False
+    """Weights cast once a step (`CopiesEngine`)."""
 
     def prepare(self, model: LanguageModel) -> LanguageModel:
         """Move and compile as the variant says."""
         options = dict(self.inductor) or None
-        if self.fused:
-            for layer in model.model.layers:
-                layer.self_attn.__class__ = FusedAttention
-                layer.mlp.__class__ = FusedMLP
+        for layer in model.model.layers:
+            if "qkv" in self.joined:
+                layer.self_attn.__class__ = JoinedAttention
+            if "gate-up" in self.joined:
+                layer.mlp.__class__ = JoinedMLP
         if self.whole_forward:
             model = replace(self, whole_forward=False, compiled=False).prepare(model)
             model.hidden = torch.compile(model.hidden, dynamic=False)  # type: ignore[method-assign]
@@ -79,12 +86,16 @@ class Variant(Accelerator):
     @contextmanager
     def running(self) -> Iterator[None]:
         """Compute with the variant's settings."""
-        with Accelerator.running(self):
+        with ExitStack() as stack:
+            stack.enter_context(Accelerator.running(self))
+            if self.first_backend is not None:
+                stack.enter_context(sdpa_kernel(self.attention_backends(), set_priority=True))
+                stack.enter_context(compiled_anew())
             torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = self.reduced_sums
             yield
 
 
-class FusedAttention(Attention):
+class JoinedAttention(Attention):
     """Queries, keys and values by one product; the cast to bf16, which writes the weights anyway, joins them."""
 
     def forward(self, stream_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
@@ -99,7 +110,7 @@ class FusedAttention(Attention):
         return added
 
 
-class FusedMLP(MLP):
+class JoinedMLP(MLP):
     """Gate and up by one product."""
 
     def forward(self, stream_BTD: Tensor) -> Tensor:
@@ -108,6 +119,38 @@ class FusedMLP(MLP):
         gate, up = F.linear(stream_BTD, joined).chunk(2, dim=-1)
         added: Tensor = self.down_proj(F.silu(gate) * up)
         return added
+
+
+def settings(default: Variant) -> dict[str, Variant]:
+    """Return each choice that is tried, by its name; the first is the trainer's own, the last the same again."""
+    mixed, points = ("triton.mix_order_reduction", False), ("max_autotune_pointwise", True)
+    made = (
+        default,
+        replace(default, label="joined", joined=("qkv", "gate-up")),
+        replace(default, label="joined qkv", joined=("qkv",)),
+        replace(default, label="joined gate-up", joined=("gate-up",)),
+        replace(default, label="no mixed-order reductions", inductor=(mixed,)),
+        replace(default, label="joined, no mixed-order", joined=("qkv", "gate-up"), inductor=(mixed,)),
+        replace(default, label="flash attention", first_backend=SDPBackend.FLASH_ATTENTION),
+        replace(default, label="24 rows", rows=24),
+        replace(default, label="tuned pointwise kernels", inductor=(points,)),
+        replace(default, label="whole forward compiled", whole_forward=True),
+        replace(default, label="compiled loss graph, 1 chunk", graph_chunks=1),
+        replace(default, label="compiled loss graph, 4 chunks", graph_chunks=4),
+        replace(default, label="loss pieces of 8192", piece=8_192),
+        replace(default, label="loss pieces of 32768", piece=32_768),
+        replace(default, label="bf16 split sums", reduced_sums=True),
+        replace(default, label="weights cast once a step", copies=True),
+        replace(default, label="coordinate descent", inductor=(("coordinate_descent_tuning", True),)),
+        replace(default, label="eager", compiled=False),
+        replace(default, label="default again"),
+    )
+    return {one.label: one for one in made}
+
+
+def quick(variant: Variant) -> bool:
+    """Return whether a CPU makes it in seconds: nothing compiled, few windows."""
+    return not (variant.graph_chunks or variant.whole_forward or variant.inductor or variant.rows)
 
 
 @functools.cache
