@@ -24,9 +24,10 @@ from curation.nodes import Node, NodeRun, Planner, existing_node
 from curation.store import Artifact
 from train.branches import branch_step, refuse_unbranched
 from train.orders import ANNEAL_TOKENS
-from train.run import Watch, run_node
+from train.run import MAX_SKIPPED_FRACTION, Watch, run_node
 from train.shards import open_streams, refuse_other_tokens, tokens_node
 from train.splice import LATE
+from train.supply import shortage, supply_of
 from train.tiers import Tier, load_tier
 
 VERSION = "anneal@1"
@@ -47,7 +48,7 @@ def anneal_node(
 
     def run(context: NodeRun) -> Mapping[str, Json]:
         refuse_other_tokens(context.inputs[ANNEAL_TOKENS], loaded)
-        refuse_small(context.inputs[ANNEAL_TOKENS], loaded)
+        refuse_small(context.inputs[ANNEAL_TOKENS], loaded, (watch or Watch()).epochs)
         summary = ordinary.run(context)
         return {**summary, "anneal": _declared(context, loaded, cast("Mapping[str, Any]", summary))}
 
@@ -80,18 +81,12 @@ def decay_tier(tier: Tier) -> Tier:
     return replace(tier, tokens_at_1x=math.floor(fall / tier.multiple))
 
 
-def refuse_small(candidate: Artifact, tier: Tier) -> None:
-    """Raise RunError if a token artifact does not hold the tokens of the tier's fall."""
-    streams = open_streams(candidate)
-    windows = streams.num_windows(tier.shape.context_tokens)
-    held = sum(windows[name] for name, share in streams.shares.items() if share > 0) * tier.shape.context_tokens
-    wanted = decay_tier(tier).num_tokens
-    if held < wanted:
-        raise RunError(
-            f"{candidate.path}: {held:,} tokens in whole windows, the fall of tier {tier.name} reads {wanted:,}; "
-            f"expected at least as many; anneal on more text, or on a smaller budget such as "
-            f"{tier.model}-{tier.multiple * held / wanted:.2g}x"
-        )
+def refuse_small(candidate: Artifact, tier: Tier, epochs: float) -> None:
+    """Raise RunError if a token artifact is too small for the tier's fall with at most so many epochs."""
+    problem = shortage(supply_of(candidate, decay_tier(tier)), epochs)
+    if problem:
+        steps = tier.rates.decay_steps
+        raise RunError(f"--anneal-on: the fall of {tier.name}, {steps:,} of {tier.num_steps:,} steps: {problem}")
 
 
 def refuse_other_panel(base: Artifact, candidate: Artifact) -> None:
@@ -127,5 +122,6 @@ def _declared(context: NodeRun, tier: Tier, summary: Mapping[str, Any]) -> dict[
             "epochs": sum(read.values()) / unique if unique else 0.0,
         }
     in_plateau = sum(step < start for step in summary["skipped_steps"])
-    declared["plateau"] = {"skipped_steps": in_plateau, "stable": in_plateau <= 0.001 * start}
+    stable = in_plateau <= MAX_SKIPPED_FRACTION * start
+    declared["plateau"] = {"skipped_steps": in_plateau, "stable": stable, "intervened": summary["intervened"]}
     return declared

@@ -43,6 +43,7 @@ class Line:
     tokens: str
     """Fingerprint of the token streams."""
     seed: int
+    model: str
     panel: str = ""
     """Fingerprint of the panel, whose scores on the way are in the metrics rows."""
 
@@ -54,7 +55,7 @@ class Line:
 def line_of(tier: Tier, tokens: str, seed: int, *, panel: str = "") -> Line:
     """Return the line of training that `tier` is a budget of."""
     digest = tier_digest(replace(tier, name=tier.model, multiple=1.0))
-    return Line(digest=digest, tokens=tokens, seed=seed, panel=panel)
+    return Line(digest=digest, tokens=tokens, seed=seed, model=tier.model, panel=panel)
 
 
 def with_budget(tier: Tier, multiple: float) -> Tier:
@@ -137,13 +138,43 @@ def plateaus(store: Store, line: Line) -> dict[int, Path]:
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plateau:
+    """One branch checkpoint of a store."""
+
+    path: Path
+    model: str
+    seed: int
+    step: int
+    num_bytes: int
+
+    def as_json(self) -> dict[str, Json]:
+        """Return what it is."""
+        return {
+            "path": str(self.path), "model": self.model, "seed": self.seed, "step": self.step, "bytes": self.num_bytes
+        }  # fmt: skip
+
+
+def kept_plateaus(store: Store) -> list[Plateau]:
+    """Return every plateau of the store, by directory name."""
+    return [
+        Plateau(
+            path=path,
+            model=str(manifest["summary"]["model"]),
+            seed=int(manifest["params"]["seed"]),
+            step=int(manifest["params"]["step"]),
+            num_bytes=sum(int(entry["bytes"]) for entry in manifest["files"]),
+        )
+        for path, manifest in _manifests(store)
+    ]
+
+
 def remove_plateaus(store: Store) -> int:
     """Remove every plateau of the store and return the bytes that were freed; no result changes."""
-    freed = 0
-    for path, manifest in list(_manifests(store)):
-        freed += sum(int(entry["bytes"]) for entry in manifest["files"])
-        _remove(path)
-    return freed
+    found = kept_plateaus(store)
+    for one in found:
+        _remove(one.path)
+    return sum(one.num_bytes for one in found)
 
 
 def _plateau_node(line: Line, tokens: Node, checkpoint: Checkpoint) -> Node:
@@ -156,7 +187,11 @@ def _plateau_node(line: Line, tokens: Node, checkpoint: Checkpoint) -> Node:
             save_file(dict(checkpoint.tensors), temporary)
         state = {key: value for key, value in checkpoint.state.items() if key != "identity"}
         write_json(context.out.path / STATE, state)
-        return {"step": step, "skipped_steps": len(cast("Mapping[str, Any]", state["steering"])["guard"]["skipped"])}
+        return {
+            "model": line.model,
+            "step": step,
+            "skipped_steps": len(cast("Mapping[str, Any]", state["steering"])["guard"]["skipped"]),
+        }
 
     params: dict[str, Json] = {**line.as_json(), "step": step}
     return Node(kind=KIND, version=VERSION, params=params, inputs={"tokens": tokens}, run=run, label=f"plateau {step}")

@@ -81,7 +81,7 @@ def test_an_annealed_run_declares_both_corpora_and_takes_the_plateau_that_exists
     assert said["candidate"]["corpus"] == candidate.fingerprint
     for part in (said["base"], said["candidate"]):
         assert part["epochs"] == pytest.approx(part["tokens_seen"] / part["unique_tokens"])
-    assert said["plateau"] == {"skipped_steps": 0, "stable": True}
+    assert said["plateau"] == {"skipped_steps": 0, "stable": True, "intervened": False}
     assert set(cast("dict[str, int]", run.summary["tokens_by_slice"])) == {"code", "web", "anneal:law", "anneal:web"}
     assert run.summary["tokens_seen"] == control.summary["tokens_seen"]
     assert set(cast("dict[str, str]", run.manifest["inputs"])) == {"tokens", "anneal_tokens", "panel"}
@@ -164,7 +164,9 @@ def test_a_candidate_smaller_than_the_fall_is_refused_before_anything_is_trained
     little = tokens_node(make_corpus({"web": ["the cat sat on a mat " * 20] * 4}), PICO)
     seen: list[int] = []
     node = anneal_node(tokens_node(small_corpus, PICO), little, small_panel, tier="tiny", seed=1, watch=steps_of(seen))
-    with pytest.raises(RunError, match=r"the fall of tier tiny-1x reads 2,048; expected at least as many"):
+    with pytest.raises(
+        RunError, match=r"--anneal-on: the fall of tiny-1x, 8 of 40 steps: .* needs 2,048: .*expected at most 1"
+    ):
         build(node)
     assert seen == []
 

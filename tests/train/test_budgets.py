@@ -82,6 +82,13 @@ def test_budgets_are_trained_once_each_and_the_next_plan_reuses_them(
     code, plan, _ = curate(capsys, "train", *options, "--tier", "tiny", "--budgets", "0.5,1,2", "--dry-run")
     assert [(row["action"], row["first_step"]) for row in plan[:2]] == [("reuse", 16), ("reuse", 32)]
     assert (plan[2]["action"], plan[2]["first_step"], plan[2]["tokens"]) == ("build", 32, 48 * 256)
+    store = ["--store", tmp_path / "store"]
+    code, listed, _ = curate(capsys, "plateaus", *store)
+    assert sorted((one["model"], one["seed"], one["step"]) for one in listed["plateaus"]) == [
+        ("tiny", 1, 16), ("tiny", 1, 32),
+    ]  # fmt: skip
+    curate(capsys, "plateaus", *store, "--remove")
+    assert curate(capsys, "plateaus", *store)[1] == {"plateaus": [], "removed": False}
     code, one, _ = curate(capsys, "train", *options, "--tier", "tiny-0.5x")
     assert one["path"] == found["runs"][0]["path"]
 
