@@ -70,3 +70,18 @@ def test_a_broken_file_is_named(broken: dict[str, Any]) -> None:
     stored = {**sweep((3.0,), (3.0,), (3.0,)).as_json(), **broken} if broken else {}
     with pytest.raises(RunError, match=r"sweeps/nano\.json: "):
         sweep_from_json(stored, "sweeps/nano.json")
+
+
+SHIPPED = sorted(path.stem for path in tier_data.LR_SWEEPS.glob("*.json"))
+
+
+@pytest.mark.parametrize("model", SHIPPED)
+def test_a_shipped_sweep_belongs_to_the_tier_as_it_is(model: str) -> None:
+    stored = sweep_of(TIERS[model])
+    assert stored["stale"] is False
+    assert load_tier(str(stored["tier"])).model == model
+    assert stored["learning_rate"] == TIERS[model].learning_rate
+
+
+def test_the_smallest_tier_was_swept() -> None:
+    assert "pico" in SHIPPED
