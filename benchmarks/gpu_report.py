@@ -72,7 +72,7 @@ class Recorder:
         """Keep an error, with the innermost place of it, and go on."""
         place = traceback.extract_tb(error.__traceback__)[-1] if error.__traceback__ else None
         text = f"{where}: {type(error).__name__}: {str(error)[:600]}"
-        self.errors.append(f"{text} ({place.filename}:{place.lineno})" if place else text)
+        self.errors.append(f"{text} ({Path(place.filename).name}:{place.lineno})" if place else text)
         print(f"ERROR {self.errors[-1]}", flush=True)
         self.write()
 

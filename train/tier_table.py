@@ -3,6 +3,8 @@
 `laptop` (pico, nano) runs on a CPU core and is plumbing (rule 18). `ladder` is the project's own ladder: rates and
 batches from Step Law (lr = 1.79 N_ne^-0.713 D^0.307, B = 0.58 D^0.571), the plateau of warm-up, stable, decay at 0.6
 of that rate, capped at 6e-3. `dclm` repeats the published settings of DCLM's scales for comparison with its tables.
+Micro-batches are the fastest of those measured on an H200 (benchmarks/RESULTS.md) that leave a batch two of them, which
+the noise scale needs; 300m, between two that were measured, takes theirs, and a smaller card takes smaller ones.
 The three families never share a fitted curve (rule 6). Rows are frozen: changing one raises `RECIPE_VERSION`.
 Source: docs/training.md; Step Law (2503.04715); DCLM (2406.11794), training/configs.
 """
@@ -98,15 +100,15 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         model="100m", family="ladder", layers=12, width=768, heads=6, head_dim=128, ffn_width=2_048,
-        context_tokens=2_048, batch_tokens=131_072, micro_batch_rows=16, learning_rate=1.8e-3,
+        context_tokens=2_048, batch_tokens=131_072, micro_batch_rows=32, learning_rate=1.8e-3,
     ),
     Row(
         model="300m", family="ladder", layers=16, width=1_024, heads=8, head_dim=128, ffn_width=2_816,
-        context_tokens=2_048, batch_tokens=196_608, micro_batch_rows=16, learning_rate=1.2e-3,
+        context_tokens=2_048, batch_tokens=196_608, micro_batch_rows=32, learning_rate=1.2e-3,
     ),
     Row(
         model="400m", family="ladder", layers=24, width=1_024, heads=8, head_dim=128, ffn_width=2_816,
-        context_tokens=2_048, batch_tokens=262_144, micro_batch_rows=16, learning_rate=1.0e-3,
+        context_tokens=2_048, batch_tokens=262_144, micro_batch_rows=32, learning_rate=1.0e-3,
     ),
     Row(
         model="1b", family="ladder", layers=24, width=2_048, heads=16, head_dim=128, ffn_width=5_632,
@@ -122,7 +124,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         model="dclm-400m", family="dclm", layers=24, width=1_024, heads=8, head_dim=128, ffn_width=2_816,
-        context_tokens=2_048, batch_tokens=512 * 2_048, micro_batch_rows=16, learning_rate=3e-3,
+        context_tokens=2_048, batch_tokens=512 * 2_048, micro_batch_rows=32, learning_rate=3e-3,
         tokens_at_1x=8_232_325_120, warmup_steps=2_000, end_learning_rate=3e-5,
         weight_decay=0.033, z_loss=1e-4, deviations=DCLM_DEVIATIONS,
     ),

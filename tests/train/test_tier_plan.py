@@ -33,6 +33,32 @@ def test_at_1b_a_micro_batch_of_32k_tokens_takes_58_gb_beside_22_gb_of_state() -
     assert state / GB == pytest.approx(22, rel=0.01)
 
 
+MEASURED = [
+    ("100m", 16, 16.865), ("100m", 32, 28.009), ("100m", 64, 49.570), ("400m", 16, 39.930), ("400m", 32, 69.732),
+    ("1b", 8, 56.371), ("1b", 16, 87.387),
+]  # fmt: skip
+"""Peaks of whole steps on an H200 in GB: benchmarks/results/gpu-h200-2026-11-23.json."""
+
+
+@pytest.mark.parametrize(("model", "rows", "gigabytes"), MEASURED)
+def test_the_plan_is_at_most_a_tenth_above_the_measured_peak_and_never_below(
+    model: str, rows: int, gigabytes: float
+) -> None:
+    planned = sum(memory_parts(load_tier(model), "none", 1, rows).values()) / GB
+    assert 1 <= planned / gigabytes < 1.1
+
+
+@pytest.mark.parametrize(("model", "rows"), [("100m", 32), ("400m", 32), ("1b", 8)])
+def test_a_card_of_80_gb_takes_the_largest_micro_batch_that_was_measured_to_fit(model: str, rows: int) -> None:
+    assert plan_tier(load_tier(model), gpu="h100").memory.micro_batch_rows == rows
+
+
+@pytest.mark.parametrize("name", [name for name in tier_names() if load_tier(name).evidence and name != "micro-1x"])
+def test_one_card_splits_a_batch_in_two_or_more_for_the_noise_scale(name: str) -> None:
+    tier = load_tier(name)
+    assert tier.batch_rows // tier.micro_batch_rows >= 2
+
+
 def test_the_state_of_7b_with_dclm_s_vocabulary_takes_110_gb() -> None:
     parts = memory_parts(load_tier("dclm-7b"), "none", 1, 1)
     assert (parts["weights"] + parts["gradients"] + parts["adam_moments"]) / GB == pytest.approx(110, rel=0.01)
