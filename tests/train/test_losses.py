@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from train.losses import PIECE_POSITIONS, token_nats, training_loss
+from train.losses import PIECE_POSITIONS, _piece_gradients, _WideLinearCrossEntropy, token_nats, training_loss
 
 
 def problem(positions: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -28,6 +28,22 @@ def test_value_and_gradients_are_those_of_the_plain_graph(positions: int, z_loss
     found = torch.autograd.grad(objective * 0.5, (stream, head))
     torch.testing.assert_close((objective, each), (plain, nats), rtol=1e-5, atol=1e-4)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("positions", [1, 63, 64, 65, 200])
+@pytest.mark.parametrize("z_loss", [0.0, 0.1])
+def test_the_form_of_a_gpu_is_the_plain_graph_to_a_millionth(positions: int, z_loss: float) -> None:
+    stream, head, targets = problem(positions)
+    wide = stream.detach().double().requires_grad_(), head.detach().double().requires_grad_()
+    logits = wide[0] @ wide[1].T
+    plain = F.cross_entropy(logits, targets, reduction="none")
+    total = plain.sum() + z_loss * torch.logsumexp(logits, 1).square().sum()
+    expected = torch.autograd.grad(total * 0.5, wide)
+    objective, nats = _WideLinearCrossEntropy.apply(stream, head, targets, z_loss, _piece_gradients, 64)
+    found = torch.autograd.grad(objective * 0.5, (stream, head))
+    pairs = [(objective, total), (nats, plain), *zip(found, expected, strict=True)]
+    gaps = [float((one.detach().double() - two.detach()).norm() / two.detach().norm()) for one, two in pairs]
+    assert gaps == pytest.approx([0.0] * 4, abs=1e-6)
 
 
 def test_scored_nats_are_the_loss_position_by_position() -> None:
