@@ -127,7 +127,7 @@ _HEAD = "#!/usr/bin/env bash\n"
 
 _ON_EVERY_NODE = """
 if [[ -z "${CURATE_ON_NODE:-}" ]]; then
-    MASTER_ADDR="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"
+    MASTER_ADDR="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)"
     export MASTER_ADDR CURATE_ON_NODE=1
     exec srun --kill-on-bad-exit=1 bash -c "$(cat "$0")"
 fi
