@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from train import losses
 from train.accelerator import Accelerator
 from train.engine import Engine
-from train.model import MLP, Attention, LanguageModel, rotated
+from train.model import MLP, Attention, LanguageModel, Linear, rotated
 from train.tiers import Tier
 
 
@@ -95,14 +95,20 @@ class Variant(Accelerator):
             yield
 
 
+def several(values: Tensor, *layers: Linear) -> tuple[Tensor, ...]:
+    """Return what each layer makes of `values`, by one product; the cast to bf16, which writes weights anyway, joins."""
+    joined = torch.cat([layer.weight for layer in layers]).to(values.dtype)
+    return F.linear(values, joined).split([layer.out_features for layer in layers], dim=-1)
+
+
 class JoinedAttention(Attention):
-    """Queries, keys and values by one product; the cast to bf16, which writes the weights anyway, joins them."""
+    """Queries, keys and values by one product."""
 
     def forward(self, stream_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
         """Return what attention adds to the stream."""
         rows, positions, _ = stream_BTD.shape
-        joined = torch.cat((self.q_proj.weight, self.k_proj.weight, self.v_proj.weight)).to(stream_BTD.dtype)
-        q, k, v = F.linear(stream_BTD, joined).view(rows, positions, 3, -1, self.head_dim).unbind(2)
+        parts = several(stream_BTD, self.q_proj, self.k_proj, self.v_proj)
+        q, k, v = (part.view(rows, positions, -1, self.head_dim) for part in parts)
         q = rotated(self.q_norm(q).transpose(1, 2), cos_TK, sin_TK)
         k = rotated(self.k_norm(k).transpose(1, 2), cos_TK, sin_TK)
         mixed = F.scaled_dot_product_attention(q, k, v.transpose(1, 2), is_causal=True)
@@ -115,8 +121,7 @@ class JoinedMLP(MLP):
 
     def forward(self, stream_BTD: Tensor) -> Tensor:
         """Return what the feed-forward layer adds to the stream."""
-        joined = torch.cat((self.gate_proj.weight, self.up_proj.weight)).to(stream_BTD.dtype)
-        gate, up = F.linear(stream_BTD, joined).chunk(2, dim=-1)
+        gate, up = several(stream_BTD, self.gate_proj, self.up_proj)
         added: Tensor = self.down_proj(F.silu(gate) * up)
         return added
 
