@@ -96,7 +96,7 @@ class Variant(Accelerator):
 
 
 def several(values: Tensor, *layers: Linear) -> tuple[Tensor, ...]:
-    """Return what each layer makes of `values`, by one product; the cast to bf16, which writes weights anyway, joins."""
+    """Return what each layer makes of `values`, by one product; the cast to bf16 joins the weights."""
     joined = torch.cat([layer.weight for layer in layers]).to(values.dtype)
     return F.linear(values, joined).split([layer.out_features for layer in layers], dim=-1)
 
