@@ -16,7 +16,7 @@ from curation.files import Json
 from curation.progress import Progress
 from curation.store import Artifact, Store
 from curation.tokenizers import TokenizedView, load_tokenizer
-from train.run import MODEL, load_model
+from train.run import MODEL, scoring_model
 from train.score import (
     PanelDocuments,
     WindowNats,
@@ -43,7 +43,7 @@ def score_run(store: Store, run: Artifact, panel: Artifact, progress: Progress) 
     documents = read_panel(panel)
     encoded = tokenizer.encode(text_view(documents.table["text"]))
     with fixed_threads(tier.threads):
-        nats_of = model_nats(load_model(run.path / MODEL, tier))
+        nats_of = model_nats(scoring_model(run.path / MODEL, tier))
         table = _scored(documents, encoded, tokenizer.eos_id, tier.eval_context_tokens, nats_of, progress)
     return {**described, "panel_digest": panel.summary["digest"], "bpb": bits_per_byte(table)}
 

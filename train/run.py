@@ -205,11 +205,21 @@ def _score(context: NodeRun, tier: Tier, tokenizer: Tokenizer) -> None:
 
     panel = read_panel(context.inputs["panel"])
     encoded = tokenizer.encode(text_view(panel.table["text"]))
-    nats_of = model_nats(load_model(context.out.path / MODEL, tier))
+    nats_of = model_nats(scoring_model(context.out.path / MODEL, tier))
     with context.progress.task(f"score {tier.name}", float(len(encoded.tokens))) as task, fixed_threads(tier.threads):
         nats = document_nats(encoded, tokenizer.eos_id, tier.eval_context_tokens, nats_of, task.advance)
     with replacing(context.out.path / DOCUMENTS) as temporary:
         write_table(temporary, scores_table(panel, nats, encoded.offsets[1:] - encoded.offsets[:-1]))
+
+
+def scoring_model(path: Path, tier: Tier) -> Any:
+    """Return the trained model in float32 on the device that trains its tier here: scores are float32 everywhere.
+
+    Raises: RunError as `load_model`.
+    """
+    from train.execution import accelerator_of
+
+    return load_model(path, tier).to(accelerator_of(tier).device)
 
 
 def load_model(path: Path, tier: Tier) -> Any:

@@ -91,17 +91,19 @@ def document_nats(
 
 
 def model_nats(model: LanguageModel) -> WindowNats:
-    """Return the scorer of one of our models."""
+    """Return the scorer of one of our models, on the device that holds it."""
     import torch
 
     from train.losses import token_nats
 
+    device = model.lm_head.weight.device
+
     @torch.inference_mode()
     def nats_of(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        ids_BT = torch.from_numpy(ids)
+        ids_BT = torch.from_numpy(ids).to(device)
         stream_BTD = model.hidden(ids_BT[:, :-1])
         nats_N = token_nats(stream_BTD.flatten(0, 1), model.lm_head.weight, ids_BT[:, 1:].flatten())
-        found: npt.NDArray[np.float32] = nats_N.view(ids.shape[0], -1).numpy()
+        found: npt.NDArray[np.float32] = nats_N.view(ids.shape[0], -1).cpu().numpy()
         return found
 
     return nats_of
