@@ -188,9 +188,9 @@ class CopiesEngine(Engine):
             used.register_post_accumulate_grad_hook(add)
         self.optimizer = torch.optim.AdamW(self.masters.parameters(), lr=1e-4, fused=True)
 
-    def _told(self, nats_B: Tensor, numbers: Any) -> Any:
+    def _told(self, nats_B: Tensor, nats_BT: Tensor, numbers: Any) -> Any:
         """Norms are of the masters here, in `update`; those of the copies are of nothing."""
-        return super()._told(nats_B, {name: nats_B.new_zeros(()) for name in numbers})
+        return super()._told(nats_B, nats_BT, {name: nats_B.new_zeros(()) for name in numbers})
 
     def update(self, rate: float) -> None:
         """Apply the gradients to the masters and cast them."""

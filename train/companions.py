@@ -31,6 +31,8 @@ class StepOutcome:
     """Mean cross-entropy, nats a token, without z-loss; may be not finite."""
     nats_by_row: npt.NDArray[np.float64]
     """Summed cross-entropy of each row of `drawn`."""
+    nats_BT: npt.NDArray[np.float32]
+    """Cross-entropy of each position: of the token after it."""
     grad_norm: float
     """Of the mean gradient of the batch, before clipping."""
     first_grad_norm: float | None

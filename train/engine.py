@@ -41,6 +41,8 @@ class Gradients:
     loss: float
     """Mean cross-entropy, nats a token."""
     nats_by_row: npt.NDArray[np.float64]
+    nats_BT: npt.NDArray[np.float32]
+    """Cross-entropy of each position."""
     norm: float
     """Of the mean gradient, before clipping."""
     first_norm: float | None
@@ -49,6 +51,15 @@ class Gradients:
     group_norms: Mapping[str, float] = field(default_factory=dict)
     """`norm` of each group of `train.noise_scale`, of measured batches."""
     first_group_norms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What the device said at the end of a step, on the host."""
+
+    nats_by_row: npt.NDArray[np.float64]
+    nats_BT: npt.NDArray[np.float32]
+    numbers: Mapping[str, float]
 
 
 class Engine:
@@ -117,13 +128,15 @@ class Engine:
             micro = (micro + 1) // 2 if ranks.world == 1 else largest_divisor(micro, micro - 1)
         first_rows = min(micro * abreast, len(rows_BT))
         nats_B = torch.zeros(len(rows_BT), dtype=torch.float64, device=self.device)
+        nats_BT = torch.zeros((len(rows_BT), rows_BT.shape[1] - 1), dtype=torch.float32, device=self.device)
         numbers: dict[str, Tensor] = {}
         starts = range(ranks.rank * micro, len(rows_BT), micro * ranks.world)
         for start in starts:
             if self.gradient_sum is not None and start == starts[-1]:
                 self.gradient_sum.arm()
             rows = slice(start, start + micro)
-            nats_B[rows] = self._add_gradient(self.accelerator.place(rows_BT[rows]))
+            nats_BT[rows] = self._add_gradient(self.accelerator.place(rows_BT[rows]))
+            nats_B[rows] = nats_BT[rows].sum(dim=1, dtype=torch.float64)
             if start == starts[0] and first_rows < len(rows_BT):
                 numbers |= self._norms("first", measured)
         if self.gradient_sum is not None:
@@ -131,40 +144,48 @@ class Engine:
         if measured and first_rows < len(rows_BT):
             numbers |= self._norms("whole", measured)
         numbers["whole"] = _plain(torch.nn.utils.clip_grad_norm_(self.model.parameters(), tier.clip_norm))
-        nats_by_row, told = self._told(nats_B, numbers)
+        told = self._told(nats_B, nats_BT, numbers)
+        norms = told.numbers
         first_tokens = first_rows * (rows_BT.shape[1] - 1)
         scale = tier.batch_tokens / first_tokens  # gradients are of the sum over the whole batch's tokens
         return Gradients(
-            loss=math.fsum(nats_by_row) / tier.batch_tokens,
-            nats_by_row=nats_by_row,
-            norm=told["whole"],
-            first_norm=told["first"] * scale if "first" in told else None,
+            loss=math.fsum(told.nats_by_row) / tier.batch_tokens,
+            nats_by_row=told.nats_by_row,
+            nats_BT=told.nats_BT,
+            norm=norms["whole"],
+            first_norm=norms["first"] * scale if "first" in norms else None,
             first_tokens=first_tokens,
-            group_norms={group: told[f"whole.{group}"] for group in GROUPS if f"whole.{group}" in told},
-            first_group_norms={group: told[f"first.{group}"] * scale for group in GROUPS if f"first.{group}" in told},
+            group_norms={group: norms[f"whole.{group}"] for group in GROUPS if f"whole.{group}" in norms},
+            first_group_norms={group: norms[f"first.{group}"] * scale for group in GROUPS if f"first.{group}" in norms},
         )
 
     def _add_gradient(self, micro_BT: Tensor) -> Tensor:
-        """Add the gradient of a micro-batch; return the summed cross-entropy of each row."""
+        """Add the gradient of a micro-batch; return the cross-entropy of each of its positions."""
         stream_BTD = self.model.hidden(micro_BT[:, :-1])
         objective, nats_N = self.accelerator.loss(
             stream_BTD.flatten(0, 1), self.model.lm_head.weight, micro_BT[:, 1:].flatten(), z_loss=self.tier.z_loss
         )
         (objective / self.tier.batch_tokens).backward()  # type: ignore[no-untyped-call]
-        return nats_N.view(len(micro_BT), -1).sum(dim=1, dtype=torch.float64)
+        return nats_N.view(len(micro_BT), -1)
 
     def _norms(self, name: str, by_group: bool) -> dict[str, Tensor]:
         """Return norms of the gradients in the parameters by name: of all, and of each group if asked."""
         named = {name: self._norm()}
         return named | {f"{name}.{group}": self._norm(group) for group in GROUPS if by_group}
 
-    def _told(self, nats_B: Tensor, numbers: Mapping[str, Tensor]) -> tuple[npt.NDArray[np.float64], dict[str, float]]:
+    def _told(self, nats_B: Tensor, nats_BT: Tensor, numbers: Mapping[str, Tensor]) -> _Told:
         """Return nats of all rows and rank 0's numbers on every rank; the only wait for the device in a step."""
         stacked = torch.stack(list(numbers.values())).double()
         values = torch.cat((nats_B, stacked if self.ranks.main else torch.zeros_like(stacked)))
         self.ranks.sum(values)
-        found: npt.NDArray[np.float64] = values.cpu().numpy()
-        return found[: len(nats_B)], dict(zip(numbers, found[len(nats_B) :].tolist(), strict=True))
+        self.ranks.sum(nats_BT)  # every position is one rank's, the others have 0 there
+        copied = torch.cat((values.view(torch.uint8), nats_BT.flatten().view(torch.uint8))).cpu().numpy()
+        found = copied[: 8 * len(values)].view(np.float64)
+        return _Told(
+            nats_by_row=found[: len(nats_B)],
+            nats_BT=copied[8 * len(values) :].view(np.float32).reshape(nats_BT.shape),
+            numbers=dict(zip(numbers, found[len(nats_B) :].tolist(), strict=True)),
+        )
 
     def _take_less(self, why: str) -> None:
         """Halve the micro-batch; the batch stays, its sum has another order.

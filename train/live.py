@@ -24,6 +24,8 @@ BARS = "▁▂▃▄▅▆▇█"
 SPARK_WIDTH = 48
 REFRESHES_PER_SECOND = 2
 MAX_SLICES_SHOWN = 20
+MAX_SOURCES_SHOWN = 10
+"""Those that were read most often first: the ones whose loss is most likely to be low for that."""
 UNKNOWN = "–"
 
 
@@ -142,7 +144,7 @@ def panel(state: RunState, status: str) -> RenderableType:
     title = f"{state.name}  {state.start.get('tier', '')} seed {state.start.get('seed', '?')}: {status}"
     if not state.row:
         return Panel(Text("no step yet"), title=printable(title))
-    inside = Group(_numbers(state), _slices(state), Text(CAVEAT, style="dim"))
+    inside = Group(_numbers(state), _slices(state), *_sources(state), Text(CAVEAT, style="dim"))
     return Panel(inside, title=printable(title), title_align="left")
 
 
@@ -218,6 +220,24 @@ def _slices(state: RunState) -> Table:
     if len(names) > MAX_SLICES_SHOWN:
         table.add_row(f"and {len(names) - MAX_SLICES_SHOWN} more", "", "", "")
     return table
+
+
+def _sources(state: RunState) -> list[RenderableType]:
+    """Return a table of sources if there are several."""
+    from rich.table import Table
+
+    losses, epochs = state.source_losses, state.row.get("epochs_by_source") or {}
+    if len(epochs) < 2:
+        return []
+    table = Table(box=None, padding=(0, 2))
+    for column in ("source", "training loss", "epochs"):
+        table.add_column(column, justify="left" if column == "source" else "right")
+    names = sorted(epochs, key=lambda name: (-epochs[name], name))
+    for name in names[:MAX_SOURCES_SHOWN]:
+        table.add_row(printable(name), _number(losses.get(name), ".4f"), _number(epochs[name], ".2f"))
+    if len(names) > MAX_SOURCES_SHOWN:
+        table.add_row(f"and {len(names) - MAX_SOURCES_SHOWN} more", "", "")
+    return [table]
 
 
 def _of(state: RunState) -> str:

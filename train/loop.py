@@ -135,6 +135,7 @@ class _Run:
             drawn=drawn,
             loss=found.loss,
             nats_by_row=found.nats_by_row,
+            nats_BT=found.nats_BT,
             grad_norm=found.norm,
             first_grad_norm=found.first_norm,
             first_tokens=found.first_tokens,
@@ -177,12 +178,11 @@ class _Run:
         recent = self.losses[since:]
         tokens = self.step * tier.batch_tokens
         loss = math.fsum(recent) / len(recent)
-        norm = outcome.grad_norm
         row: dict[str, Json] = {
             "step": self.step,
             "tokens": tokens,
             "loss": loss if math.isfinite(loss) else None,
-            "grad_norm": norm if math.isfinite(norm) else None,
+            "grad_norm": finite_or_none([outcome.grad_norm])[0],
             "learning_rate": outcome.learning_rate,
             "flops": tokens * tier.shape.flops_per_token,
             "skipped_steps": len(self.steering.guard.skipped),

@@ -1,9 +1,9 @@
-"""The companions of every training: steps, losses by slice, digest of the state, noise, spikes, validation.
+"""The companions of every training: steps, losses by slice and source, digest of the state, noise, spikes, validation.
 
 They change no result, and their state is in every checkpoint. What they add to `metrics.jsonl` is a function of the
 model up to the step: budgets of one model write the same rows until the decay begins, and a row never says which
-budget it belongs to. A lower loss on a slice can also mean easier or more often repeated text: `epochs_by_slice`
-stands beside it, and only the panel compares recipes.
+budget it belongs to. A lower loss on a slice or source can also mean easier or more often repeated text: epochs
+stand beside it, and only the panel compares recipes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch
 from curation.files import Json
 from train.companions import Companion
 from train.noise_scale import NoiseScale
+from train.source_losses import SourceLosses
 from train.spikes import Spikes
 from train.validation import Validation, ValidationSet, is_due
 
@@ -178,6 +179,7 @@ class Observers:
     tier: Tier
     steps: Steps
     slices: SliceLosses
+    sources: SourceLosses
     digest: StateDigest
     noise: NoiseScale
     spikes: Spikes
@@ -186,7 +188,7 @@ class Observers:
     @property
     def companions(self) -> list[Companion]:
         """In the order in which they look at a step."""
-        always: list[Companion] = [self.steps, self.slices, self.noise, self.spikes, self.digest]
+        always: list[Companion] = [self.steps, self.slices, self.sources, self.noise, self.spikes, self.digest]
         return always if self.validation is None else [*always, self.validation]
 
     def summary(self, metrics: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
@@ -203,6 +205,9 @@ class Observers:
             "state_digest": None if self.digest.last is None else self.digest.last["sha256"],
             "final_train_loss_by_slice": final_losses(metrics),
         }
+        if self.sources.read:
+            found["final_train_loss_by_source"] = final_losses(metrics, "source")
+            found["epochs_by_source"] = metrics[-1]["epochs_by_source"]
         if self.validation is not None:
             found["validation"] = self.validation.summary(metrics)
         return found
@@ -215,6 +220,7 @@ def observers(tier: Tier, streams: Streams, validation: ValidationSet | None) ->
         tier=tier,
         steps=Steps(tier),
         slices=SliceLosses(windows, tier.shape.context_tokens),
+        sources=SourceLosses(streams.documents),
         digest=StateDigest(tier),
         noise=NoiseScale(batch_tokens=tier.batch_tokens),
         spikes=Spikes(),
@@ -250,8 +256,8 @@ def adamw_timescale(tier: Tier) -> float | None:
     return tier.batch_tokens / forgetting if forgetting else None
 
 
-def final_losses(metrics: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
-    """Return nats a token of each slice over the rows that end in the last tenth of the run."""
+def final_losses(metrics: Sequence[Mapping[str, Json]], by: str = "slice") -> dict[str, Json]:
+    """Return nats a token of each slice, or source, over the rows that end in the last tenth of the run."""
     if not metrics:
         return {}
     steps = int(cast("int", metrics[-1]["step"]))
@@ -260,8 +266,8 @@ def final_losses(metrics: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
     for row in metrics:
         if int(cast("int", row["step"])) <= (1 - LAST_FRACTION) * steps:
             continue
-        losses = cast("Mapping[str, float | None]", row["loss_by_slice"])
-        for name, count in cast("Mapping[str, int]", row["tokens_by_slice"]).items():
+        losses = cast("Mapping[str, float | None]", row.get(f"loss_by_{by}", {}))
+        for name, count in cast("Mapping[str, int]", row.get(f"tokens_by_{by}", {})).items():
             loss = losses[name]
             if loss is not None:
                 nats[name] = nats.get(name, 0.0) + loss * count

@@ -61,7 +61,7 @@ def planned(told: Mapping[str, Json], ranks: Ranks, note: Callable[[str], None])
     """Return the training that an order means."""
     from train.observers import observers
     from train.score import read_panel
-    from train.shards import open_streams
+    from train.shards import open_streams, sources_note
     from train.splice import Splice, all_streams
     from train.training import Training
     from train.validation import validation_set
@@ -73,6 +73,9 @@ def planned(told: Mapping[str, Json], ranks: Ranks, note: Callable[[str], None])
     late = inputs.get(ANNEAL_TOKENS)
     splice = None if late is None else Splice(streams=open_streams(late), step=tier.rates.decay_start)
     readable = all_streams(streams, splice)
+    for lacking in (sources_note(read) for read in (inputs["tokens"], late) if read is not None):
+        if lacking is not None:
+            note(lacking)
     panel = read_panel(inputs["panel"])
     recovery = Recovery.from_json(order["recovery"])
     watching = observers(tier, readable, validation_set(panel, load_tokenizer(tier.tokenizer), tier))

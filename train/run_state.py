@@ -31,6 +31,8 @@ class RunState:
     row: Mapping[str, Any] = field(default_factory=dict)
     slice_losses: dict[str, float] = field(default_factory=dict)
     """The newest training loss of each slice; not every slice is in every row."""
+    source_losses: dict[str, float] = field(default_factory=dict)
+    """The same of each source."""
     validation: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     start: Mapping[str, Any] = field(default_factory=dict)
@@ -47,6 +49,7 @@ class RunState:
             self.losses.append((int(row["step"]), float(row["loss"])))
         self.row = row
         self.slice_losses |= row.get("loss_by_slice") or {}
+        self.source_losses |= row.get("loss_by_source") or {}
         self.validation = row.get("validation", self.validation)
         self.settings = row.get("settings", self.settings)
 
@@ -82,6 +85,7 @@ class RunState:
             "start": dict(self.start),
             "end": dict(self.end),
             "slice_losses": dict(self.slice_losses),
+            "source_losses": dict(self.source_losses),
             "validation": dict(self.validation),
             "settings": dict(self.settings),
             "seconds_left": self.seconds_left,

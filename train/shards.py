@@ -1,7 +1,8 @@
 """Token streams: a corpus as one stream of ids a slice, each document followed by EOS, and how they are read.
 
 Files `stream-00000.bin` ... hold little-endian ids (`dtype` in the manifest: two bytes up to 65,536 ids), slices in
-order of name, documents in the corpus' canonical order. Window w of a stream is ids w·T to w·T + T, both inclusive: T
+order of name, documents in the corpus' canonical order; `stream-00000.documents.bin` says where documents end and of
+which source they are (`train.stream_documents`). Window w of a stream is ids w·T to w·T + T, both inclusive: T
 inputs and, shifted by one, T targets; so n ids hold (n - 1) // T windows and no window crosses slices. An empty slice
 has no file; one shorter than a window is kept but never drawn (`mixtures.draws`), and every run says so, unless the
 recipe gives it a weight of its own, which is refused (`train.supply`).
@@ -13,7 +14,7 @@ tokenizer, whatever tokenizer the recipe counted with.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,10 +31,12 @@ from curation.store import Artifact
 from curation.tokenizers import Tokenizer, load_tokenizer
 from mixtures.weights import token_shares
 from train.stream_building import PACKING, PACKINGS, Built, Source, build_streams
+from train.stream_documents import Documents, open_documents, refuse_wrong_documents
 from train.tiers import Tier
-from train.token_pieces import Columns, refuse_ids_beyond
+from train.token_pieces import refuse_ids_beyond
+from train.token_rows import Columns
 
-VERSION = "tokens@2"
+VERSION = "tokens@3"
 SAMPLED_IDS = 4_096
 """Ids at either end of a stream that are looked at when it is opened."""
 
@@ -46,6 +49,8 @@ class Streams:
 
     shares: Mapping[str, float]
     tokens: Mapping[str, TokenStream]
+    documents: Mapping[str, Documents] = field(default_factory=dict)
+    """By slice; of streams that were made before ends and sources were kept there are none."""
 
     def num_windows(self, window_tokens: int) -> dict[str, int]:
         """Return how many whole windows each slice has."""
@@ -86,11 +91,12 @@ def tokens_node(corpus: Node, tokenizer: str, packing: str = PACKING) -> Node:
 def open_streams(artifact: Artifact) -> Streams:
     """Return the streams of a tokens artifact, mapped from disk.
 
-    Raises: ShardError if a file does not hold the ids that the manifest counts, or does not end with EOS; RunError
-    for ids outside the vocabulary.
+    Raises: ShardError if a file does not hold the ids or documents that the manifest counts, or does not end with EOS;
+    RunError for ids outside the vocabulary.
     """
     summary = cast("Mapping[str, Any]", artifact.summary)
     tokens: dict[str, TokenStream] = {}
+    documents: dict[str, Documents] = {}
     for name, held in summary["slices"].items():
         path = artifact.path / str(held["file"])
         ids: TokenStream = np.memmap(path, np.dtype(summary["dtype"]), mode="r")
@@ -106,7 +112,21 @@ def open_streams(artifact: Artifact) -> Streams:
                 f"document; rebuild {artifact.path}"
             )
         tokens[name] = ids
-    return Streams(shares=cast("Mapping[str, float]", summary["token_shares"]), tokens=tokens)
+        if "documents" in held:
+            documents[name] = open_documents(artifact.path / str(held["documents"]), held, summary["sources"])
+    return Streams(shares=cast("Mapping[str, float]", summary["token_shares"]), tokens=tokens, documents=documents)
+
+
+def sources_note(artifact: Artifact) -> str | None:
+    """Return why training on these streams gives no losses by source; None if it does, or none were named."""
+    slices = cast("Mapping[str, Mapping[str, Json]]", artifact.summary["slices"])
+    lacking = sorted(name for name, held in slices.items() if "documents" not in held)
+    if not lacking:
+        return None
+    return (
+        f"{artifact.path}: no file of documents beside the stream of slice `{lacking[0]}`, as {VERSION} has it; "
+        "metrics will lack losses by source; to have them, tokenize again"
+    )
 
 
 def verify_streams(artifact: Artifact) -> None:
@@ -123,12 +143,16 @@ def verify_streams(artifact: Artifact) -> None:
     for held in summary["slices"].values():
         path = artifact.path / str(held["file"])
         ids = np.memmap(path, np.dtype(summary["dtype"]), mode="r")
-        num_eos, largest = int(np.count_nonzero(ids == summary["eos_id"])), int(ids.max(initial=0))
+        eos_places, largest = np.flatnonzero(ids == summary["eos_id"]), int(ids.max(initial=0))
+        num_eos = len(eos_places)
         if (num_eos, largest) != (held["docs"], held["max_id"]):
             raise ShardError(
                 f"{path}: {num_eos:,} EOS and largest id {largest:,}, the manifest says {held['docs']:,} documents "
                 f"and {held['max_id']:,}; rebuild it"
             )
+        if "documents" in held:
+            path = artifact.path / str(held["documents"])
+            refuse_wrong_documents(path, open_documents(path, held, summary["sources"]), eos_places)
 
 
 def refuse_other_tokens(tokens: Artifact, tier: Tier) -> None:

@@ -1,7 +1,7 @@
 """All draws of a run: from one corpus, or from a step on from another one (`train.anneal`).
 
 From the splice on the run reads the other corpus from the first draw of that corpus' own order under the same seed, as
-a run of its own would. Its slices go by other names, so that what was read of either stays apart.
+a run of its own would. Its slices and sources go by other names, so that what was read of either stays apart.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from train.shards import Streams
 from train.tiers import Tier
 
 LATE = "anneal:"
-"""What the names of spliced slices begin with, in metrics and results; no recipe names a slice so."""
+"""What the names of spliced slices and sources begin with, in metrics and results; no recipe names a slice so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,12 @@ def all_streams(streams: Streams, splice: Splice | None) -> Streams:
     if splice is None:
         return streams
     late = {f"{LATE}{name}": ids for name, ids in splice.streams.tokens.items()}
-    return Streams(shares=streams.shares, tokens={**streams.tokens, **late})
+    documents = {f"{LATE}{name}": one.renamed(LATE) for name, one in splice.streams.documents.items()}
+    return Streams(
+        shares=streams.shares,
+        tokens={**streams.tokens, **late},
+        documents={**streams.documents, **documents},
+    )
 
 
 class Course:

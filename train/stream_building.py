@@ -1,5 +1,7 @@
 """Building token streams: units encoded in parallel into pieces, pieces joined into one stream a slice.
 
+Beside each stream lies where its documents end and of which source they are (`train.stream_documents`).
+
 Pieces lie in `pieces/` until every stream is whole; then `streams.json` says what the streams hold and the pieces go.
 A build that was killed goes on from the pieces, or streams, that are finished, and gives the same bytes; neither the
 number of threads nor the cut into units changes a stream.
@@ -19,7 +21,9 @@ from curation.errors import RunError
 from curation.files import Json, read_json, replacing, write_json
 from curation.progress import Progress
 from curation.tokenizers import Engine, Tokenizer
-from train.token_pieces import Columns, EngineDisagreesError, Piece, Section, piece_of, refuse_ids_beyond
+from train.stream_documents import Sections, document_bytes, document_file, named_sources, write_documents
+from train.token_pieces import EngineDisagreesError, Piece, Section, piece_of, refuse_ids_beyond
+from train.token_rows import Columns
 
 PACKING = "eos-separated"
 """Documents one after another, EOS after each, windows cut without regard to them; no mask, no padding."""
@@ -52,6 +56,10 @@ class Built:
     checked_docs: int
     """Documents whose ids were decoded and compared with their text."""
     nulls: int
+    sources: Sequence[str]
+    """Names by code in the files of documents; empty where the input does not name sources."""
+    by_source: Mapping[str, Mapping[str, Mapping[str, int]]]
+    """Documents and tokens, EOS included, by slice and source."""
 
     def as_json(self) -> dict[str, Json]:
         """Return what manifests say of the streams."""
@@ -60,9 +68,12 @@ class Built:
             "engine_note": self.note,
             "checked_docs": self.checked_docs,
             "rows_without_text": self.nulls,
+            "sources": list(self.sources),
             "slices": {
                 name: {
                     "file": self.files[name],
+                    "documents": document_file(self.files[name]),
+                    "sources": {source: dict(counts) for source, counts in self.by_source[name].items()},
                     "docs": section.docs,
                     "bytes": section.num_bytes,
                     "tokens": section.num_ids - section.docs,
@@ -107,9 +118,15 @@ def _build(given: Source, folder: Path, workers: int, progress: Progress, note: 
     names = sorted({name for piece in pieces for name in piece.sections})
     files = {name: f"stream-{number:05d}.bin" for number, name in enumerate(names)}
     slices = {name: _joined([piece.sections[name] for piece in pieces if name in piece.sections]) for name in names}
+    id_bytes = source.tokenizer.dtype.itemsize
+    sources = named_sources(pieces, id_bytes)
+    by_source = {}
     for name in names:
         refuse_ids_beyond(slices[name].max_id, source.tokenizer.vocab_size, f"{folder}: slice `{name}`")
-        _write_stream(folder / files[name], name, pieces, source.tokenizer.dtype.itemsize)
+        _write_stream(folder / files[name], name, pieces, id_bytes)
+        holding = [piece for piece in pieces if name in piece.sections]
+        sections = Sections(name=name, pieces=holding, id_bytes=id_bytes, sources=sources)
+        by_source[name] = write_documents(folder / document_file(files[name]), sections)
     built = Built(
         slices=slices,
         files=files,
@@ -117,6 +134,8 @@ def _build(given: Source, folder: Path, workers: int, progress: Progress, note: 
         note=note,
         checked_docs=sum(piece.checked_docs for piece in pieces),
         nulls=sum(piece.nulls for piece in pieces),
+        sources=sources,
+        by_source=by_source,
     )
     write_json(folder / STREAMS, cast("Json", {**asdict(built), "tokenizer_digest": source.tokenizer.digest}))
     return built
@@ -178,9 +197,12 @@ def _known(folder: Path, tokenizer: Tokenizer) -> Built | None:
         return None
     told = cast("dict[str, Any]", read_json(folder / STREAMS))
     slices = {name: Section(**told["slices"][name]) for name in sorted(told["slices"])}
-    sizes = {name: section.num_ids * tokenizer.dtype.itemsize for name, section in slices.items()}
-    paths = {name: folder / str(told["files"][name]) for name in slices}
-    whole = all(path.is_file() and path.stat().st_size == sizes[name] for name, path in paths.items())
+    sizes: dict[Path, int] = {}
+    for name, section in slices.items():
+        stream = str(told["files"][name])
+        sizes[folder / stream] = section.num_ids * tokenizer.dtype.itemsize
+        sizes[folder / document_file(stream)] = document_bytes(section.docs, told["sources"])
+    whole = all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())
     if not whole or told.pop("tokenizer_digest") != tokenizer.digest:
         return None
     return Built(**{**told, "slices": slices})

@@ -1,9 +1,10 @@
 """Pieces: the ids that a run of row groups adds to each slice, encoded in bounded memory, kept until streams are whole.
 
-A piece is `piece-00000.bin` (slices in order of name, one after another) and `piece-00000.json`, which is written last
-and says what each slice got, the largest id, and the digest of the bytes. A killed build keeps the pieces whose digest
-holds. Of every unit `SAMPLE_DOCS` documents spread over its rows are checked: their ids decode to their text, and are
-those of Hugging Face `tokenizers` when another engine made them.
+A piece is `piece-00000.bin` (slices in order of name, one after another: first the ids of all, then of each where its
+documents end, int64, and the numbers of their sources, uint32) and `piece-00000.json`, which is written last and says
+what each slice got, the largest id, the piece's sources, and the digest of the bytes. A killed build keeps the pieces
+whose digest holds. Of every unit `SAMPLE_DOCS` documents spread over its rows are checked: their ids decode to their
+text, and are those of Hugging Face `tokenizers` when another engine made them.
 """
 
 from __future__ import annotations
@@ -15,34 +16,23 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 
-from curation.batches import TextView, text_view
+from curation.batches import TextView
 from curation.dedup.file_units import Unit
 from curation.errors import RunError, ShardError
 from curation.files import Json, read_json, replacing, write_json
 from curation.token_engines import TokenIds, TokenizedView, encode_reference
 from curation.tokenizers import Tokenizer, batches, cut_documents
+from train.token_rows import Columns, TextRows, text_rows
 
 SAMPLE_DOCS = 8
 SAMPLE_TOKENS = 30_000
 """Longer documents are not drawn into the sample."""
-ONE_STREAM = "all"
 
 
 class EngineDisagreesError(Exception):
     """The fast engine's ids of a document are not the reference's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Columns:
-    """Where text, slice and id of a document stand; without a slice column everything is one stream."""
-
-    text: str = "text"
-    slice: str | None = "slice"
-    id: str | None = "id"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,25 +56,29 @@ class Piece:
     checked_docs: int
     nulls: int
     """Rows without text, which are passed over."""
+    sources: tuple[str, ...]
+    """By number; empty without a column of sources."""
+
+    def ends_of(self, name: str, id_bytes: int) -> npt.NDArray[np.int64]:
+        """Return how many ids of the slice stand before the end of each of its documents, EOS included."""
+        return np.fromfile(self.path, "<i8", self.sections[name].docs, offset=self._documents_at(name, id_bytes))
+
+    def sources_of(self, name: str, id_bytes: int) -> npt.NDArray[np.uint32]:
+        """Return the number of each document's source."""
+        docs = self.sections[name].docs
+        return np.fromfile(self.path, "<u4", docs, offset=self._documents_at(name, id_bytes) + 8 * docs)
+
+    def _documents_at(self, name: str, id_bytes: int) -> int:
+        before = sum(section.docs for other, section in self.sections.items() if other < name)
+        return sum(section.num_ids for section in self.sections.values()) * id_bytes + 12 * before
 
 
 @dataclass(slots=True)
 class _Growing:
     section: Section = field(default_factory=Section)
     ids: list[TokenIds] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rows:
-    """Rows of a batch, those of one slice side by side."""
-
-    view: TextView
-    ids: pa.Array | None
-    spans: tuple[tuple[str, int, int], ...]
-    """(slice, first row, row after the last)."""
-    rows: npt.NDArray[np.int64]
-    """The place of each row in its unit."""
-    nulls: int
+    ends: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    sources: list[npt.NDArray[np.uint32]] = field(default_factory=list)
 
 
 def piece_of(unit: Unit, columns: Columns, tokenizer: Tokenizer, path: Path) -> Piece:
@@ -98,67 +92,20 @@ def piece_of(unit: Unit, columns: Columns, tokenizer: Tokenizer, path: Path) -> 
     growing: dict[str, _Growing] = {}
     wanted = set(np.linspace(0, max(0, unit.num_docs - 1), SAMPLE_DOCS).astype(int).tolist())
     checked = nulls = 0
-    for rows in _row_batches(unit, columns):
+    numbers: dict[str, int] = {}
+    for rows in text_rows(unit, columns):
         nulls += rows.nulls
+        renumbered = [numbers.setdefault(name, len(numbers)) for name in rows.source_names] or [0]
+        sources = np.array(renumbered, np.uint32)[rows.sources]
         for part in _encoded(rows.view, tokenizer):
             for name, first, end in rows.spans:
-                _add(growing.setdefault(name, _Growing()), part, part.documents_from(first, end))
+                _add(growing.setdefault(name, _Growing()), part, part.documents_from(first, end), sources)
             for row in part.whole_documents(rows.rows, wanted):
                 _check(_Sampled(unit=unit, rows=rows, row=row), part.ids_of(row), tokenizer)
                 checked += 1
         for name, first, end in rows.spans:
             growing[name].section.num_bytes += int(rows.view.offsets[end] - rows.view.offsets[first])
-    return _written(path, growing, checked, nulls)
-
-
-def _row_batches(unit: Unit, columns: Columns) -> Iterator[_Rows]:
-    """Yield the rows of a unit a few MB at a time, ordered by slice."""
-    wanted = [name for name in (columns.text, columns.slice, columns.id) if name is not None]
-    done = 0
-    for batch in unit.batches(list(dict.fromkeys(wanted))):
-        rows, size = np.arange(done, done + len(batch)), len(batch)
-        done += size
-        if batch.column(columns.text).null_count:
-            present = batch.column(columns.text).is_valid()
-            rows, batch = rows[present.to_numpy(zero_copy_only=False)], batch.filter(present)
-        text = _strings(batch.column(columns.text), unit)
-        ids = batch.column(columns.id) if columns.id is not None else None
-        names, codes = _slices(batch, columns, unit)
-        if len(names) > 1:
-            order = np.argsort(codes, kind="stable")
-            # not pa.array, which imports pandas where there is one
-            places = pa.Array.from_buffers(pa.int64(), len(order), [None, pa.py_buffer(order)])
-            rows, codes, text = rows[order], codes[order], text.take(places)
-            ids = ids.take(places) if ids is not None else None
-        edges = np.searchsorted(codes, np.arange(len(names) + 1))
-        spans = tuple((name, int(edges[i]), int(edges[i + 1])) for i, name in enumerate(names))
-        yield _Rows(view=text_view(text), ids=ids, spans=spans if len(rows) else (), rows=rows, nulls=size - len(rows))
-
-
-def _strings(column: pa.Array, unit: Unit) -> pa.Array:
-    """Return the text as strings whose UTF-8 has been checked: Arrow believes what a file claims."""
-    decoded = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-    try:
-        text = decoded.cast(pa.large_string())
-        text.validate(full=True)
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise ShardError(
-            f"{unit.origin}: text is not UTF-8 ({str(error).splitlines()[0]}); expected UTF-8; mend the file"
-        ) from None
-    return text
-
-
-def _slices(batch: pa.RecordBatch, columns: Columns, unit: Unit) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Return the names of the slices in the batch, sorted, and each row's number among them."""
-    if columns.slice is None:
-        return [ONE_STREAM], np.zeros(len(batch), np.int64)
-    column = batch.column(columns.slice)
-    if column.null_count:
-        raise ShardError(f"{unit.origin}: column `{columns.slice}` has rows without a slice; fill it, or leave it out")
-    unique = pc.unique(column)
-    ordered = unique.take(pc.sort_indices(unique))
-    codes = pc.index_in(column, value_set=ordered).to_numpy(zero_copy_only=False).astype(np.int64)
-    return [str(name) for name in ordered.to_pylist()], codes
+    return _written(path, growing, {"checked_docs": checked, "nulls": nulls, "sources": list(numbers)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,10 +163,14 @@ def _encoded(view: TextView, tokenizer: Tokenizer) -> Iterator[_Part]:
         )
 
 
-def _add(slot: _Growing, part: _Part, pieces: slice) -> None:
-    """Append the ids of some of a part's pieces to what a slice gets."""
-    ids = part.with_eos[part.starts[pieces.start] : part.starts[pieces.stop]]
-    slot.section.docs += int(part.ends[pieces].sum())
+def _add(slot: _Growing, part: _Part, pieces: slice, sources: npt.NDArray[np.uint32]) -> None:
+    """Append the ids of some of a part's pieces, and what documents end there, to what a slice gets."""
+    start = part.starts[pieces.start]
+    ids = part.with_eos[start : part.starts[pieces.stop]]
+    ended = part.ends[pieces]
+    slot.ends.append(part.starts[pieces.start + 1 : pieces.stop + 1][ended] - start + slot.section.num_ids)
+    slot.sources.append(sources[part.documents[pieces][ended]])
+    slot.section.docs += int(ended.sum())
     slot.section.num_ids += len(ids)
     slot.section.max_id = max(slot.section.max_id, int(ids.max(initial=0)))
     slot.ids.append(ids)
@@ -230,7 +181,7 @@ class _Sampled:
     """A document whose ids are checked."""
 
     unit: Unit
-    rows: _Rows
+    rows: TextRows
     row: int
 
     def __str__(self) -> str:
@@ -253,22 +204,19 @@ def _check(document: _Sampled, ids: TokenIds, tokenizer: Tokenizer) -> None:
         )
 
 
-def _written(path: Path, growing: Mapping[str, _Growing], checked: int, nulls: int) -> Piece:
-    sections = {name: growing[name].section for name in sorted(growing)}
+def _written(path: Path, growing: Mapping[str, _Growing], counted: Mapping[str, Any]) -> Piece:
+    slots = [growing[name] for name in sorted(growing)]
     digest = xxhash.xxh3_128()
     with replacing(path) as temporary, temporary.open("wb") as file:
-        for name in sections:
-            for ids in growing[name].ids:
-                digest.update(ids.data)
-                file.write(ids.data)
-    told: dict[str, Json] = {
-        "sections": {name: cast("Json", asdict(section)) for name, section in sections.items()},
-        "checked_docs": checked,
-        "nulls": nulls,
-        "xxh3_128": digest.hexdigest(),
-    }
-    write_json(path.with_suffix(".json"), told)
-    return Piece(path=path, sections=sections, checked_docs=checked, nulls=nulls)
+        documents = (array for slot in slots for array in (*slot.ends, *slot.sources))
+        for array in (*(ids for slot in slots for ids in slot.ids), *documents):
+            data = np.ascontiguousarray(array).data
+            digest.update(data)
+            file.write(data)
+    sections = {name: growing[name].section for name in sorted(growing)}
+    told = {name: cast("Json", asdict(section)) for name, section in sections.items()}
+    write_json(path.with_suffix(".json"), {**counted, "sections": told, "xxh3_128": digest.hexdigest()})
+    return _piece(path, sections, counted)
 
 
 def _finished(path: Path) -> Piece | None:
@@ -279,7 +227,12 @@ def _finished(path: Path) -> Piece | None:
     if xxhash.xxh3_128_hexdigest(np.fromfile(path, np.uint8).data) != told["xxh3_128"]:
         return None
     sections = {name: Section(**told["sections"][name]) for name in sorted(told["sections"])}
-    return Piece(path=path, sections=sections, checked_docs=told["checked_docs"], nulls=told["nulls"])
+    return _piece(path, sections, told)
+
+
+def _piece(path: Path, sections: Mapping[str, Section], counted: Mapping[str, Any]) -> Piece:
+    return Piece(path=path, sections=sections, checked_docs=counted["checked_docs"], nulls=counted["nulls"],
+                 sources=tuple(counted["sources"]))  # fmt: skip
 
 
 def refuse_ids_beyond(largest: int, vocab_size: int, where: object) -> None:

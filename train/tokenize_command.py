@@ -38,6 +38,9 @@ def tokenize(
     slice_column: Annotated[
         str | None, typer.Option("--slice-column", metavar="C", help="One stream a value of this column; default: one.")
     ] = None,
+    source_column: Annotated[
+        str | None, typer.Option("--source-column", metavar="C", help="Where documents come from; default: not kept.")
+    ] = None,
     eos: Annotated[
         str | None, typer.Option("--eos", metavar="TOKEN", help="End-of-text token, where the file has an unusual one.")
     ] = None,
@@ -55,10 +58,10 @@ def tokenize(
     The input is only read; after Ctrl-C or a crash the same command continues.
     """
     from curation.tokenizers import open_tokenizer
-    from train.token_pieces import Columns
+    from train.token_rows import Columns
     from train.tokenize_files import plan_tokens, tokenize_files
 
-    columns = Columns(text=text_column, slice=slice_column, id=None)
+    columns = Columns(text=text_column, slice=slice_column, id=None, source=source_column)
     plan = plan_tokens(paths, open_tokenizer(tokenizer, eos=eos), columns, out)
     if dry_run:
         value = _plan_json(plan, out)

@@ -1,16 +1,17 @@
 """`curate tokenize`: files that a user already has, Parquet or JSON Lines, to packed token streams and a manifest.
 
-The output directory holds `stream-00000.bin` ... (one a slice, or one in all), `streams.json` and `manifest.json`, and
-appears whole. Documents come in the order of their files' paths and of their rows; nothing is dropped but rows without
-text and lines that cannot be read, which are counted. While it is made everything lies in `OUT/.work/`, in a directory
-named by settings and inputs: a killed run is taken up there, unit by unit.
+The output directory holds `stream-00000.bin` ... (one a slice, or one in all), `stream-00000.documents.bin` ...,
+`streams.json` and `manifest.json`, and appears whole. Documents come in the order of their files' paths and of their
+rows; nothing is dropped but rows without text and lines that cannot be read, which are counted. While it is made
+everything lies in `OUT/.work/`, in a directory named by settings and inputs: a killed run is taken up there, unit by
+unit.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -27,7 +28,7 @@ from curation.store import MANIFEST, Artifact, ArtifactWriter, Store, load_artif
 from curation.tokenizers import Tokenizer
 from train.shards import VERSION, stream_facts
 from train.stream_building import PACKING, Source, build_streams
-from train.token_pieces import Columns
+from train.token_rows import Columns
 
 WORK = ".work"
 MAX_BAD_FRACTION = 0.01
@@ -68,6 +69,7 @@ def plan_tokens(paths: Sequence[str], tokenizer: Tokenizer, columns: Columns, ou
         "packing": PACKING,
         "text_column": columns.text,
         "slice_column": columns.slice,
+        "source_column": columns.source,
     }
     fingerprint = digest_json({"version": VERSION, "params": params, "inputs": seen})
     return TokenizePlan(
@@ -143,18 +145,19 @@ def _checked_units(item: Input, columns: Columns, origin: Path, starts: tuple[tu
         schema = pq.read_schema(item.path)
     except (pa.ArrowException, OSError, EOFError) as error:
         raise damaged(origin, error) from None
-    if columns.slice is not None and columns.slice not in schema.names:
-        raise ShardError(
-            f"{origin}: no column `{columns.slice}`, which --slice-column names; columns: {', '.join(schema.names)}; "
-            f"{nearest(columns.slice, schema.names)}"
-        )
+    for option, name in (("--slice-column", columns.slice), ("--source-column", columns.source)):
+        if name is not None and name not in schema.names:
+            raise ShardError(
+                f"{origin}: no column `{name}`, which {option} names; columns: {', '.join(schema.names)}; "
+                f"{nearest(name, schema.names)}"
+            )
     return parquet_units(item, origin.stem, columns.text, origin=origin, starts=starts)
 
 
 def _with_id(columns: Columns, units: Sequence[Unit]) -> Columns:
     """Return the columns with `id` where every file has one, to name documents by."""
     everywhere = all("id" in pq.read_schema(path).names for path in {unit.path for unit in units})
-    return Columns(text=columns.text, slice=columns.slice, id="id" if everywhere else None)
+    return replace(columns, id="id" if everywhere else None)
 
 
 def _left_out(staged: Sequence[Staged], num_rows: int, progress: Progress) -> dict[str, Json]:

@@ -67,12 +67,12 @@ def sentences(name: str, count: int, words: int = 40) -> list[str]:
     return [" ".join(WORDS[i] for i in stream.integers(0, len(WORDS), words)) + "\n" for _ in range(count)]
 
 
-def corpus_of(docs: Docs, num_shards: int = 2, mix: MixSpec | None = None) -> Node:
-    """Return a node that writes a corpus artifact as the builder does."""
+def corpus_of(docs: Docs, num_shards: int = 2, mix: MixSpec | None = None, sources: Sequence[str] = ("s",)) -> Node:
+    """Return a node that writes a corpus artifact as the builder does; documents of a slice take turns at sources."""
 
     def run(context: NodeRun) -> Mapping[str, Json]:
         rows = sorted(
-            ({"id": f"{name}-{i:04d}", "text": text, "source": "s", "slice": name}
+            ({"id": f"{name}-{i:04d}", "text": text, "source": sources[i % len(sources)], "slice": name}
              for name, texts in docs.items() for i, text in enumerate(texts)),
             key=lambda row: row["id"],
         )  # fmt: skip
@@ -89,7 +89,11 @@ def corpus_of(docs: Docs, num_shards: int = 2, mix: MixSpec | None = None) -> No
         return {"schedule": schedule(mix or MixSpec(), counts, "corpus") if counts else [], "slices": {}}
 
     identity = {name: list(texts) for name, texts in docs.items()}
-    params = {"docs": digest_json(identity), "shards": num_shards, "mix": (mix or MixSpec()).model_dump(mode="json")}
+    params = {
+        "docs": digest_json([identity, list(sources)]),
+        "shards": num_shards,
+        "mix": (mix or MixSpec()).model_dump(mode="json"),
+    }
     return Node(kind="corpus", version="1", params=params, inputs={}, run=run)
 
 

@@ -136,7 +136,8 @@ def outcome() -> Callable[..., StepOutcome]:
 
     def make(step: int, first: float | None, whole: float, accepted: bool = True) -> StepOutcome:
         return StepOutcome(
-            step=step, drawn=drawn, loss=1.0, nats_by_row=np.ones(4), grad_norm=whole, first_grad_norm=first,
+            step=step, drawn=drawn, loss=1.0, nats_by_row=np.ones(4), nats_BT=np.ones((4, 1), np.float32),
+            grad_norm=whole, first_grad_norm=first,
             first_tokens=64, learning_rate=1e-3, accepted=accepted,
         )  # fmt: skip
 

@@ -41,7 +41,8 @@ loop.CHECKPOINT_FLOPS = 15 * base.batch_tokens * base.shape.flops_per_token
 class Curve:
     name = "curve"
     def __init__(self): self.seen = []
-    def after_step(self, outcome, engine): self.seen.append((outcome.loss, outcome.grad_norm, *outcome.nats_by_row))
+    def after_step(self, outcome, engine): self.seen.append((outcome.loss, outcome.grad_norm, *outcome.nats_by_row,
+                                                                   *outcome.nats_BT.sum(axis=1, dtype="f8")))
     def row(self): return {{}}
     def state(self): return self.seen
     def restore(self, state): self.seen = [tuple(row) for row in state]

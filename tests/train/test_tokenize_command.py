@@ -131,12 +131,13 @@ def test_a_dry_run_writes_nothing_and_a_second_run_reuses(capsys: pytest.Capture
 
 def test_a_killed_command_goes_on_from_its_pieces_and_gives_the_same_bytes(tmp_path: Path) -> None:
     for number in range(6):
-        write(tmp_path / "in" / f"{number}.parquet", words(str(number), 2_000))
+        origins = [("web", "book", None)[(number + row) % 3] for row in range(2_000)]
+        write(tmp_path / "in" / f"{number}.parquet", words(str(number), 2_000), origin=origins)
     script = "import sys; from curation.cli import main; main(sys.argv[1:])"
 
     def start(out: Path, workers: int) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-c", script, "tokenize", str(tmp_path / "in"), "--tokenizer", PICO, "-o", str(out),
-                   "--workers", str(workers), "-q"]  # fmt: skip
+                   "--workers", str(workers), "--source-column", "origin", "-q"]  # fmt: skip
         return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL)
 
     assert start(tmp_path / "whole", 2).wait() == 0
@@ -152,9 +153,8 @@ def test_a_killed_command_goes_on_from_its_pieces_and_gives_the_same_bytes(tmp_p
         damaged.write_bytes(bytes(damaged.stat().st_size))
     assert start(killed, 1).wait() == 0
     names = sorted(path.name for path in (tmp_path / "whole").iterdir())
-    assert (
-        names == sorted(path.name for path in killed.iterdir()) == ["manifest.json", "stream-00000.bin", "streams.json"]
-    )
+    assert names == ["manifest.json", "stream-00000.bin", "stream-00000.documents.bin", "streams.json"]
+    assert names == sorted(path.name for path in killed.iterdir())
     assert all(sha256_file(killed / name) == sha256_file(tmp_path / "whole" / name) for name in names)
 
 
