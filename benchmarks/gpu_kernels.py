@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from train.accelerator import Accelerator
 from train.losses import _piece_gradients, _WideLinearCrossEntropy
 from train.model import Block, rope_tables
-from train.tiers import Shape, load_tier
+from train.tiers import Shape, Tier, load_tier
 
 Z_LOSS = 1e-5
 BACKENDS = {
@@ -201,23 +201,26 @@ def _loss(recorder: Recorder, shape: Shape, scale: Scale, loss: Loss) -> dict[st
 
 def block(recorder: Recorder, scale: Scale) -> None:
     """Measure one block forward and backward, eager and compiled, by attention back end."""
-    for name, shape in scale.shapes().items():
+    for name in scale.tiers:
         for label in ("eager cudnn", "compiled cudnn", "compiled flash"):
             if recorder.smoke and label != "eager cudnn":
                 continue
             with recorder.attempt(f"block {name} {label}", 60):
-                recorder.add("block", tier=name, variant=label, **_block(recorder.device, shape, scale, label))
+                recorder.add(
+                    "block", tier=name, variant=label, **_block(recorder.device, load_tier(name), scale, label)
+                )
 
 
-def _block(device: torch.device, shape: Shape, scale: Scale, label: str) -> dict[str, float]:
+def _block(device: torch.device, tier: Tier, scale: Scale, label: str) -> dict[str, float]:
+    shape = tier.shape
     kind, backend = label.split()
     rows = max(1, scale.tokens // shape.context_tokens)
     matmul = 4 * shape.width * shape.num_heads * shape.head_dim + 3 * shape.width * shape.ffn_width
     a_token = 6 * matmul + 12 * shape.num_heads * shape.head_dim * shape.context_tokens
-    layer = Block(shape, 1e-6).to(device)
+    layer = Block(tier).to(device)
     if kind == "compiled":
         layer.compile(dynamic=False)
-    cos_TK, sin_TK = (table.to(device) for table in rope_tables(shape.context_tokens, shape.head_dim, 1e4))
+    cos_TK, sin_TK = (table.to(device) for table in rope_tables(shape.context_tokens, shape.head_dim, tier.rope_theta))
     stream = _random(device, rows, shape.context_tokens, shape.width).requires_grad_()
     grad = torch.randn_like(stream)
     order = [BACKENDS[backend], SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]

@@ -4,8 +4,8 @@ Bytes on a card, for N parameters, n of them in blocks, V vocabulary, d width, F
 tokens a micro-batch: weights, gradients and two Adam moments in float32 16 N; bf16 copies of the blocks' weights 2 n,
 kept for the backward pass; activations M L (20 d + 6 F), which is 36 d a layer and 1.8 MB a token at 1b; gradients of
 activations on the way back M (8 d + 6 F); logits and their gradients in pieces, of which three are there at once (the
-last piece's gradients are still held) unless one is all, and three gradients of the head while it is summed. Seven
-peaks measured on an H200 (100m, 400m, 1b) lie 1 to 5 % below the sum. What is bf16 there doubles in float32. FSDP2
+last piece's gradients are still held) unless one is all, and three gradients of the head while it is summed. Ten
+peaks measured on an H200 (micro to 1b) lie 1 to 7 % below the sum. What is bf16 there doubles in float32. FSDP2
 divides the 16 N by the number of cards, keeps no copies, and adds two gathered blocks and the embeddings with the
 gradients of one of them.
 

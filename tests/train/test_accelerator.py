@@ -132,9 +132,10 @@ runpy.run_path({script!r}, run_name="__main__")
 
 def test_the_gpu_benchmark_needs_torch_and_numpy_only(tmp_path: Path) -> None:
     out = tmp_path / "results.json"
-    done = blocked("benchmarks/gpu.py", "--smoke", "--only", "gemm,step", "--out", str(out))
+    done = blocked("benchmarks/gpu.py", "--smoke", "--only", "gemm,step,block", "--out", str(out))
     assert done.returncode == 0, done.stdout + done.stderr
     assert '"best"' in out.read_text()
+    assert '"block"' in out.read_text()
 
 
 @pytest.mark.slow

@@ -89,6 +89,7 @@ def test_a_deterministic_run_resumed_has_equal_bits() -> None:
     chosen = choose_accelerator("cuda", deterministic=True)
     with chosen.running():
         for stop in (None, 2):
+            torch.manual_seed(1)  # the host's random state, which making a model moves, is a part of the state
             engine = Engine(tier, build_model(tier, 1), chosen)
             for step in range(4):
                 if step == stop:
@@ -99,7 +100,7 @@ def test_a_deterministic_run_resumed_has_equal_bits() -> None:
                 engine.update(1e-3)
                 engine.discard()
             ends.append({name: one.cpu() for name, one in engine.tensors().items()})
-    assert all(torch.equal(one, ends[1][name]) for name, one in ends[0].items())
+    assert [name for name, one in ends[0].items() if not torch.equal(one, ends[1][name])] == []
 
 
 def test_utilisation_lies_between_nothing_and_the_peak() -> None:

@@ -36,8 +36,9 @@ def test_at_1b_a_micro_batch_of_32k_tokens_takes_58_gb_beside_22_gb_of_state() -
 MEASURED = [
     ("100m", 16, 16.865), ("100m", 32, 28.009), ("100m", 64, 49.570), ("400m", 16, 39.930), ("400m", 32, 69.732),
     ("1b", 8, 56.371), ("1b", 16, 87.387),
+    ("micro", 32, 5.503), ("smoke", 32, 7.738), ("small", 40, 11.849),
 ]  # fmt: skip
-"""Peaks of whole steps on an H200 in GB: benchmarks/results/gpu-h200-2026-11-23.json."""
+"""Peaks on an H200 in GB: of whole steps, benchmarks/results/gpu-h200-2026-11-23.json; micro to small, of trainings."""
 
 
 @pytest.mark.parametrize(("model", "rows", "gigabytes"), MEASURED)
