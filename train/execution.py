@@ -24,9 +24,9 @@ MICRO_BATCH_ROWS = "CURATE_MICRO_BATCH_ROWS"
 
 
 def accelerator_of(tier: Tier) -> Accelerator:
-    """Return where a tier computes: float32 tiers on the CPU everywhere, bf16 tiers on CUDA where there is one."""
+    """Return where a tier computes: laptop tiers on the CPU everywhere, the others on CUDA where there is one."""
     return choose_accelerator(
-        "cpu" if tier.precision == "fp32" else "auto",
+        "cpu" if tier.family == "laptop" else "auto",
         precision=tier.precision,
         deterministic=os.environ.get(DETERMINISTIC) == "1",
     )

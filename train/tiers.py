@@ -204,7 +204,7 @@ def _tier_of(row: Row) -> Tier:
         weight_decay=row.weight_decay,
         z_loss=row.z_loss,
         skip_sigmas=6.0 if family == "ladder" else None,
-        precision="fp32" if family == "laptop" else "bf16",
+        precision=row.precision or ("fp32" if family == "laptop" else "bf16"),
         threads=1 if family == "laptop" else 2,
         eval_context_tokens=512 if family == "laptop" else 1_024,
         evidence=family != "laptop",

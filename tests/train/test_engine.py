@@ -133,7 +133,14 @@ def test_a_bf16_tier_multiplies_in_bf16_and_keeps_float32_weights_and_moments(ei
     assert kinds == {torch.float32}
 
 
-def test_laptop_tiers_compute_in_float32_on_the_cpu_everywhere() -> None:
-    chosen = accelerator_of(TIERS["nano"])
-    assert (chosen.device.type, chosen.precision, chosen.compiled) == ("cpu", "fp32", False)
+@pytest.mark.parametrize(("model", "precision"), [("pico", "fp32"), ("nano", "bf16")])
+def test_laptop_tiers_compute_on_the_cpu_everywhere(
+    monkeypatch: pytest.MonkeyPatch, model: str, precision: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    chosen = accelerator_of(TIERS[model])
+    assert (chosen.device.type, chosen.precision, chosen.compiled) == ("cpu", precision, False)
+
+
+def test_tiers_of_the_ladder_multiply_in_bf16() -> None:
     assert accelerator_of(TIERS["1b"]).precision == "bf16"
