@@ -32,7 +32,7 @@ def lr_sweep(
     """Train a tier at half, once and twice its learning rate and say whether the rate may be frozen.
 
     It may if its loss is at most 5 mnat a token above the best. A result is stored with the tier as
-    train/data/lr_sweeps/MODEL.json and shown by `curate tiers NAME`.
+    a file of train/data/lr_sweeps and shown by `curate tiers NAME`.
     """
     from curation.nodes import Planner
     from curation.store import Store

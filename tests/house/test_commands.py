@@ -38,7 +38,7 @@ def test_a_command_is_documented(command: Command) -> None:
 
 
 def test_documented_commands_exist() -> None:
-    documented = set(re.findall(r"^## `curate ([a-z ]+)`", (ROOT / "docs/commands.md").read_text(), re.MULTILINE))
+    documented = set(re.findall(r"^## `curate ([a-z -]+)`", (ROOT / "docs/commands.md").read_text(), re.MULTILINE))
     assert documented == {command.path for command in COMMANDS}
 
 
