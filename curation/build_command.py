@@ -121,7 +121,8 @@ def _draw_plan(console: Console, recipe: Recipe, steps: list[PlanStep], notes: l
         console.print(printable(note), markup=False, soft_wrap=True)
     if not steps:
         console.print(f"{recipe.name}: the pool has not been read yet, so every step would be built:")
-        console.print("  pool, panel split, token counts, " + ", ".join(f"{s.kind} {s.name}" for s in recipe.stages))
+        stages = [f"{stage.kind} {stage.name}" for stage in recipe.stages]
+        console.print("  " + ", ".join(["pool", "panel split", "token counts", *stages, "corpus"]), markup=False)
         return
     table = Table(title=f"Plan for {recipe.name}", title_justify="left")
     for column in ("step", "action", "why", "fingerprint"):
