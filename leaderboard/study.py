@@ -100,6 +100,7 @@ def with_known_tiers(study: Study, where: str) -> Study:
 
     Raises: StudyError that lists unknown tiers, names that mean the same one, or budgets that cannot be had.
     """
+    from train.tier_names import number_text
     from train.tiers import Tier, evaluation_context, load_tier, scored_at
 
     found: dict[str, tuple[Tier, int]] = {}
@@ -110,7 +111,7 @@ def with_known_tiers(study: Study, where: str) -> Study:
         except CurateError as error:
             faults.append(str(error))
             continue
-        plain = f"{tier.model}-{tier.multiple:g}x"
+        plain = f"{tier.model}-{number_text(tier.multiple)}x"
         if tier.lr_multiplier != 1 and plain not in found:
             faults.append(
                 f"tiers: `{name}` is a probe of the learning rate, expected a tier; it may only follow `{plain}` as "

@@ -19,6 +19,7 @@ from train.many_runs import WORKER, done_fraction, failure_message, slots_for
 from train.recovery import LADDER, SKIP_ONLY, Recovery
 from train.run import run_node
 from train.shards import tokens_node
+from train.tier_names import number_text
 from train.tiers import load_tier
 from train.workers import Job, Outcome, run_jobs
 
@@ -124,7 +125,7 @@ def _keeps(plan: RunPlan) -> str:
         tier.model == own.model and tier.lr_multiplier == own.lr_multiplier and tier.multiple > own.multiple
         for tier in map(load_tier, plan.beside)
     )
-    return f"{own.multiple:g}" if longer else ""
+    return number_text(own.multiple) if longer else ""
 
 
 def _train_group(tier: str, plans: Sequence[RunPlan], store: Store, workers: int, progress: Progress) -> list[Outcome]:

@@ -26,6 +26,7 @@ from curation.progress import SilentProgress
 from curation.store import MANIFEST, Artifact, Store
 from train.checkpoint_files import STATE, TENSORS
 from train.checkpoints import Checkpoint
+from train.tier_names import number_text
 from train.tiers import Tier, load_tier, tier_digest
 
 KIND = "plateau"
@@ -64,7 +65,7 @@ def with_budget(tier: Tier, multiple: float) -> Tier:
     Raises: RunError for a multiple outside (0, 16].
     """
     _, at, probes = tier.name.partition("@")
-    return load_tier(f"{tier.model}-{multiple:g}x{at}{probes}")
+    return load_tier(f"{tier.model}-{number_text(multiple)}x{at}{probes}")
 
 
 def branch_step(tier: Tier) -> int:

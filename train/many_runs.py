@@ -25,6 +25,7 @@ from train.recovery import SKIP_ONLY, Recovery
 from train.run import run_node
 from train.shards import tokens_node
 from train.supply import DEFAULT_EPOCHS, refuse_shortage, supply_of
+from train.tier_names import number_text
 from train.tiers import Tier, load_tier
 from train.workers import Job, Outcome, Slot, run_jobs
 
@@ -154,7 +155,7 @@ def _job(planner: Planner, shared: Mapping[str, object], wanted: Wanted) -> Job:
         **shared,
         "--tier": wanted.tier,
         "--seed": wanted.seed,
-        "--keep": ",".join(f"{multiple:g}" for multiple in wanted.keep),
+        "--keep": ",".join(number_text(multiple) for multiple in wanted.keep),
         "--recovery": canonical_json(wanted.recovery.as_json()),
     }
     arguments = tuple(text for name, value in places.items() for text in (name, str(value)))

@@ -18,6 +18,7 @@ from curation.files import Json
 from curation.nodes import Node, Planner
 from curation.store import Artifact
 from train.shards import explicit_slices, windows_in
+from train.tier_names import MAX_DECIMALS, number_text
 from train.tiers import Tier
 
 DEFAULT_EPOCHS = 1.0
@@ -149,18 +150,20 @@ def _short_text(found: Supply, worst: SliceSupply, epochs: float) -> str:
     declared = math.ceil(most)
     flagged = f" (more than {MAX_EPOCHS:g} will be flagged)" if declared > MAX_EPOCHS else ""
     multiple = _rounded_down(tier.multiple * epochs / most)
+    smaller = f"choose a smaller budget such as {tier.model}-{number_text(multiple)}x, " if multiple else ""
     return (
         f"{found.corpus}: {found.unique_tokens:,} unique tokens, tier {tier.name} needs {tier.num_tokens:,}: "
         f"{found.epochs:.2f} epochs, and {worst.epochs:.2f} of slice `{worst.name}` ({worst.unique_tokens:,} tokens); "
         f"expected at most {epochs:g}; declare `epochs: {declared}` in the study, or --epochs {declared}{flagged}, "
-        f"choose a smaller budget such as {tier.model}-{multiple:g}x, or add data"
+        f"{smaller}or add data"
     )
 
 
 def _rounded_down(multiple: float) -> float:
-    """Return the multiple with one digit that counts, not more than it was."""
-    unit = 10.0 ** math.floor(math.log10(multiple))
-    return round(math.floor(multiple / unit + 1e-9) * unit, 9)
+    """Return the multiple with one digit that counts, not more than it was; 0 if a name cannot say it."""
+    place = math.floor(math.log10(multiple))
+    unit = 10.0**place
+    return round(math.floor(multiple / unit + 1e-9) * unit, MAX_DECIMALS) if place >= -MAX_DECIMALS else 0.0
 
 
 def refuse_shortage(found: Supply, epochs: float = DEFAULT_EPOCHS) -> None:

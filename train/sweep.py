@@ -20,6 +20,7 @@ from curation.store import Artifact
 from train.many_runs import Wanted, train_runs
 from train.run import DOCUMENTS
 from train.sweep_result import MULTIPLIERS, Sweep, recipe_identity
+from train.tier_names import number_text
 from train.tiers import Tier, load_tier
 
 
@@ -52,7 +53,7 @@ def sweep_tier(
 
 def probe_name(tier: Tier, multiplier: float) -> str:
     """Return the name of `tier` with its rate multiplied."""
-    return load_tier(f"{tier.name}@lr{multiplier:g}").name
+    return load_tier(f"{tier.name}@lr{number_text(multiplier)}").name
 
 
 def nats_per_token(run: Artifact) -> float:

@@ -9,7 +9,6 @@ A change that moves any result raises `RECIPE_VERSION`. Source of shapes and rul
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
@@ -17,14 +16,10 @@ from typing import Literal
 from curation.errors import RunError, nearest
 from curation.files import Json, digest_json
 from train.schedules import Schedule
+from train.tier_names import number_text, parse_name
 from train.tier_table import LISTED_MULTIPLES, ROWS, STANDARD, TOKENIZERS, Family, Multipliers, Row
 
 RECIPE_VERSION = 2
-MAX_MULTIPLE = 16.0
-MAX_LR_MULTIPLIER = 4.0
-_NUMBER = r"\d+(?:\.\d+)?"
-_NAME = re.compile(rf"(?P<model>[a-z0-9]+|dclm-[a-z0-9]+)(?:-(?P<multiple>{_NUMBER})x)?(?:@lr(?P<rate>{_NUMBER}))?"
-                   r"(?:@eval(?P<context>\d+))?")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,36 +212,32 @@ _DEVIATIONS = {row.model: row.deviations for row in ROWS}
 
 def tier_names() -> list[str]:
     """Return the listed tiers, family by family, smallest model first: each at 1x, some at more."""
-    return [f"{model}-{multiple:g}x" for model in TIERS for multiple in LISTED_MULTIPLES.get(model, (1.0,))]
+    return [f"{model}-{number_text(multiple)}x" for model in TIERS for multiple in LISTED_MULTIPLES.get(model, (1.0,))]
 
 
 def load_tier(name: str, *, where: str = "tier") -> Tier:
     """Return the tier that `name` means: `nano`, `nano-0.5x`, or with a probe of the rate `nano-0.5x@lr2`.
 
     The bare model name means `-1x`; `micro@eval512` is scored at 512 tokens, beside laptop tiers (rule 6).
-    Raises: RunError for an unknown model, a multiple outside (0, 16], a learning rate multiplier outside [0.25, 4] or
-    an evaluation context that no tier has.
+    The tier's own name has every digit of both numbers, so it loads the same tier again.
+    Raises: RunError for an unknown model, a multiple outside (0, 16], a learning rate multiplier outside [0.25, 4],
+    more than six decimals in either, or an evaluation context that no tier has.
     """
-    match = _NAME.fullmatch(name)
-    if match is None or match["model"] not in TIERS:
+    said = parse_name(name, TIERS, where)
+    if said is None:
         hint = nearest(name, [*TIERS, *tier_names()])
         raise RunError(f"{where}: unknown tier `{name}`; expected a model with or without `-<m>x`; {hint}")
-    multiple, rate = float(match["multiple"] or 1), float(match["rate"] or 1)
-    if not 0 < multiple <= MAX_MULTIPLE:
-        raise RunError(f"{where}: tier `{name}`: multiple {multiple:g}, expected more than 0 and at most 16; change it")
-    if not 1 / MAX_LR_MULTIPLIER <= rate <= MAX_LR_MULTIPLIER:
-        raise RunError(f"{where}: tier `{name}`: learning rate multiplier {rate:g}, expected 0.25 to 4; change it")
-    base = TIERS[match["model"]]
-    probe = "" if rate == 1 else f"@lr{rate:g}"
+    base, multiple, rate = TIERS[said.model], said.multiple, said.lr_multiplier
+    probe = "" if rate == 1 else f"@lr{number_text(rate)}"
     tier = replace(
         base,
-        name=f"{base.model}-{multiple:g}x{probe}",
+        name=f"{base.model}-{number_text(multiple)}x{probe}",
         multiple=multiple,
         lr_multiplier=rate,
         learning_rate=base.learning_rate * rate,
         evidence=base.evidence and rate == 1,
     )
-    return tier if match["context"] is None else scored_at(tier, int(match["context"]), where=where)
+    return tier if said.context is None else scored_at(tier, said.context, where=where)
 
 
 def evaluation_context(tiers: Iterable[Tier]) -> int:

@@ -111,7 +111,7 @@ def test_budgets_of_several_seeds_run_side_by_side_are_the_runs_of_one(
         ("0.5,one", "nano", "--budgets: `0.5,one`, expected multiples of 1x such as 0.5,1,2,4"),
         ("", "nano", "expected multiples of 1x"),
         ("0.5,17", "nano", "multiple 17, expected more than 0 and at most 16"),
-        ("nan", "nano", "unknown tier `nano-nanx`"),
+        ("nan", "nano", "unknown tier `nano-NaNx`"),
         ("0.5,1", "nano-2x", "two budgets, expected one way to say it; give --tier nano"),
         ("0.5,1", "dclm-1b", "--budgets: tier dclm-1b-1x has a cosine schedule"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +55,19 @@ def test_the_message_names_corpus_tokens_budget_epochs_the_worst_slice_and_the_r
         assert part in message
     assert "declare `epochs: 11`" in message
     assert "pico-0.09x" in message
+
+
+@given(st.integers(T + 1, 1_000_000), st.integers(489_000, 10**9))
+def test_the_smaller_budget_that_is_advised_can_be_typed(num_tokens: int, num_batches: int) -> None:
+    advised = re.search(r"such as (\S+), or add data", of({"a": num_tokens}, pico(num_batches)))
+    if advised is not None:
+        assert load_tier(advised[1]).name == advised[1]
+
+
+def test_no_budget_is_advised_that_no_name_can_say() -> None:
+    message = of({"a": T + 1}, pico(10**9))
+    assert "smaller budget" not in message
+    assert message.endswith("flagged), or add data")
 
 
 def test_one_slice_drawn_too_often_is_enough_to_refuse() -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from curation.errors import RunError
 from train.model import LanguageModel
+from train.tier_names import number_text
 from train.tiers import TIERS, evaluation_context, load_tier, tier_digest, tier_json, tier_names
 
 
@@ -97,6 +101,27 @@ def test_the_bare_name_means_one_times_the_budget() -> None:
     assert load_tier("nano-0.10x").name == "nano-0.1x"
 
 
+@given(st.sampled_from(sorted(TIERS)), st.integers(1, 16_000_000), st.integers(250_000, 4_000_000))
+def test_a_tier_has_the_number_that_was_typed_and_its_name_loads_it_again(model: str, multiple: int, rate: int) -> None:
+    typed = [f"{number // 10**6}.{number % 10**6:06d}" for number in (multiple, rate)]
+    tier = load_tier(f"{model}-{typed[0]}x@lr{typed[1]}")
+    assert (tier.multiple, tier.lr_multiplier) == (multiple / 1e6, rate / 1e6)
+    assert load_tier(tier.name) == tier
+    assert Fraction(tier.name.partition("@")[0].removeprefix(f"{model}-")[:-1]) == Fraction(multiple, 10**6)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_the_text_of_a_number_is_exact_and_has_no_exponent(value: float) -> None:
+    text = number_text(value)
+    assert float(text) == value
+    assert "e" not in text.lower()
+
+
+def test_a_tiny_budget_keeps_its_name() -> None:
+    assert load_tier("pico-0.00001x").name == "pico-0.00001x"
+    assert load_tier("7b-14.031738x").name == "7b-14.031738x"
+
+
 def test_a_fractional_budget_changes_tokens_and_nothing_else() -> None:
     tenth = load_tier("nano-0.1x")
     assert tenth.num_tokens == pytest.approx(TIERS["nano"].num_tokens / 10, rel=0.01)
@@ -110,6 +135,9 @@ def test_a_fractional_budget_changes_tokens_and_nothing_else() -> None:
         ("pico-2", "unknown tier `pico-2`"),
         ("pico-0x", "multiple 0, expected more than 0"),
         ("pico-99x", "multiple 99, expected"),
+        ("pico-1e-05x", "unknown tier `pico-1e-05x`"),
+        ("7b-14.03173873x", "multiple 14.03173873, expected at most 6 decimals"),
+        ("pico@lr0.3333333", "learning rate multiplier 0.3333333, expected at most 6 decimals"),
         ("pico@lr5", "learning rate multiplier 5, expected 0.25 to 4"),
         ("dclm", "unknown tier `dclm`"),
         ("nano@eval1024", "evaluation context 1024, expected 512 \\(rule 6\\)"),
