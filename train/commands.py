@@ -16,7 +16,9 @@ def train(
     tier: Annotated[
         str, typer.Option("--tier", help="Model and budget: pico, nano-0.5x; see `curate tiers`.")
     ] = "pico",
-    seed: Annotated[int, typer.Option("--seed", min=1, help="Index of the run, 1..n; fixed and public (rule 10).")] = 1,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=1, help="Index of the run, 1..n, default 1; fixed and public (rule 10).")
+    ] = None,
     seeds: Annotated[str | None, typer.Option("--seeds", help="Several runs side by side: 1-4, or 1,3.")] = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, help="Runs at once with --seeds (default: as many as fit).")

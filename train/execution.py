@@ -13,6 +13,7 @@ import torch
 
 from curation.errors import RunError
 from train.accelerator import Accelerator, choose_accelerator
+from train.cpu_plan import host_memory_bytes
 from train.parallel import Ranks, largest_divisor, micro_batch_rows
 from train.tier_plan import memory_parts, plan_memory, what_would_fit
 from train.tiers import Tier
@@ -53,11 +54,6 @@ def most_rows(environment: Mapping[str, str] = os.environ) -> int:
     if asked and not (asked.isdecimal() and int(asked) > 0):
         raise RunError(f"{MICRO_BATCH_ROWS}: `{asked}`, expected a number of windows from 1 on; correct it or unset it")
     return int(asked) if asked else sys.maxsize
-
-
-def host_memory_bytes() -> int:
-    """Return the memory of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def out_of_memory(why: str, *, tier: Tier, accelerator: Accelerator, ranks: Ranks, rows: int) -> str:

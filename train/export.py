@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,19 @@ from train.run import MODEL
 from train.tier_table import STANDARD, Multipliers
 from train.tiers import Tier, load_tier
 
+RUN = "run.json"
+"""In an export: the manifest of its run."""
+
 
 def export_model(run: Artifact, out: Path) -> None:
-    """Write the model of `run` to the new directory `out`, whole, by one rename.
+    """Write the model of `run` to the new directory `out`, whole, by one rename; an export of this run is kept.
 
-    Raises: RunError if `run` is no run or `out` exists.
+    Raises: RunError if `run` is no run or something else is at `out`.
     """
     if run.kind != "run":
         raise RunError(f"{run.path}: holds a {run.kind}, expected a run; see `curate show {run.path}`")
-    _refuse_existing(out)
+    if _is_there(out, run.fingerprint):
+        return
     tier = load_tier(str(run.summary["tier"]), where=str(run.path))
     tokenizer = load_tokenizer(tier.tokenizer)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +45,7 @@ def export_model(run: Artifact, out: Path) -> None:
         _write_weights(run.path / MODEL, temporary / "model.safetensors", tier.multipliers)
         model_config(tier, tokenizer).save_pretrained(temporary)
         _write_tokenizer(temporary, tier, tokenizer)
-        write_json(temporary / "run.json", dict(run.manifest))
+        write_json(temporary / RUN, dict(run.manifest))
         temporary.rename(out)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -60,19 +64,34 @@ def _write_weights(source: Path, target: Path, multipliers: Multipliers) -> None
 
 
 @contextmanager
-def claimed(out: Path) -> Iterator[None]:
-    """Hold `out` for the model of a run that is still to be trained, so that no second run ends at its place.
+def claimed(targets: Mapping[Path, str]) -> Iterator[None]:
+    """Hold directories for the models of runs, by fingerprint, so that no other run ends at their places.
 
-    Raises: RunError if it exists, StoreBusyError if another live process holds it.
+    All are looked at before anything is trained. Raises: RunError if one holds anything but an export of its run,
+    StoreBusyError if another live process holds it.
     """
-    _refuse_existing(out)
-    with reserved(out):
+    with ExitStack() as held:
+        for out, fingerprint in targets.items():
+            if not _is_there(out, fingerprint):
+                held.enter_context(reserved(out))
         yield
 
 
-def _refuse_existing(out: Path) -> None:
-    if out.exists():
-        raise RunError(f"{out}: exists; expected a new directory; choose another or remove it")
+def _is_there(out: Path, fingerprint: str) -> bool:
+    """Return whether the model of the run is at `out`; exports appear whole."""
+    if not out.exists():
+        return False
+    try:
+        exported = json.loads((out / RUN).read_text(encoding="utf-8")).get("fingerprint")
+    except (OSError, ValueError, AttributeError):
+        exported = None
+    if exported != fingerprint:
+        holds = f"holds run {str(exported)[:8]}" if exported else "exists and holds no exported run"
+        raise RunError(
+            f"{out}: {holds}, expected a new directory or the model of run {fingerprint[:8]}; "
+            "choose another with --out, or remove it"
+        )
+    return True
 
 
 def model_config(tier: Tier, tokenizer: Tokenizer) -> Any:

@@ -66,6 +66,7 @@ def launch_script(launch: Launch) -> str:
 
 def _about(launch: Launch) -> str:
     plan, memory = launch.plan, launch.plan.memory
+    device = "the CPU" if plan.tier.family == "laptop" else plan.card.name
     start = (
         "Submit it with sbatch."
         if launch.slurm
@@ -75,7 +76,7 @@ def _about(launch: Launch) -> str:
     )
     return (
         f"# Tier {plan.tier.name}, run {launch.seed}: {plan.nodes} node(s) x {launch.processes_a_node} process(es).\n"
-        f"# Planned for {plan.card.name}: {memory.sharding}, {memory.accumulation} micro-batch(es) of "
+        f"# Planned for {device}: {memory.sharding}, {memory.accumulation} micro-batch(es) of "
         f"{memory.micro_batch_rows} windows a step on each.\n"
         f"# {start} All nodes must see the store under the same path.\n"
         "# Safe to run again: a finished run is returned, an interrupted one goes on from its last checkpoint.\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from curation.console import give, printable
@@ -12,29 +11,20 @@ from curation.files import Json
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from curation.nodes import Node, Planner
+    from curation.nodes import PlanStep
     from curation.store import Artifact
     from train.budgets import BudgetStep
+    from train.cpu_plan import CpuPlan
     from train.tier_plan import TierPlan
 
 
-def give_run(run: Artifact, out: Path | None, *, as_json: bool) -> None:
-    """Give one run; with `out` it is exported there."""
-    if out is not None:
-        from train.export import export_model
-
-        export_model(run, out)
+def give_run(run: Artifact, *, as_json: bool) -> None:
+    """Give one run."""
     give({"path": str(run.path), **run.manifest}, lambda console: draw_run(console, run), as_json=as_json)
 
 
-def give_runs(runs: Sequence[Artifact], out: Path | None, *, as_json: bool) -> None:
-    """Give several runs; with `out` each is exported to its `seed-<k>`, with several tiers to `<tier>/seed-<k>`."""
-    from train.export import export_model
-
-    several = len({run.summary["tier"] for run in runs}) > 1
-    for run in runs if out is not None else ():
-        place = cast("Path", out) / str(run.summary["tier"]) if several else cast("Path", out)
-        export_model(run, place / f"seed-{run.summary['seed']}")
+def give_runs(runs: Sequence[Artifact], *, as_json: bool) -> None:
+    """Give several runs."""
     found: list[Json] = [{"path": str(run.path), **run.manifest} for run in runs]
 
     def draw(console: Console) -> None:
@@ -58,12 +48,11 @@ def give_budgets(steps: Sequence[BudgetStep], *, as_json: bool) -> None:
 
 
 def give_plan(
-    planner: Planner, node: Node, remarks: Sequence[Mapping[str, Json]], tier: TierPlan, *, as_json: bool
+    steps: Sequence[PlanStep], remarks: Sequence[Mapping[str, Json]], tier: TierPlan | CpuPlan, *, as_json: bool
 ) -> None:
-    """Give what would be built or reused, remarks on it in the same form, and what the tier takes."""
+    """Give what would be built or reused, remarks on it in the same form, and what one run of the tier takes."""
     from train.tiers_command import draw_plan
 
-    steps = planner.plan(node)
     rows: list[Json] = [{"step": s.node.name, "action": s.action, "why": s.why} for s in steps]
     rows += remarks
     rows.append({"step": f"plan {tier.tier.name}", "action": "plan", "why": "what it takes", "plan": tier.as_json()})

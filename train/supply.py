@@ -93,13 +93,15 @@ def estimated_supply(corpus: Artifact, tier: Tier) -> Supply:
     )
 
 
-def planned_supply(planner: Planner, run: Node, corpus: Artifact, tier: Tier, epochs: float) -> dict[str, Json]:
+def planned_supply(
+    planner: Planner, tokens_of: Node, corpus: Artifact, tier: Tier, *, epochs: float, step: str = "supply"
+) -> dict[str, Json]:
     """Return a plan's line on the supply of a run: by its token streams or, before they exist, by the corpus."""
-    tokens = planner.store.find("tokens", run.inputs["tokens"].fingerprint)
+    tokens = planner.store.find("tokens", tokens_of.fingerprint)
     found = supply_of(tokens, tier) if tokens else estimated_supply(corpus, tier)
     problem = shortage(found, epochs)
     told = f"{found.corpus}: {found.unique_tokens:,} unique tokens, {found.epochs:.2f} epochs"
-    return {"step": "supply", "action": "refuse" if problem else "accept", "why": problem or told}
+    return {"step": step, "action": "refuse" if problem else "accept", "why": problem or told}
 
 
 def supply(

@@ -150,15 +150,15 @@ def plan_tier(tier: Tier, *, gpu: str = "h200", gpus: int = 1, nodes: int | None
     return TierPlan(tier=tier, card=card, nodes=nodes, memory=memory, estimate=estimate_hours(tier, card))
 
 
-def plan_or_smallest(tier: Tier, gpus: int | None = None, gpu: str = "h200") -> TierPlan:
-    """Return the plan on `gpus` cards, by default on the fewest that hold the tier.
+def plan_or_smallest(tier: Tier, gpus: int | None = None, gpu: str = "h200", *, nodes: int | None = None) -> TierPlan:
+    """Return the plan on `gpus` cards, by default on the fewest that hold the tier and that `nodes` divide.
 
     Raises: RunError if they, or any number of them, do not.
     """
     if gpus is None:
-        fitting = (size for size in WORLD_SIZES if _fit(tier, CARDS[gpu].memory_bytes, size))
-        gpus = next(fitting, 1)
-    return plan_tier(tier, gpu=gpu, gpus=gpus)
+        sizes = (size for size in WORLD_SIZES if size % (nodes or 1) == 0)
+        gpus = next((size for size in sizes if _fit(tier, CARDS[gpu].memory_bytes, size)), nodes or 1)
+    return plan_tier(tier, gpu=gpu, gpus=gpus, nodes=nodes)
 
 
 def estimate_hours(tier: Tier, card: Card, measured: MeasuredMfu | None = None) -> Hours:

@@ -14,6 +14,7 @@ from curation.files import Json
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from train.cpu_plan import CpuPlan
     from train.tier_plan import TierPlan
     from train.tiers import Tier
 
@@ -22,7 +23,9 @@ FAMILIES = {
     "ladder": "ladder: the project's own; evidence starts here",
     "dclm": "dclm: published settings of DCLM, dclm-like",
 }
-COLUMNS = ("tier", "N_ne", "N_mm", "N_tot", "tokens", "FLOPs", "batch", "rate", "\u03b22", "steps", "GB", "H200 h")
+COLUMNS = ("tier", "N_ne", "N_mm", "N_tot", "tokens", "FLOPs", "batch", "rate", "\u03b22", "steps", "GB")
+HOURS = {"laptop": "CPU h"}
+"""Of a family's last column; otherwise those of an H200."""
 GB = 1e9
 
 
@@ -36,6 +39,7 @@ def tiers(
     json_output: JsonFlag = False,
 ) -> None:
     """List tiers, show every number of one, or plan it on cards: memory, sharding, micro-batch, steps, hours."""
+    from train.cpu_plan import plan_cpu
     from train.tier_plan import plan_tier
     from train.tiers import load_tier, tier_names
 
@@ -50,50 +54,78 @@ def tiers(
         numbers = describe(tier)
         give(numbers, lambda console: _draw_numbers(console, numbers), as_json=json_output)
         return
+    if tier.family == "laptop":
+        processes = plan_cpu(tier, gpus or nodes or 1)
+        give(processes.as_json(), lambda console: draw_plan(console, processes), as_json=json_output)
+        return
     plan = plan_tier(tier, gpu=gpu, gpus=gpus or 1, nodes=nodes)
     give(plan.as_json(), lambda console: draw_plan(console, plan), as_json=json_output)
 
 
 def describe(tier: Tier) -> dict[str, Json]:
-    """Return every number of the tier, its memory whole on one card, its H200-hours and its learning-rate sweep."""
+    """Return every number of the tier, its memory whole on one device, its hours there and its learning-rate sweep."""
+    from train.cpu_plan import cpu_hours, speed_source, tokens_a_cpu_second
     from train.sweep_result import sweep_of
     from train.tier_plan import CARDS, estimate_hours, memory_parts
     from train.tiers import tier_json
 
     parts = memory_parts(tier, "none", 1, tier.micro_batch_rows)
-    hours = estimate_hours(tier, CARDS["h200"])
+    laptop = tier.family == "laptop"
+    hours = None if laptop else estimate_hours(tier, CARDS["h200"])
     return {
         **tier_json(tier),
         "memory_bytes": {**parts, "total": sum(parts.values())},
-        "h200_hours": hours.hours,
-        "mfu": hours.mfu,
-        "mfu_source": hours.source,
+        "h200_hours": hours.hours if hours else None,
+        "mfu": hours.mfu if hours else None,
+        "mfu_source": hours.source if hours else None,
+        "cpu_hours": cpu_hours(tier) if laptop else None,
+        "tokens_a_cpu_second": tokens_a_cpu_second(tier) if laptop else None,
+        "tokens_a_cpu_second_source": speed_source(tier) if laptop else None,
         "lr_sweep": sweep_of(tier),
     }
 
 
-def draw_plan(console: Console, plan: TierPlan) -> None:
+def draw_plan(console: Console, plan: TierPlan | CpuPlan) -> None:
     """Print a plan as a person reads it."""
+    from train.cpu_plan import CpuPlan
+
     memory, tier = plan.memory, plan.tier
+    unit = "process" if isinstance(plan, CpuPlan) else "card"
+    place = f"{memory.world_size} CPU process(es)" if isinstance(plan, CpuPlan) else _cards(plan)
+    console.print(f"{tier.name} on {place}: {memory.sharding}", markup=False)
     console.print(
-        f"{tier.name} on {memory.world_size} x {plan.card.name}, {plan.nodes} node(s): {memory.sharding}", markup=False
-    )
-    console.print(
-        f"batch {tier.batch_tokens:,} tokens = {memory.world_size} card(s) x {memory.accumulation} micro-batch(es) x "
+        f"batch {tier.batch_tokens:,} tokens = {memory.world_size} {unit}(s) x {memory.accumulation} micro-batch(es) x "
         f"{memory.micro_batch_rows} window(s) x {tier.shape.context_tokens:,} tokens; {tier.num_steps:,} steps, "
         f"{tier.num_tokens:,} tokens",
         markup=False,
     )
     parts = ", ".join(f"{name.replace('_', ' ')} {size / GB:.1f}" for name, size in memory.parts.items() if size)
     console.print(
-        f"memory a card: {memory.total_bytes / GB:.1f} of {memory.device_bytes / GB:.0f} GB, estimated ({parts})",
+        f"memory a {unit}: {memory.total_bytes / GB:.1f} of {memory.device_bytes / GB:.0f} GB, estimated ({parts})",
         markup=False,
     )
+    console.print(_cpu_time(plan) if isinstance(plan, CpuPlan) else _card_time(plan), markup=False)
+
+
+def _cards(plan: TierPlan) -> str:
+    return f"{plan.memory.world_size} x {plan.card.name}, {plan.nodes} node(s)"
+
+
+def _card_time(plan: TierPlan) -> str:
     estimate = plan.estimate
-    console.print(
+    return (
         f"about {_number(plan.hours)} hours, {_number(estimate.hours)} card-hours at {estimate.mfu:.0%} MFU "
-        f"({estimate.source}); an estimate without evaluation, compilation and communication",
-        markup=False,
+        f"({estimate.source}); an estimate without evaluation, compilation and communication"
+    )
+
+
+def _cpu_time(plan: CpuPlan) -> str:
+    from train.cpu_plan import speed_source, tokens_a_cpu_second
+
+    return (
+        f"about {_number(plan.hours)} hours, {_number(plan.cpu_hours)} CPU-hours at "
+        f"{tokens_a_cpu_second(plan.tier):,.0f} tokens a CPU-second ({speed_source(plan.tier)}); an estimate without "
+        "evaluation"
     )
 
 
@@ -103,15 +135,15 @@ def _draw_list(console: Console, rows: list[dict[str, Json]]) -> None:
 
     for family, title in FAMILIES.items():
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-        for column in COLUMNS:
+        for column in (*COLUMNS, HOURS.get(family, "H200 h")):
             table.add_column(column, justify="left" if column == "tier" else "right", no_wrap=True)
         for row in rows:
             if row["family"] == family:
                 table.add_row(*_cells(row))
         console.print(table)
     console.print(
-        "Also -<m>x of each, for example nano-0.1x, 1b-4x. GB: whole on one card at the recipe's micro-batch.\n"
-        "H200 h: of one card, at the MFU that `curate tiers NAME` states. Both are estimates.",
+        "Also -<m>x of each, for example nano-0.1x, 1b-4x. GB: whole on one device at the recipe's micro-batch.\n"
+        "CPU h: of one core; H200 h: of one card, at the MFU that `curate tiers NAME` states. All are estimates.",
         markup=False,
     )
 
@@ -128,7 +160,7 @@ def _cells(row: Mapping[str, Json]) -> list[str]:
         f"{numbers['beta2']:.4g}",
         f"{numbers['steps']:,}",
         f"{numbers['memory_bytes']['total'] / GB:.1f}",
-        _number(numbers["h200_hours"]),
+        _number(numbers["cpu_hours"] if numbers["h200_hours"] is None else numbers["h200_hours"]),
     ]
 
 
@@ -137,18 +169,26 @@ def _draw_numbers(console: Console, numbers: Mapping[str, Json]) -> None:
 
     table = Table(show_header=False)
     flat = {**numbers, **cast("Mapping[str, Json]", numbers["shape"])}
-    nested = ("shape", "memory_bytes", "lr_sweep", "deviations", "h200_hours", "mfu", "mfu_source")
+    nested: tuple[str, ...] = ("shape", "memory_bytes", "lr_sweep", "deviations", "h200_hours", "mfu", "mfu_source")
+    nested += ("cpu_hours", "tokens_a_cpu_second", "tokens_a_cpu_second_source")
     for key, value in flat.items():
         if key not in nested:
             table.add_row(key, _shown(value))
     for key, value in cast("Mapping[str, int]", numbers["memory_bytes"]).items():
         table.add_row(f"memory: {key.replace('_', ' ')}", f"{value / GB:.2f} GB, estimated")
-    hours = f"{_number(cast('float', numbers['h200_hours']))}, estimated at {cast('float', numbers['mfu']):.0%} MFU"
-    table.add_row("h200_hours", f"{hours} ({numbers['mfu_source']})")
+    table.add_row(*_hours(cast("Mapping[str, Any]", numbers)))
     for deviation in cast("list[str]", numbers["deviations"]):
         table.add_row("deviation", f"{deviation}: dclm-like, losses not claimed equal")
     table.add_row("learning-rate sweep", str(cast("Mapping[str, Json]", numbers["lr_sweep"])["said"]))
     console.print(table)
+
+
+def _hours(numbers: Mapping[str, Any]) -> tuple[str, str]:
+    if numbers["h200_hours"] is None:
+        speed = f"{numbers['tokens_a_cpu_second']:,.0f} tokens a CPU-second ({numbers['tokens_a_cpu_second_source']})"
+        return "cpu_hours", f"{_number(numbers['cpu_hours'])}, estimated at {speed}"
+    estimate = f"{_number(numbers['h200_hours'])}, estimated at {numbers['mfu']:.0%} MFU"
+    return "h200_hours", f"{estimate} ({numbers['mfu_source']})"
 
 
 def _shown(value: Json) -> str:

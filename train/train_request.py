@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import typer
 
 from curation.console import give, progress_for
-from curation.errors import RunError
 from curation.nodes import Node, Planner, existing_node
 from curation.store import Artifact, Store
-from train.anneal import anneal_on
+from train.anneal import anneal_on, decay_tier
 from train.branches import default_kept
 from train.budgets import Asked, parse_budgets, plan_budgets, train_budgets
-from train.export import claimed
+from train.cpu_plan import CpuPlan, infeasible, plan_cpu, refuse_infeasible
+from train.export import claimed, export_model
+from train.launch import Launch, write_launch_script
 from train.live import training_view
 from train.lookup import find_artifact, panel_of
 from train.many_runs import Wanted, parse_seeds, train_runs
 from train.metrics import Listener
-from train.recovery import SKIP_ONLY, Recovery, recovery_of
+from train.option_rules import refuse_combination
+from train.orders import ANNEAL_TOKENS
+from train.packing import visible_gpus
+from train.recovery import Recovery, recovery_of
 from train.run import Watch, run_node
 from train.run_view import give_budgets, give_plan, give_run, give_runs
 from train.shards import tokens_node
 from train.supply import planned_supply, refuse_shortage, supply_of
-from train.tier_plan import plan_or_smallest, plan_tier
-from train.tiers import load_tier
+from train.tier_plan import TierPlan, plan_or_smallest, plan_tier
+from train.tiers import Tier, load_tier
 from train.trackers import trackers
 from train.worker import EXIT_STOPPED, stoppable_watch
 
@@ -37,7 +41,7 @@ class Request:
 
     corpus: str
     tier: str
-    seed: int
+    seed: int | None
     seeds: str | None
     jobs: int | None
     budgets: str | None
@@ -66,17 +70,45 @@ class _Ready:
     planner: Planner
     corpus: Artifact
     panel: Artifact
+    late: Artifact | None
+    """The corpus of `--anneal-on`."""
     recovery: Recovery
     listeners: tuple[Listener, ...]
 
-    def node(self, watch: Watch | None = None) -> Node:
-        """Return the node of the one run that is asked for."""
-        tier, seed = self.asked.tier, self.asked.seed
-        if self.asked.anneal_on is not None:
-            late = find_artifact(self.planner.store, self.asked.anneal_on, "corpus")
-            return anneal_on(self.planner, self.corpus, late, self.panel, tier=tier, seed=seed, watch=watch)
-        tokens = tokens_node(existing_node(self.corpus), load_tier(tier, where="--tier").tokenizer)
-        return run_node(tokens, existing_node(self.panel), tier, seed, watch, recovery=self.recovery)
+    @property
+    def tiers(self) -> Sequence[Tier]:
+        """The budgets that are asked for, smallest first."""
+        if self.asked.budgets is not None:
+            return parse_budgets(self.asked.budgets, self.asked.tier)
+        return [load_tier(self.asked.tier, where="--tier")]
+
+    @property
+    def seeds(self) -> Sequence[int]:
+        """The seeds that are asked for."""
+        return [self.asked.seed or 1] if self.asked.seeds is None else parse_seeds(self.asked.seeds)
+
+    def node(self, tier: Tier, seed: int, watch: Watch | None = None) -> Node:
+        """Return the node of one run."""
+        if self.late is not None:
+            return anneal_on(
+                self.planner, self.corpus, self.late, self.panel, tier=tier.name, seed=seed, watch=watch
+            )  # fmt: skip
+        tokens = tokens_node(existing_node(self.corpus), tier.tokenizer)
+        return run_node(tokens, existing_node(self.panel), tier.name, seed, watch, recovery=self.recovery)
+
+    @property
+    def targets(self) -> dict[Path, Node]:
+        """Where models go, and of which run: `out`, of several seeds `seed-<k>` in it, of budgets `<tier>/seed-<k>`."""
+        out, tiers = self.asked.out, self.tiers
+        if out is None:
+            return {}
+        if self.asked.seeds is None and self.asked.budgets is None:
+            return {out: self.node(tiers[0], self.seeds[0])}
+        return {
+            (out / tier.name if len(tiers) > 1 else out) / f"seed-{seed}": self.node(tier, seed)
+            for tier in tiers
+            for seed in self.seeds
+        }
 
 
 def fulfil(asked: Request) -> None:
@@ -85,26 +117,35 @@ def fulfil(asked: Request) -> None:
     Raises: RunError for options that do not go together, and what planning and training raise; typer.Exit when asked
     to stop.
     """
+    refuse_combination({f"--{field.name.replace('_', '-')}": getattr(asked, field.name) for field in fields(asked)})
     ready = _found(asked)
-    if asked.budgets is not None:
-        _budgets(ready, asked.budgets)
-    elif asked.dry_run:
-        tier = load_tier(asked.tier)
-        enough = planned_supply(ready.planner, ready.node(), ready.corpus, tier, asked.epochs)
-        plan = plan_or_smallest(tier, asked.gpus)
-        give_plan(ready.planner, ready.node(), [enough], plan, as_json=asked.json_output)
-    elif asked.launch_script is not None:
+    if asked.dry_run:
+        _plan(ready)
+        return
+    if asked.launch_script is not None:
         _script(ready, asked.launch_script)
-    elif asked.gpus is not None or asked.nodes is not None or asked.slurm:
-        raise RunError("--gpus, --nodes, --slurm: without --dry-run they are for --launch-script FILE; expected it")
-    elif asked.seeds is not None:
-        _refuse_annealing(asked, "--seeds")
-        wanted = [Wanted(tier=asked.tier, seed=one, recovery=ready.recovery) for one in parse_seeds(asked.seeds)]
-        runs = train_runs(ready.planner, ready.corpus, ready.panel, wanted, jobs=asked.jobs, epochs=asked.epochs)
-        give_runs(runs, asked.out, as_json=asked.json_output)
+        return
+    refuse_infeasible(_missing_tiers(ready), visible_gpus)
+    targets = ready.targets
+    with claimed({place: node.fingerprint for place, node in targets.items()}):
+        runs = _trained_runs(ready)
+        made = {run.fingerprint: run for run in runs}
+        for place, node in targets.items():
+            export_model(made[node.fingerprint], place)
+    if asked.seeds is None and asked.budgets is None:
+        give_run(runs[0], as_json=asked.json_output)
     else:
-        with nullcontext() if asked.out is None else claimed(asked.out):
-            give_run(_one_run(ready), asked.out, as_json=asked.json_output)
+        give_runs(runs, as_json=asked.json_output)
+
+
+def _missing_tiers(ready: _Ready) -> list[Tier]:
+    """Return the tiers of which a run is still to be trained."""
+    find = ready.planner.store.find
+    return [
+        tier
+        for tier in ready.tiers
+        if any(find("run", ready.node(tier, seed).fingerprint) is None for seed in ready.seeds)
+    ]
 
 
 def _found(asked: Request) -> _Ready:
@@ -122,74 +163,90 @@ def _found(asked: Request) -> _Ready:
         planner=planner,
         corpus=corpus,
         panel=panel,
+        late=None if asked.anneal_on is None else find_artifact(store, asked.anneal_on, "corpus"),
         recovery=_recovery(asked, store),
         listeners=listeners,
     )
 
 
 def _recovery(asked: Request, store: Store) -> Recovery:
-    """Return what is done when the loss goes wrong; anything but skipping is for single runs."""
+    """Return what is done when the loss goes wrong."""
     replayed = None
     if asked.replay_interventions is not None:
         replayed = find_artifact(store, asked.replay_interventions, "run")
-    recovery = recovery_of(recover=asked.recover, replayed=replayed)
-    others = (asked.budgets, asked.anneal_on, asked.launch_script)
-    if recovery != SKIP_ONLY and any(other is not None for other in others):
-        raise RunError(
-            f"--recover, --replay-interventions: given with another way to train ({recovery.policy}), expected single "
-            "runs; drop --budgets, --anneal-on or --launch-script"
-        )
-    return recovery
+    return recovery_of(recover=asked.recover, replayed=replayed)
 
 
-def _one_run(ready: _Ready) -> Artifact:
-    tier, epochs = load_tier(ready.asked.tier), ready.asked.epochs
-    tokens = ready.planner.materialise(ready.node().inputs["tokens"])
-    refuse_shortage(supply_of(tokens, tier), epochs)
-    watch = replace(stoppable_watch(None), listeners=ready.listeners, keep=default_kept(tier), epochs=epochs)
-    return _trained(ready.planner, ready.node(watch))
-
-
-def _budgets(ready: _Ready, budgets: str) -> None:
+def _trained_runs(ready: _Ready) -> list[Artifact]:
     asked = ready.asked
-    _refuse_annealing(asked, "--budgets")
-    wanted = Asked(
+    if asked.budgets is not None:
+        return train_budgets(_budgets(ready), _trained, jobs=asked.jobs, listeners=ready.listeners)
+    if asked.seeds is not None:
+        wanted = [Wanted(tier=asked.tier, seed=seed, recovery=ready.recovery) for seed in ready.seeds]
+        return train_runs(ready.planner, ready.corpus, ready.panel, wanted, jobs=asked.jobs, epochs=asked.epochs)
+    tier, seed = ready.tiers[0], ready.seeds[0]
+    tokens = ready.planner.materialise(ready.node(tier, seed).inputs["tokens"])
+    refuse_shortage(supply_of(tokens, tier), asked.epochs)
+    watch = replace(stoppable_watch(None), listeners=ready.listeners, keep=default_kept(tier), epochs=asked.epochs)
+    return [_trained(ready.planner, ready.node(tier, seed, watch))]
+
+
+def _budgets(ready: _Ready) -> Asked:
+    return Asked(
         planner=ready.planner,
         corpus=ready.corpus,
         panel=ready.panel,
-        tiers=parse_budgets(budgets, asked.tier),
-        seeds=[asked.seed] if asked.seeds is None else parse_seeds(asked.seeds),
-        epochs=asked.epochs,
+        tiers=ready.tiers,
+        seeds=ready.seeds,
+        epochs=ready.asked.epochs,
     )
-    if asked.dry_run:
-        give_budgets(plan_budgets(wanted), as_json=asked.json_output)
-        return
-    runs = train_budgets(wanted, _trained, jobs=asked.jobs, listeners=ready.listeners)
-    give_runs(runs, asked.out, as_json=asked.json_output)
 
 
-def _script(ready: _Ready, path: Path) -> None:
-    from train.launch import Launch, write_launch_script
-
+def _plan(ready: _Ready) -> None:
+    """Print what would be built, whether the text is enough, and what a run takes."""
     asked = ready.asked
-    launch = Launch(
-        plan=plan_tier(load_tier(asked.tier, where="--tier"), gpus=asked.gpus or 1, nodes=asked.nodes),
-        seed=asked.seed,
+    if asked.budgets is not None:
+        give_budgets(plan_budgets(_budgets(ready)), as_json=asked.json_output)
+        return
+    tier = ready.tiers[0]
+    nodes = [ready.node(tier, seed) for seed in ready.seeds]
+    remarks = [planned_supply(ready.planner, nodes[0].inputs["tokens"], ready.corpus, tier, epochs=asked.epochs)]
+    candidate = nodes[0].inputs.get(ANNEAL_TOKENS)
+    if candidate is not None and ready.late is not None:
+        remarks.append(planned_supply(ready.planner, candidate, ready.late, decay_tier(tier), epochs=asked.epochs,
+                                      step="supply of --anneal-on"))  # fmt: skip
+    plan: TierPlan | CpuPlan
+    if asked.launch_script is not None:
+        plan = _launch(ready).plan
+        kind = "an sbatch script" if asked.slurm else "a script"
+        told = f"{kind}: {plan.nodes} node(s), {plan.memory.world_size} process(es) in all"
+        remarks.append({"step": f"launch script {asked.launch_script}", "action": "build", "why": told})
+    elif asked.gpus is None and asked.nodes is None:
+        problem = "".join(infeasible(one, visible_gpus) for one in _missing_tiers(ready))
+        remarks += [{"step": "this machine", "action": "refuse", "why": problem}] if problem else []
+    if tier.family == "laptop":
+        plan = plan_cpu(tier, asked.gpus or asked.nodes or 1)
+    elif asked.launch_script is None:
+        plan = plan_or_smallest(tier, asked.gpus, nodes=asked.nodes)
+    give_plan(ready.planner.plan(*nodes), remarks, plan, as_json=asked.json_output)
+
+
+def _launch(ready: _Ready) -> Launch:
+    asked = ready.asked
+    return Launch(
+        plan=plan_tier(ready.tiers[0], gpus=asked.gpus or 1, nodes=asked.nodes),
+        seed=ready.seeds[0],
         epochs=asked.epochs,
         corpus=ready.corpus.path,
         panel=ready.panel.path,
         store=ready.planner.store.root,
         slurm=asked.slurm,
     )
-    write_launch_script(launch, path)
-    give({"path": str(path)}, lambda console: console.print(str(path)), as_json=asked.json_output)
 
 
-def _refuse_annealing(asked: Request, option: str) -> None:
-    if asked.anneal_on is not None:
-        raise RunError(
-            f"--anneal-on: {asked.anneal_on} with {option}, expected one run at a time; give --tier and --seed"
-        )
+def _script(ready: _Ready, path: Path) -> None:
+    write_launch_script(_launch(ready), path)
+    give({"path": str(path)}, lambda console: console.print(str(path)), as_json=ready.asked.json_output)
 
 
 def _trained(planner: Planner, node: Node) -> Artifact:

@@ -84,7 +84,7 @@ def test_a_dry_run_of_any_tier_plans_its_memory_sharding_and_steps(
     assert f"run {name} seed 1" in [step["step"] for step in steps]
     plan, tier = steps[-1]["plan"], load_tier(name)
     assert (plan["tier"], plan["steps"], plan["tokens"]) == (name, tier.num_steps, tier.num_tokens)
-    assert plan["gpus"] == (2 if tier.model in ("7b", "dclm-7b") else 1)
+    assert plan["gpus"] == (0 if tier.family == "laptop" else 2 if tier.model in ("7b", "dclm-7b") else 1)
     assert plan["memory_bytes"]["total"] <= plan["device_bytes"]
 
 
