@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from curation.console import DryRunFlag, JsonFlag, QuietFlag, StoreOption, give, progress_for
+
+if TYPE_CHECKING:
+    from curation.progress import Progress
+    from curation.store import Store
 
 
 def train(
@@ -69,26 +73,66 @@ def train(
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="Run in the store, or a Hugging Face model directory.")],
-    panel: Annotated[str, typer.Option("--panel", help="Panel: a directory, or its name in the store.")],
+    panel: Annotated[str | None, typer.Option("--panel", help="Panel: a directory, or its name in the store.")] = None,
+    items: Annotated[
+        Path | None, typer.Option("--items", help="JSON Lines of context, choices, answer: score these instead.")
+    ] = None,
+    context: Annotated[
+        int | None,
+        typer.Option("--context", min=1, help="Tokens of a window (default: the run's, also of its export; else 512)."),
+    ] = None,
     store: StoreOption = None,
     quiet: QuietFlag = False,
     json_output: JsonFlag = False,
 ) -> None:
-    """Score a trained model on a panel: bits per byte per slice (rule 5)."""
+    """Score a trained model: bits per byte of a panel's slices (rule 5), or accuracy on items of your own.
+
+    Items are plumbing until suites are scored: their numbers are no evidence and enter no comparison.
+    """
+    from curation.errors import RunError
     from curation.store import Store
+
+    if (panel is None) == (items is None):
+        given = "neither" if panel is None else "both"
+        raise RunError(f"curate eval {model}: {given} of --panel and --items, expected one of them; give one")
+    opened, progress = Store.open(store), progress_for(quiet=quiet)
+    if items is not None:
+        _evaluate_items(opened, model, items, context, progress, as_json=json_output)
+    else:
+        _evaluate_panel(opened, model, cast("str", panel), context, progress, as_json=json_output)
+
+
+def _evaluate_panel(
+    store: Store, model: str, panel: str, context: int | None, progress: Progress, *, as_json: bool
+) -> None:
+    from train.evaluate import directory_subject, score_panel, score_run
     from train.lookup import find_artifact
     from train.run_view import draw_bpb
 
-    opened = Store.open(store)
-    progress = progress_for(quiet=quiet)
-    judged = find_artifact(opened, panel, "panel")
-    if (Path(model) / "config.json").is_file():
-        from train.evaluate import score_directory
-
-        scores = score_directory(Path(model), judged, progress)
+    judged = find_artifact(store, panel, "panel")
+    if _is_directory(model):
+        scores = score_panel(directory_subject(Path(model), context), judged, progress)
     else:
-        from train.evaluate import score_run
-
-        scores = score_run(opened, find_artifact(opened, model, "run"), judged, progress)
+        scores = score_run(find_artifact(store, model, "run"), judged, progress, context=context)
     bpb = cast("Mapping[str, float]", scores["bpb"])
-    give(scores, lambda console: draw_bpb(console, f"Bits per byte of {model}", bpb), as_json=json_output)
+    give(scores, lambda console: draw_bpb(console, f"Bits per byte of {model}", bpb), as_json=as_json)
+
+
+def _evaluate_items(
+    store: Store, model: str, items: Path, context: int | None, progress: Progress, *, as_json: bool
+) -> None:
+    from train.evaluate import directory_subject, run_subject, score_questions
+    from train.items import draw_report, read_questions
+    from train.lookup import find_artifact
+
+    questions = read_questions(items)
+    if _is_directory(model):
+        subject = directory_subject(Path(model), context)
+    else:
+        subject = run_subject(find_artifact(store, model, "run"), context)
+    found = score_questions(subject, questions, progress)
+    give(found, lambda console: draw_report(console, model, found), as_json=as_json)
+
+
+def _is_directory(model: str) -> bool:
+    return (Path(model) / "config.json").is_file()

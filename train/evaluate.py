@@ -1,112 +1,110 @@
-"""Scores of a run or of any local Hugging Face model on a panel: the same documents, windows and sums for both."""
+"""Scores of a run or of any local Hugging Face model, on a panel or on items: the same windows and sums for both.
+
+A run is scored at its tier's evaluation context, its exported directory at the same one (`run.json` names it), any
+other directory at 512 tokens (rule 6); `context` asks for another.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
-from curation.batches import text_view
 from curation.errors import RunError
-from curation.files import Json
+from curation.files import Json, read_json
 from curation.progress import Progress
-from curation.store import Artifact, Store
-from curation.tokenizers import TokenizedView, load_tokenizer
-from train.run import MODEL, scoring_model
-from train.score import (
-    PanelDocuments,
-    WindowNats,
-    bits_per_byte,
-    document_nats,
-    model_nats,
-    read_panel,
-    scores_table,
-)
+from curation.store import Artifact
+from train.item_scores import score_items
+from train.items import Question, report
+from train.readers import Reader, directory_reader, run_reader
+from train.score import bits_per_byte, document_nats, read_panel, scores_table
 from train.tiers import load_tier
 
 CONTEXT_TOKENS = 512
 
 
-def score_run(store: Store, run: Artifact, panel: Artifact, progress: Progress) -> dict[str, Json]:
-    """Return the scores of a run; those it holds when it was scored on this very panel, else computed anew."""
-    from train.loop import fixed_threads
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A model to score."""
 
-    tier = load_tier(str(run.summary["tier"]), where=str(run.path))
-    described: dict[str, Json] = {"model": run.path.name, "tier": tier.name, "context": tier.eval_context_tokens}
-    if cast("Mapping[str, Json]", run.manifest["inputs"])["panel"] == panel.fingerprint:
-        return {**described, "panel_digest": panel.summary["digest"], "bpb": run.summary["bpb"]}
-    tokenizer = load_tokenizer(tier.tokenizer)
-    documents = read_panel(panel)
-    encoded = tokenizer.encode(text_view(documents.table["text"]))
-    with fixed_threads(tier.threads):
-        nats_of = model_nats(scoring_model(run.path / MODEL, tier))
-        table = _scored(documents, encoded, tokenizer.eos_id, tier.eval_context_tokens, nats_of, progress)
-    return {**described, "panel_digest": panel.summary["digest"], "bpb": bits_per_byte(table)}
+    name: str
+    tier: str | None
+    """Of a run; None for a directory."""
+    context_tokens: int
+    reader: Reader
+
+    def as_json(self) -> dict[str, Json]:
+        """Return what scores are scores of."""
+        return {"model": self.name, "tier": self.tier, "context": self.context_tokens}
 
 
-def score_directory(path: Path, panel: Artifact, progress: Progress) -> dict[str, Json]:
-    """Return the scores of the causal language model in the Hugging Face directory `path`, in float32.
+def run_subject(run: Artifact, context: int | None = None) -> Subject:
+    """Return a run of the store to score at `context` tokens, by default those of its tier.
 
-    Its own tokenizer is used; windows have 512 tokens, or fewer if the model takes fewer (rule 6).
-    Raises: RunError if it cannot be loaded or its tokenizer has no EOS.
+    Raises: RunError for a context that the model does not take.
     """
-    model, tokenizer = _load_directory(path)
-    if tokenizer.eos_token_id is None:
-        raise RunError(f"{path}: its tokenizer has no EOS token, which documents begin with; set `eos_token`")
-    context = min(CONTEXT_TOKENS, int(getattr(model.config, "max_position_embeddings", CONTEXT_TOKENS)))
-    documents = read_panel(panel)
-    texts = documents.table["text"].to_pylist()
-    ids = [tokenizer.encode(text, add_special_tokens=False) for text in texts]
-    offsets = np.cumsum([0, *map(len, ids)]).astype(np.int64)
-    flat = np.fromiter((token for document in ids for token in document), np.int64, int(offsets[-1]))
-    encoded = TokenizedView(tokens=cast("npt.NDArray[np.uint16]", flat), offsets=offsets)
-    table = _scored(documents, encoded, int(tokenizer.eos_token_id), context, _library_nats(model), progress)
-    return {
-        "model": path.name, "tier": None, "context": context,
-        "panel_digest": panel.summary["digest"], "bpb": bits_per_byte(table),
-    }  # fmt: skip
+    tier = load_tier(str(run.summary["tier"]), where=str(run.path))
+    reader = run_reader(run, tier)
+    tokens = _allowed(context, reader, run.path) or tier.eval_context_tokens
+    return Subject(name=run.path.name, tier=tier.name, context_tokens=tokens, reader=reader)
 
 
-def _scored(
-    documents: PanelDocuments,
-    encoded: TokenizedView,
-    eos_id: int,
-    context: int,
-    nats_of: WindowNats,
-    progress: Progress,
-) -> pa.Table:
-    with progress.task("score", float(len(encoded.tokens))) as task:
-        nats = document_nats(encoded, eos_id, context, nats_of, task.advance)
-    return scores_table(documents, nats, np.diff(encoded.offsets))
+def directory_subject(path: Path, context: int | None = None) -> Subject:
+    """Return the causal language model in the Hugging Face directory `path`, with its own tokenizer, to score.
+
+    Raises: RunError if it cannot be loaded, has no EOS, or does not take windows of `context` tokens.
+    """
+    reader = directory_reader(path)
+    tokens = _allowed(context, reader, path) or exported_context(path) or CONTEXT_TOKENS
+    tokens = min(tokens, reader.max_context_tokens or tokens)
+    return Subject(name=path.name, tier=None, context_tokens=tokens, reader=reader)
 
 
-def _load_directory(path: Path) -> tuple[Any, Any]:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
+def exported_context(path: Path) -> int | None:
+    """Return the evaluation context of the run that was exported to `path`; None if it is no export of ours."""
+    if not (path / "run.json").is_file():
+        return None
     try:
-        # Only what lies in the directory, as safetensors, and no code from it.
-        options = {"local_files_only": True, "trust_remote_code": False}
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, use_safetensors=True, **options)
-        tokenizer = AutoTokenizer.from_pretrained(path, **options)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise RunError(f"{path}: cannot be loaded as a causal language model: {error}") from None
-    return model.eval(), tokenizer
+        manifest = cast("Mapping[str, Any]", read_json(path / "run.json"))
+        found = manifest["summary"]["context"] if manifest["kind"] == "run" else None
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, int) and found > 0 else None
 
 
-def _library_nats(model: Any) -> WindowNats:
-    import torch
+def score_run(run: Artifact, panel: Artifact, progress: Progress, *, context: int | None = None) -> dict[str, Json]:
+    """Return the scores of a run; those it holds when it was scored on this very panel so, else computed anew."""
+    tier = load_tier(str(run.summary["tier"]), where=str(run.path))
+    same_panel = cast("Mapping[str, Json]", run.manifest["inputs"])["panel"] == panel.fingerprint
+    if same_panel and context in (None, tier.eval_context_tokens):
+        described: dict[str, Json] = {"model": run.path.name, "tier": tier.name, "context": tier.eval_context_tokens}
+        return {**described, "panel_digest": panel.summary["digest"], "bpb": run.summary["bpb"]}
+    return score_panel(run_subject(run, context), panel, progress)
 
-    @torch.inference_mode()
-    def nats_of(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        ids_BT = torch.from_numpy(ids)
-        logits_BTV = model(ids_BT[:, :-1]).logits.float()
-        nats_N = torch.nn.functional.cross_entropy(logits_BTV.flatten(0, 1), ids_BT[:, 1:].flatten(), reduction="none")
-        found: npt.NDArray[np.float32] = nats_N.view(ids.shape[0], -1).numpy()
-        return found
 
-    return nats_of
+def score_panel(subject: Subject, panel: Artifact, progress: Progress) -> dict[str, Json]:
+    """Return bits per byte by slice."""
+    reader, documents = subject.reader, read_panel(panel)
+    encoded = reader.encode(documents.table["text"].to_pylist())
+    with reader.computing(), progress.task("score", float(len(encoded.tokens))) as task:
+        nats = document_nats(encoded, reader.eos_id, subject.context_tokens, reader.nats_of, task.advance)
+    table = scores_table(documents, nats, np.diff(encoded.offsets))
+    return {**subject.as_json(), "panel_digest": panel.summary["digest"], "bpb": bits_per_byte(table)}
+
+
+def score_questions(subject: Subject, questions: Sequence[Question], progress: Progress) -> dict[str, Json]:
+    """Return accuracies, bits per byte of the right choices, and the log-likelihood of each choice."""
+    reader, items = subject.reader, [question.item for question in questions]
+    with reader.computing(), progress.task("score", float(sum(len(item.choices) for item in items))) as task:
+        scores = score_items(reader, items, context_tokens=subject.context_tokens, advance=task.advance)
+    return {**subject.as_json(), **report(questions, scores)}
+
+
+def _allowed(context: int | None, reader: Reader, path: Path) -> int | None:
+    longest = reader.max_context_tokens
+    if context is not None and longest is not None and context > longest:
+        raise RunError(f"--context {context}: {path} takes at most {longest} tokens; give no more, or leave it out")
+    return context

@@ -3,24 +3,22 @@
 Context and choice are encoded together and the ids after those of the context alone are the choice's; spaces at the
 end of the context move to the choice; an empty context is EOS; too long ones lose their beginning. So the scores of a
 run are those that lm-eval's `hf` model gives for the exported directory. Source: lm-eval 0.4, `TemplateLM._encode_pair`
-and `HFLM._loglikelihood_tokens`. Shapes: B rows, T positions, D width, V vocabulary.
+and `HFLM._loglikelihood_tokens`. Shapes: T positions, V vocabulary, n tokens of a choice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from curation.batches import text_array, text_view
 from curation.errors import RunError
-from curation.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
-    from train.model import LanguageModel
+    from train.readers import Reader
 
 BATCH_POSITIONS = 4_096
 
@@ -31,6 +29,8 @@ class Item:
 
     context: str
     choices: tuple[str, ...]
+    where: str = ""
+    """File and line, for messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,20 +65,22 @@ class _Row:
 
 
 def score_items(
-    model: LanguageModel, tokenizer: Tokenizer, items: Sequence[Item], *, context_tokens: int
+    reader: Reader, items: Sequence[Item], *, context_tokens: int, advance: Callable[[float], None] = lambda _: None
 ) -> list[ItemScores]:
-    """Return the scores of each item under a model that reads windows of `context_tokens`.
+    """Return the scores of each item in windows of `context_tokens`; `advance` is told the choices as they are done.
 
     Raises: RunError for an item without choices, an empty choice or one longer than the window.
     """
-    pairs = [(item.context, choice) for item in items for choice in item.choices]
     _refuse_empty(items)
-    rows = _rows(pairs, tokenizer, context_tokens)
+    rows = _rows(items, reader, context_tokens)
     found = np.zeros(len(rows))
     greedy = np.zeros(len(rows), bool)
     for batch in _batches(rows):
-        for row, (value, is_greedy) in zip(batch, _scored(model, batch, tokenizer.eos_id), strict=True):
+        for row, (value, is_greedy) in zip(batch, _scored(reader, batch), strict=True):
             found[row.number], greedy[row.number] = value, is_greedy
+        advance(float(len(batch)))
+    if not np.isfinite(found).all():
+        raise RunError("log-likelihoods that are not finite, expected numbers; the model is damaged, train it again")
     scores, start = [], 0
     for item in items:
         mine = range(start, start + len(item.choices))
@@ -97,24 +99,26 @@ def score_items(
 def _refuse_empty(items: Sequence[Item]) -> None:
     for number, item in enumerate(items):
         if not item.choices or not all(item.choices):
-            raise RunError(f"item {number}: choices {item.choices!r}, expected at least one and none empty; mend it")
+            place = item.where or f"item {number}"
+            raise RunError(f"{place}: choices {item.choices!r}, expected at least one and none empty; mend it")
 
 
-def _rows(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, context_tokens: int) -> list[_Row]:
-    moved = [(context.rstrip(), context[len(context.rstrip()) :] + choice) for context, choice in pairs]
-    contexts = tokenizer.encode(text_view(text_array([context for context, _ in moved])))
-    wholes = tokenizer.encode(text_view(text_array([context + choice for context, choice in moved])))
+def _rows(items: Sequence[Item], reader: Reader, context_tokens: int) -> list[_Row]:
+    pairs = [(item, choice) for item in items for choice in item.choices]
+    bare = [item.context.rstrip() for item, _ in pairs]
+    contexts = reader.encode(bare)
+    wholes = reader.encode([item.context + choice for item, choice in pairs])
     rows = []
-    for number in range(len(moved)):
+    for number, (item, choice) in enumerate(pairs):
         whole = wholes.tokens[wholes.offsets[number] : wholes.offsets[number + 1]].astype(np.int64)
         before = int(contexts.offsets[number + 1] - contexts.offsets[number])
         length = len(whole) - before
         if not 0 < length <= context_tokens:
             raise RunError(
-                f"choice {pairs[number][1][:60]!r}: {length} tokens after its context, expected 1 to {context_tokens}; "
-                "score it at a tier with a longer context"
+                f"{item.where}{': ' if item.where else ''}choice {choice[:60]!r}: {length} tokens after its context, "
+                f"expected 1 to {context_tokens}; shorten it, or score it with a longer context"
             )
-        ids = whole if before else np.concatenate([np.array([tokenizer.eos_id], np.int64), whole])
+        ids = whole if before else np.concatenate([np.array([reader.eos_id], np.int64), whole])
         rows.append(_Row(number=number, ids=ids[-(context_tokens + 1) :], length=length))
     return rows
 
@@ -129,22 +133,18 @@ def _batches(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
         start += count
 
 
-def _scored(model: LanguageModel, batch: Sequence[_Row], eos_id: int) -> list[tuple[float, bool]]:
+def _scored(reader: Reader, batch: Sequence[_Row]) -> list[tuple[float, bool]]:
     import torch
 
     longest = max(len(row.ids) for row in batch)
-    padded = np.full((len(batch), longest), eos_id, np.int64)
+    padded = np.full((len(batch), longest), reader.eos_id, np.int64)
     for number, row in enumerate(batch):
         padded[number, : len(row.ids)] = row.ids
-    ids_BT = torch.from_numpy(padded).to(model.lm_head.weight.device)
+    spans = [slice(len(row.ids) - 1 - row.length, len(row.ids) - 1) for row in batch]
     results = []
-    with torch.inference_mode():
-        stream_BTD = model.hidden(ids_BT[:, :-1])
-        for number, row in enumerate(batch):
-            last = len(row.ids) - 1
-            logits_nV = model.lm_head(stream_BTD[number, last - row.length : last]).float()
-            targets_n = ids_BT[number, last - row.length + 1 : last + 1]
-            picked_n = torch.log_softmax(logits_nV, dim=-1).gather(1, targets_n[:, None])[:, 0]
-            is_greedy = bool((logits_nV.argmax(dim=-1) == targets_n).all())
-            results.append((float(picked_n.double().sum()), is_greedy))
+    for row, logits_nV in zip(batch, reader.logits_of(padded[:, :-1], spans), strict=True):
+        targets_n = torch.from_numpy(row.ids[-row.length :]).to(logits_nV.device)
+        picked_n = torch.log_softmax(logits_nV, dim=-1).gather(1, targets_n[:, None])[:, 0]
+        is_greedy = bool((logits_nV.argmax(dim=-1) == targets_n).all())
+        results.append((float(picked_n.double().sum()), is_greedy))
     return results

@@ -21,6 +21,7 @@ from curation.tokenizers import Tokenizer, load_tokenizer
 from train.export import export_model
 from train.item_scores import Item, ItemScores, score_items
 from train.model import build_model
+from train.readers import model_reader
 from train.run import MODEL, load_model, run_node
 from train.shards import tokens_node
 from train.tiers import Tier
@@ -91,7 +92,7 @@ def test_lm_eval_on_the_export_gives_the_scores_of_the_loop_on_200_items(
     run = build(run_node(tokens_node(small_corpus, "ladder-pico@1"), small_panel, "tiny", 1))
     items = made_up_items(200)
     tokenizer = load_tokenizer("ladder-pico@1")
-    ours = score_items(load_model(run.path / MODEL, tiny), tokenizer, items, context_tokens=64)
+    ours = score_items(model_reader(load_model(run.path / MODEL, tiny), tokenizer, tiny), items, context_tokens=64)
     export_model(run, tmp_path / "hf")
     samples = lm_eval_samples(tmp_path / "hf", items, tmp_path)
     theirs = [[pair[0] for pair in sample["filtered_resps"]] for sample in samples]
@@ -110,7 +111,7 @@ def test_the_score_of_a_choice_is_the_sum_over_its_tokens(tiny: Tier) -> None:
         log_p = torch.log_softmax(model(torch.tensor([whole])), -1)[0]
     expected = sum(float(log_p[place - 1, whole[place]]) for place in range(before, len(whole)))
     item = Item(context="the cat ", choices=("sat on a mat",))  # the space moves to the choice
-    score = score_items(model, tokenizer, [item], context_tokens=64)[0]
+    score = score_items(model_reader(model, tokenizer, tiny), [item], context_tokens=64)[0]
     assert score.num_tokens == (len(whole) - before,)
     assert score.log_likelihoods[0] == pytest.approx(expected, abs=1e-5)
 
@@ -122,7 +123,7 @@ def test_the_best_choice_per_byte_is_not_the_shortest_one() -> None:
 
 def test_without_a_context_the_choice_follows_eos(tiny: Tier) -> None:
     model, tokenizer = build_model(tiny, 1).eval(), load_tokenizer("ladder-pico@1")
-    score = score_items(model, tokenizer, [Item(context="", choices=("a",))], context_tokens=64)[0]
+    score = score_items(model_reader(model, tokenizer, tiny), [Item(context="", choices=("a",))], context_tokens=64)[0]
     with torch.no_grad():
         log_p = torch.log_softmax(model(torch.tensor([[tokenizer.eos_id]])), -1)[0, 0]
     first = ids_of(tokenizer, "a")
@@ -134,10 +135,12 @@ def test_without_a_context_the_choice_follows_eos(tiny: Tier) -> None:
 def test_an_item_without_choices_or_with_an_empty_one_is_refused(tiny: Tier, choices: tuple[str, ...]) -> None:
     model, tokenizer = build_model(tiny, 1), load_tokenizer("ladder-pico@1")
     with pytest.raises(RunError, match="item 0"):
-        score_items(model, tokenizer, [Item(context="x", choices=choices)], context_tokens=64)
+        score_items(model_reader(model, tokenizer, tiny), [Item(context="x", choices=choices)], context_tokens=64)
 
 
 def test_a_choice_longer_than_the_window_is_refused(tiny: Tier) -> None:
     model, tokenizer = build_model(tiny, 1), load_tokenizer("ladder-pico@1")
     with pytest.raises(RunError, match="expected 1 to 8"):
-        score_items(model, tokenizer, [Item(context="x", choices=("rain " * 40,))], context_tokens=8)
+        score_items(
+            model_reader(model, tokenizer, tiny), [Item(context="x", choices=("rain " * 40,))], context_tokens=8
+        )

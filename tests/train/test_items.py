@@ -1,0 +1,100 @@
+"""Files of items, and what scores of them add up to."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+from typing import cast
+
+import pytest
+from rich.console import Console
+
+from curation.errors import RunError
+from train.item_scores import Item, ItemScores
+from train.items import Question, draw_report, read_questions, report
+
+GOOD = '{"context": "", "choices": [" a", "b"], "answer": 1, "id": 7}'
+
+
+def scored(*log_likelihoods: float, num_bytes: tuple[int, ...]) -> ItemScores:
+    ones = tuple(1 for _ in log_likelihoods)
+    return ItemScores(log_likelihoods=log_likelihoods, greedy=(False,) * len(ones), num_tokens=ones,
+                      num_bytes=num_bytes)  # fmt: skip
+
+
+def question(answer: int) -> Question:
+    return Question(item=Item(context="c", choices=("x", "y")), answer=answer)
+
+
+def test_lines_become_questions_that_know_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "i.jsonl"
+    path.write_text(f"\ufeff{GOOD}\n\n{GOOD}")
+    found = read_questions(path)
+    assert [one.item.where for one in found] == [f"{path}:1", f"{path}:3"]
+    assert (found[0].item.context, found[0].item.choices, found[0].answer) == ("", (" a", "b"), 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("{", "expected one JSON object"),
+        ('{"context": "\\ud800", "choices": ["a"], "answer": 0}', "expected one JSON object"),
+        ("[1]", "list, expected an object"),
+        ('{"context": "a", "choice": ["b"]}', "no `choices`, `answer`"),
+        ('{"context": 3, "choices": ["b"], "answer": 0}', "context 3, expected text"),
+        ('{"context": "a", "choices": [], "answer": 0}', "choices [], expected a list of texts"),
+        ('{"context": "a", "choices": "bc", "answer": 0}', "choices 'bc', expected a list"),
+        ('{"context": "a", "choices": ["b", ""], "answer": 0}', "none empty"),
+        ('{"context": "a", "choices": ["b", 3], "answer": 0}', "expected a list of texts"),
+        ('{"context": "a", "choices": ["b"], "answer": 1}', "answer 1, expected a whole number from 0 to 0"),
+        ('{"context": "a", "choices": ["b"], "answer": -1}', "answer -1, expected"),
+        ('{"context": "a", "choices": ["b"], "answer": true}', "answer True, expected"),
+        ('{"context": "a", "choices": ["b"], "answer": "b"}', "answer 'b', expected"),
+    ],
+)
+def test_a_wrong_line_is_told_with_file_and_number(tmp_path: Path, line: str, fault: str) -> None:
+    path = tmp_path / "i.jsonl"
+    path.write_text(f"{GOOD}\n{line}\n")
+    with pytest.raises(RunError) as told:
+        read_questions(path)
+    assert f"{path}:2: " in str(told.value)
+    assert fault in str(told.value)
+
+
+def test_all_faults_are_told_at_once_up_to_twenty(tmp_path: Path) -> None:
+    path = tmp_path / "i.jsonl"
+    path.write_text("[]\n" * 25)
+    with pytest.raises(RunError, match="(?s)21 faults.*i.jsonl:20: .*and 5 more"):
+        read_questions(path)
+
+
+def test_a_missing_or_empty_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no such file"):
+        read_questions(tmp_path / "none.jsonl")
+    (tmp_path / "empty.jsonl").write_text("\n")
+    with pytest.raises(RunError, match="no items"):
+        read_questions(tmp_path / "empty.jsonl")
+
+
+def test_the_sums_are_those_of_the_definitions() -> None:
+    scores = [
+        scored(-4.0, -6.0, num_bytes=(2, 12)),  # best 0, per byte 1
+        scored(-1.0, -2.0, num_bytes=(1, 1)),  # 0 both ways
+        scored(-3.0, -3.0, num_bytes=(4, 4)),  # equal: the first
+        scored(-9.0, -2.0, num_bytes=(3, 2)),  # 1 both ways
+    ]
+    found = report([question(1), question(0), question(0), question(0)], scores)
+    assert (found["n"], found["accuracy"], found["accuracy_per_byte"]) == (4, 0.5, 0.75)
+    assert found["standard_error"] == pytest.approx(math.sqrt(0.25 / 3))
+    assert found["standard_error_per_byte"] == pytest.approx(math.sqrt(0.75 * 0.25 / 3))
+    assert found["bits_per_byte"] == pytest.approx((6 + 1 + 3 + 9) / (12 + 1 + 4 + 3) / math.log(2))
+
+
+def test_one_item_has_no_standard_error_and_a_person_is_told_that_it_is_plumbing() -> None:
+    found = report([question(0)], [scored(-1.0, -2.0, num_bytes=(1, 1))])
+    assert cast("float | None", found["standard_error"]) is None
+    out = io.StringIO()
+    draw_report(Console(file=out, width=120), "run-1", {**found, "context": 64})
+    assert "no standard error of one item" in out.getvalue()
+    assert "Plumbing" in out.getvalue()

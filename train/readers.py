@@ -1,0 +1,143 @@
+"""Readers: a model with its tokenizer as scoring sees them, ours or any causal language model of transformers.
+
+Panels and items are scored by one code that knows only a reader, so a run and its exported directory differ in the
+model's implementation alone. Shapes: B rows, T positions, V vocabulary, n positions of a span.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.batches import text_array, text_view
+from curation.errors import RunError
+from curation.store import Artifact
+from curation.tokenizers import TokenizedView, Tokenizer, load_tokenizer
+from train.run import MODEL, scoring_model
+from train.score import WindowNats, model_nats
+from train.tiers import Tier
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from train.model import LanguageModel
+
+Ids: TypeAlias = npt.NDArray[np.int64]
+SpanLogits: TypeAlias = Callable[[Ids, Sequence[slice]], "list[Tensor]"]
+"""(ids, B rows of T; a span of positions for each row) -> float32 logits nV after each position of the row's span."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """What scoring needs of a model."""
+
+    encode: Callable[[Sequence[str]], TokenizedView]
+    eos_id: int
+    nats_of: WindowNats
+    logits_of: SpanLogits
+    max_context_tokens: int | None
+    """Longest window that the model takes; None if it does not say."""
+    threads: int | None = None
+    """Torch threads to score with; None leaves them as they are."""
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Hold torch to the reader's threads."""
+        from train.loop import fixed_threads
+
+        return nullcontext() if self.threads is None else fixed_threads(self.threads)
+
+
+def run_reader(run: Artifact, tier: Tier) -> Reader:
+    """Return the reader of a run in the store, on the device that trains its tier here."""
+    return model_reader(scoring_model(run.path / MODEL, tier), load_tokenizer(tier.tokenizer), tier)
+
+
+def model_reader(model: LanguageModel, tokenizer: Tokenizer, tier: Tier) -> Reader:
+    """Return the reader of one of our models."""
+    import torch
+
+    device = model.lm_head.weight.device
+
+    @torch.inference_mode()
+    def logits_of(ids: Ids, spans: Sequence[slice]) -> list[Tensor]:
+        stream_BTD = model.hidden(torch.from_numpy(ids).to(device))
+        return [model.lm_head(stream_BTD[row, span]).float() for row, span in enumerate(spans)]
+
+    return Reader(
+        encode=lambda texts: tokenizer.encode(text_view(text_array(list(texts)))),
+        eos_id=tokenizer.eos_id,
+        nats_of=model_nats(model),
+        logits_of=logits_of,
+        max_context_tokens=tier.shape.context_tokens,
+        threads=tier.threads,
+    )
+
+
+def directory_reader(path: Path) -> Reader:
+    """Return the reader of the causal language model in the Hugging Face directory `path`, in float32 on the CPU.
+
+    Raises: RunError if it cannot be loaded or its tokenizer has no EOS.
+    """
+    model, tokenizer = _load_directory(path)
+    if tokenizer.eos_token_id is None:
+        raise RunError(f"{path}: its tokenizer has no EOS token, which documents begin with; set `eos_token`")
+    longest = getattr(model.config, "max_position_embeddings", None)
+    return Reader(
+        encode=lambda texts: _encoded(tokenizer, texts),
+        eos_id=int(tokenizer.eos_token_id),
+        nats_of=_library_nats(model),
+        logits_of=_library_logits(model),
+        max_context_tokens=None if longest is None else int(longest),
+    )
+
+
+def _load_directory(path: Path) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        # Only what lies in the directory, as safetensors, and no code from it.
+        options = {"local_files_only": True, "trust_remote_code": False}
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, use_safetensors=True, **options)
+        tokenizer = AutoTokenizer.from_pretrained(path, **options)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise RunError(f"{path}: cannot be loaded as a causal language model: {error}") from None
+    return model.eval(), tokenizer
+
+
+def _encoded(tokenizer: Any, texts: Sequence[str]) -> TokenizedView:
+    ids = [tokenizer.encode(text, add_special_tokens=False) for text in texts]
+    offsets = np.cumsum([0, *map(len, ids)]).astype(np.int64)
+    flat = np.fromiter((token for document in ids for token in document), np.int64, int(offsets[-1]))
+    return TokenizedView(tokens=cast("npt.NDArray[np.uint16]", flat), offsets=offsets)
+
+
+def _library_nats(model: Any) -> WindowNats:
+    import torch
+
+    @torch.inference_mode()
+    def nats_of(ids: Ids) -> npt.NDArray[np.float32]:
+        ids_BT = torch.from_numpy(ids)
+        logits_BTV = model(ids_BT[:, :-1]).logits.float()
+        nats_N = torch.nn.functional.cross_entropy(logits_BTV.flatten(0, 1), ids_BT[:, 1:].flatten(), reduction="none")
+        found: npt.NDArray[np.float32] = nats_N.view(ids.shape[0], -1).numpy()
+        return found
+
+    return nats_of
+
+
+def _library_logits(model: Any) -> SpanLogits:
+    import torch
+
+    @torch.inference_mode()
+    def logits_of(ids: Ids, spans: Sequence[slice]) -> list[Tensor]:
+        logits_BTV = model(torch.from_numpy(ids)).logits
+        return [logits_BTV[row, span].float() for row, span in enumerate(spans)]
+
+    return logits_of
