@@ -32,7 +32,7 @@ from train.supply import planned_supply, refuse_shortage, supply_of
 from train.tier_plan import TierPlan, plan_or_smallest, plan_tier
 from train.tiers import Tier, load_tier
 from train.trackers import trackers
-from train.worker import EXIT_STOPPED, stoppable_watch
+from train.worker import stoppable_watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,4 +256,4 @@ def _trained(planner: Planner, node: Node) -> Artifact:
         return planner.materialise(node)
     except StoppedError as stopped:
         typer.echo(str(stopped), err=True)
-        raise typer.Exit(EXIT_STOPPED) from None
+        raise typer.Exit(stopped.exit_code) from None

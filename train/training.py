@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 class StoppedError(Exception):
     """The run was asked to stop; its state is in a checkpoint."""
 
+    exit_code = 143
+    """Of the process: 143 after SIGTERM, 130 after Ctrl-C."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSeeds:

@@ -6,7 +6,7 @@
 
 Under `torchrun` the processes train one run together (`train.parallel`); rank 0 alone builds, writes and tells.
 `--progress F` is replaced with one JSON object (step, steps, loss, tokens_per_second) every few steps. stdout gets
-one JSON object at the end: path and fingerprint of the run. SIGTERM ends it after a checkpoint with exit code 143;
+one JSON object at the end: path and fingerprint of the run. SIGTERM and Ctrl-C end it after a checkpoint, 143 and 130;
 after SIGKILL the same command goes on from the last checkpoint. `--keep` names the budgets, as multiples of 1x, whose
 plateaus stay in the store (`train.branches`); it changes no run. A fault the user can mend is one line on stderr.
 """
@@ -26,7 +26,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from curation.errors import CurateError, IncompleteError, StoreBusyError
+from curation.errors import EXIT_INTERRUPTED, CurateError, IncompleteError, StoreBusyError
 from curation.nodes import Node, Planner, existing_node
 from curation.progress import Progress, SilentProgress
 from curation.store import Artifact, Store, load_artifact
@@ -83,27 +83,35 @@ def _patiently(planner: Planner, node: Node, progress: Progress) -> Artifact:
 
 
 def stoppable_watch(path: Path | None) -> Watch:
-    """Return a watch that writes progress to `path`, if one is given, and asks to stop after SIGTERM.
+    """Return a watch that writes progress to `path`, if one is given, and asks to stop after SIGTERM or Ctrl-C.
 
-    A second SIGTERM ends the process at once, but not a rank: `torchrun` repeats what a scheduler has sent already.
+    A second signal ends the process at once, but not a rank: `torchrun` repeats what a scheduler has sent already.
     """
-    stopping = training = False
+    training = False
+    code = 0  # of the signal that asked to stop, as shells count; 0 before there was one
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
+    def stop(number: int, _frame: FrameType | None) -> None:
+        nonlocal code
+        code = code or 128 + number
         if "WORLD_SIZE" in os.environ:
             return
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if heeded:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         if not training:  # nothing to save: what is being built or scored goes on from its finished files
-            raise SystemExit(EXIT_STOPPED)
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(EXIT_STOPPED)
 
     @contextmanager
     def within() -> Iterator[None]:
+        from train.loop import StoppedError
+
         nonlocal training
         training = True
         try:
             yield
+        except StoppedError as stopped:
+            stopped.exit_code = code or EXIT_STOPPED
+            raise
         finally:
             training = False
 
@@ -115,7 +123,10 @@ def stoppable_watch(path: Path | None) -> Watch:
         temporary.replace(path)
 
     signal.signal(signal.SIGTERM, stop)
-    return Watch(report=report, should_stop=lambda: stopping, training=within)
+    heeded = signal.getsignal(signal.SIGINT) != signal.SIG_IGN  # a shell makes background jobs deaf to Ctrl-C
+    if heeded:
+        signal.signal(signal.SIGINT, stop)
+    return Watch(report=report, should_stop=lambda: bool(code), training=within)
 
 
 def _recovery(text: str) -> Recovery:
@@ -150,7 +161,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StoppedError as stopped:
         if rank == 0:
             print(stopped, file=sys.stderr)
-        return EXIT_STOPPED
+        return stopped.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues from what is finished", file=sys.stderr)
+        return EXIT_INTERRUPTED
     except CurateError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code

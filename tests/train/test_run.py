@@ -150,13 +150,19 @@ def test_a_published_corpus_trains_the_run_of_the_store(
     assert digests(elsewhere) == digests(inside)
 
 
+def hear_ctrl_c() -> None:
+    """Undo what a background shell does to its children: it makes them deaf to SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start_worker(store: Path, corpus: Artifact, panel: Artifact, progress: Path) -> subprocess.Popen[bytes]:
     script = WORKER.format(conftest=str(Path(__file__).with_name("conftest.py")))
     progress.unlink(missing_ok=True)
     options = {"--store": store, "--corpus-artifact": corpus.path, "--panel": panel.path, "--progress": progress}
     arguments = [str(word) for pair in options.items() for word in pair]
     command = [sys.executable, "-c", script, *arguments, "--tier", "tiny-6x", "--seed", "1", "--epochs", "6"]
-    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, preexec_fn=hear_ctrl_c)
 
 
 def wait_for_step(process: subprocess.Popen[bytes], progress: Path, step: int) -> None:
@@ -167,7 +173,7 @@ def wait_for_step(process: subprocess.Popen[bytes], progress: Path, step: int) -
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_worker_that_is_killed_again_and_again_ends_with_the_same_bytes(
     tmp_path: Path, build: Build, tiny: Tier, small_corpus: Node, small_panel: Node, number: signal.Signals
 ) -> None:
@@ -179,7 +185,7 @@ def test_a_worker_that_is_killed_again_and_again_ends_with_the_same_bytes(
         wait_for_step(process, progress, step)
         process.send_signal(number)
         process.communicate()
-        assert process.returncode == (-9 if number == signal.SIGKILL else 143)
+        assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
     last = start_worker(tmp_path / "killed", corpus, panel, progress)
     output, _ = last.communicate()
     assert last.returncode == 0
