@@ -88,7 +88,11 @@ def _slurm_options(launch: Launch) -> str:
         "job-name": launch.name,
         "nodes": launch.plan.nodes,
         "ntasks-per-node": 1,
-        "gpus-per-node": launch.processes_a_node,
+        **(
+            {"cpus-per-task": launch.processes_a_node * launch.plan.tier.threads}
+            if launch.plan.tier.family == "laptop"
+            else {"gpus-per-node": launch.processes_a_node}
+        ),
         "exclusive": None,
         "requeue": None,
         "open-mode": "append",

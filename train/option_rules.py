@@ -75,7 +75,7 @@ NEEDS = (
     Needs(option="--slurm", others=("--launch-script",), remedy="give --launch-script FILE, or drop --slurm"),
     *(
         Needs(
-            option=option, others=("--launch-script", "--dry-run"),
+            option=option, others=("--dry-run", "--launch-script"),
             remedy=f"write a script with --launch-script FILE, plan with --dry-run, or drop {option}",
         )
         for option in ("--gpus", "--nodes")

@@ -203,3 +203,11 @@ def test_cards_without_a_script_are_refused(
         main([*map(str, words)])
     assert ended.value.code == 2
     assert "--launch-script" in capsys.readouterr().out
+
+
+def test_a_laptop_tier_asks_slurm_for_cores_and_no_cards(tmp_path: Path) -> None:
+    plan = plan_tier(load_tier("nano"), gpus=2)
+    text = launch_script(Launch(plan=plan, seed=1, corpus=tmp_path, panel=tmp_path, store=tmp_path, slurm=True))
+    assert "#SBATCH --cpus-per-task=2\n" in text
+    assert "gpus-per-node" not in text
+    assert "h200" not in text
