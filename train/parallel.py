@@ -120,10 +120,10 @@ def joined(sharding: Sharding, *, cards: bool = False, environment: Mapping[str,
 
 
 def on_cards(tier: Tier) -> bool:
-    """Return whether a tier computes on CUDA devices here (`train.engine.accelerator_of`)."""
+    """Return whether a tier computes on CUDA devices here (`train.execution.accelerator_of`)."""
     import torch
 
-    return tier.precision == "bf16" and torch.cuda.is_available()
+    return tier.family != "laptop" and torch.cuda.is_available()
 
 
 def sharding_for(tier: Tier, environment: Mapping[str, str] = os.environ) -> Sharding:

@@ -226,7 +226,7 @@ def memory_parts(tier: Tier, sharding: Sharding, world_size: int, micro_batch_ro
     shards = world_size if sharding == "fsdp2" else 1
     params = -(-shape.total_params // shards)
     head = shape.vocab_size * shape.width
-    piece = min(tokens, GPU_PIECE if tier.precision == "bf16" else CPU_PIECE)
+    piece = min(tokens, CPU_PIECE if tier.family == "laptop" else GPU_PIECE)  # laptop tiers compute on a CPU
     held = 3 if tokens > piece else 2
     copies = tier.precision == "bf16" and sharding != "fsdp2"
     parts = {

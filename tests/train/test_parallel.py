@@ -16,7 +16,8 @@ import torch
 
 from curation.errors import RunError
 from train import loop
-from train.parallel import ALONE, GradientSum, Ranks, largest_divisor, micro_batch_rows, sharding_for
+from train.execution import accelerator_of
+from train.parallel import ALONE, GradientSum, Ranks, largest_divisor, micro_batch_rows, on_cards, sharding_for
 from train.tiers import TIERS, Tier
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -197,6 +198,15 @@ def test_models_too_large_for_copies_are_sharded(tier: str, expected: str) -> No
         pytest.skip("on cards the memory plan decides")
     assert sharding_for(TIERS[tier], {"WORLD_SIZE": "2"}) == expected
     assert sharding_for(TIERS[tier], {}) == "none"
+
+
+@pytest.mark.parametrize(("tier", "expected"), [("pico", False), ("nano", False), ("micro", True), ("1b", True)])
+def test_laptop_tiers_never_ask_for_cards_whatever_their_precision(
+    monkeypatch: pytest.MonkeyPatch, tier: str, expected: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert on_cards(TIERS[tier]) is expected
+    assert (accelerator_of(TIERS[tier]).device.type == "cuda") is expected
 
 
 def test_buckets_hold_every_parameter_once_in_reverse_order(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,6 +174,18 @@ def test_pieces_of_the_loss_are_those_that_it_makes() -> None:
     assert (CPU_PIECE, GPU_PIECE) == (losses.PIECE_POSITIONS, losses.GPU_PIECE_POSITIONS)
 
 
+@pytest.mark.parametrize(
+    ("model", "piece", "held"), [("pico", CPU_PIECE, 3), ("nano", CPU_PIECE, 3), ("micro", 1_024, 2)]
+)
+def test_laptop_tiers_make_the_loss_in_a_cpu_s_pieces(model: str, piece: int, held: int) -> None:
+    """At two windows of 512 tokens a card's piece of 16,384 is all of them: two copies of logits, else three."""
+    tier = replace(TIERS[model], shape=replace(TIERS[model].shape, context_tokens=512))
+    element = 2 if tier.precision == "bf16" else 4
+    head = tier.shape.vocab_size * tier.shape.width
+    expected = held * element * piece * tier.shape.vocab_size + (12 + element) * head
+    assert memory_parts(tier, "none", 1, 2)["logits_and_loss"] == expected
+
+
 def test_float32_doubles_activations_and_needs_no_copies() -> None:
     half = TIERS["micro"]
     full = replace(half, precision="fp32")
