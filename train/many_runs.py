@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from curation.errors import RunError
+from curation.errors import EXIT_STOPPED, RunError
 from curation.files import canonical_json
 from curation.nodes import Node, Planner, existing_node
 from curation.store import Artifact
@@ -30,7 +30,6 @@ from train.tiers import Tier, load_tier
 from train.workers import Job, Outcome, Slot, run_jobs
 
 WORKER = "train.worker"
-EXIT_STOPPED = 143
 MAX_SEED = 10_000
 
 

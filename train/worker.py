@@ -26,7 +26,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from curation.errors import EXIT_INTERRUPTED, CurateError, IncompleteError, StoreBusyError
+from curation.errors import EXIT_INTERRUPTED, EXIT_STOPPED, CurateError, IncompleteError, StoreBusyError
 from curation.nodes import Node, Planner, existing_node
 from curation.progress import Progress, SilentProgress
 from curation.store import Artifact, Store, load_artifact
@@ -42,7 +42,6 @@ from train.trackers import trackers
 if TYPE_CHECKING:
     from train.loop import Report
 
-EXIT_STOPPED = 143
 POLL_SECONDS = 0.5
 
 
