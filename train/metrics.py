@@ -8,12 +8,17 @@ killed. A line that a kill tore apart is not a row. Fields: docs/training.md, "W
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
+from curation.errors import RunError
 from curation.files import Json, write_bytes
+from train.checkpoint_files import FULL
 
 METRICS = "metrics.jsonl"
 
@@ -53,24 +58,34 @@ class RowFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._stream: IO[bytes] | None = None
+        self._stream: FileIO | None = None
 
     def begin(self, rows: Sequence[Mapping[str, Json]]) -> None:
-        """Go on after `rows`: the file keeps them, loses what follows, and is only written where it differs."""
+        """Go on after `rows`: the file keeps them, loses what follows, and is only written where it differs.
+
+        Raises: RunError if the disk takes no more.
+        """
         self.close()
         wanted = "".join(map(row_line, rows)).encode("utf-8")
         held = self.path.read_bytes() if self.path.is_file() else b""
         if not held.startswith(wanted):
-            write_bytes(self.path, wanted)
+            with _disk_faults(self.path, len(wanted)):
+                write_bytes(self.path, wanted)
         elif len(held) > len(wanted):
             with self.path.open("r+b") as stream:
                 stream.truncate(len(wanted))
 
     def append(self, row: Mapping[str, Json]) -> None:
-        """Add a row; a reader sees it at once."""
+        """Add a row; a reader sees it at once.
+
+        Raises: RunError if the disk takes no more; what is then half a line is cut off when the run goes on.
+        """
         if self._stream is None:
             self._stream = self.path.open("ab", buffering=0)
-        self._stream.write(row_line(row).encode("utf-8"))
+        line = row_line(row).encode("utf-8")
+        with _disk_faults(self.path, len(line)):
+            while line:  # a disk that is nearly full takes a part, and says so only when asked for the rest
+                line = line[self._stream.write(line) :]
 
     def close(self) -> None:
         """Let go of the file."""
@@ -106,6 +121,22 @@ class RowReader:
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """Return all whole rows of a file; none if it is not there."""
     return RowReader(path).new_rows()
+
+
+@contextmanager
+def _disk_faults(path: Path, num_bytes: int) -> Iterator[None]:
+    """Say what could not be written, and what is needed."""
+    remedy = "the same command continues from the newest checkpoint"
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            why = error.strerror or error
+            raise RunError(f"{path}: cannot be written ({why}), expected a disk that takes writes; {remedy}") from None
+        free = shutil.disk_usage(path.parent).free
+        raise RunError(
+            f"{path}: disk full, needs >= {num_bytes:,} bytes, {free:,} are free; make room there; {remedy}"
+        ) from None
 
 
 def _rows(data: bytes) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,15 +86,15 @@ class Telemetry:
     @contextmanager
     def ending(self) -> Iterator[None]:
         """Write how the training inside ended: `finished`, or `left` with what was raised (a stop, a fault)."""
-        fault: Json = None
         try:
             yield
         except BaseException as raised:
-            fault = f"{type(raised).__name__}: {raised}"
+            with suppress(RunError, OSError):  # what was raised says more than a disk that is full here too
+                self._end("left", f"{type(raised).__name__}: {raised}")
             raise
+        else:
+            self._end("finished", None)
         finally:
-            how = "finished" if fault is None else "left"
-            self._write({"kind": "end", "how": how, "why": fault, "step": self._done})
             if self._file is not None:
                 self._file.close()
 
@@ -145,6 +145,9 @@ class Telemetry:
             return {**found, "mfu": None, "mfu_causal": None}
         shares = utilisation(self.tier.shape, speed, self._peak)
         return {**found, "mfu": shares.mfu, "mfu_causal": shares.mfu_causal}
+
+    def _end(self, how: str, why: str | None) -> None:
+        self._write({"kind": "end", "how": how, "why": why, "step": self._done})
 
     def _write(self, line: Mapping[str, Json]) -> None:
         self.last = {**line, "unix_seconds": time.time(), "seconds": time.monotonic() - self._began}
