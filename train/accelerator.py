@@ -52,6 +52,7 @@ class Accelerator:
     compiled: bool
     """Whether blocks, final norm and loss are compiled."""
     deterministic: bool
+    """Whether equal runs have equal bits; a CPU's always have."""
 
     def prepare(self, model: LanguageModel) -> LanguageModel:
         """Move `model` here, set its compute type and compile its blocks in place; names of parameters stay."""
@@ -157,7 +158,7 @@ def choose_accelerator(
         device=chosen,
         precision=precision or ("bf16" if on_cuda else "fp32"),
         compiled=compiled,
-        deterministic=deterministic,
+        deterministic=deterministic or not on_cuda,
     )
 
 
