@@ -238,6 +238,7 @@ class Engine:
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Become what `tensors` described."""
         torch.set_rng_state(tensors["rng"])
+        self.optimizer.state.clear()  # a state without moments, as before the first update, leaves none of today's
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
                 parameter.copy_(part_like(tensors[f"{_MODEL}{name}"], parameter))

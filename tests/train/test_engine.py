@@ -14,7 +14,7 @@ from curation.errors import RunError
 from curation.randomness import generator
 from train import loop
 from train.engine import Engine
-from train.execution import MICRO_BATCH_ROWS, accelerator_of, most_rows
+from train.execution import DETERMINISTIC, MICRO_BATCH_ROWS, accelerator_of, most_rows
 from train.loop import Hooks, StoppedError, Trained, Training, train
 from train.model import build_model
 from train.shards import Streams
@@ -97,6 +97,22 @@ def test_when_one_window_does_not_fit_the_run_ends_and_says_what_would(
     assert "More words" not in str(failed.value)
 
 
+def test_an_update_sees_the_gradient_clipped_to_the_tier_s_norm(eight: Tier) -> None:
+    """By hand: a gradient of norm n becomes clip / n of itself, and the first moment (1 - beta1) of that."""
+    rows = generator(2, "rows").integers(0, 2_048, (8, 65))
+    free, clipped = (replace(eight, clip_norm=norm) for norm in (1e9, 1e-3))
+    whole, engine = (Engine(tier, build_model(tier, 1)) for tier in (free, clipped))
+    norm = whole.gradients(rows).norm
+    assert engine.gradients(rows).norm == norm > 100 * clipped.clip_norm  # a thousand times, told as it was
+    engine.update(1e-3)
+    huge = dict(whole.model.named_parameters())
+    for name, parameter in engine.model.named_parameters():
+        gradient = huge[name].grad
+        assert gradient is not None
+        by_hand = (1 - eight.beta1) * clipped.clip_norm / norm * gradient
+        torch.testing.assert_close(engine.optimizer.state[parameter]["exp_avg"], by_hand, rtol=1e-4, atol=1e-12)
+
+
 def test_moments_that_do_not_fit_end_the_run(eight: Tier, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(eight, build_model(eight, 1))
 
@@ -106,6 +122,22 @@ def test_moments_that_do_not_fit_end_the_run(eight: Tier, monkeypatch: pytest.Mo
     monkeypatch.setattr(engine.optimizer, "step", step)
     with pytest.raises(RunError, match=f"out of memory.*set {MICRO_BATCH_ROWS}=2"):
         engine.update(1e-3)
+
+
+def test_restored_to_a_state_without_moments_it_has_none_and_goes_on_as_it_did(eight: Tier) -> None:
+    rows = generator(2, "rows").integers(0, 2_048, (8, 65))
+    engine = Engine(eight, build_model(eight, 1))
+    start = {name: value.clone() for name, value in engine.tensors().items()}
+    ends = []
+    for _ in range(2):
+        engine.restore(start)
+        assert not engine.optimizer.state
+        for _ in range(2):
+            engine.gradients(rows)
+            engine.update(1e-3)
+            engine.discard()
+        ends.append({name: value.clone() for name, value in engine.tensors().items()})
+    assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
 
 
 @pytest.mark.parametrize(("said", "rows"), [("3", 3), ("1", 1)])
@@ -140,6 +172,20 @@ def test_laptop_tiers_compute_on_the_cpu_everywhere(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     chosen = accelerator_of(TIERS[model])
     assert (chosen.device.type, chosen.precision, chosen.compiled) == ("cpu", precision, False)
+
+
+def test_a_cpu_is_deterministic_and_says_the_same_of_itself_whatever_is_asked(
+    tmp_path: Path, eight: Tier, streams: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(DETERMINISTIC, raising=False)
+    asked = iter([False] * 6 + [True])
+    with pytest.raises(StoppedError):
+        trained(eight, streams, tmp_path, [], lambda: next(asked))
+    monkeypatch.setenv(DETERMINISTIC, "1")
+    notes: list[str] = []
+    again = trained(eight, streams, tmp_path, notes, lambda: False)
+    assert (again.changes, notes) == ((), [])
+    assert again.execution["deterministic"] is True
 
 
 def test_tiers_of_the_ladder_multiply_in_bf16() -> None:
