@@ -13,8 +13,7 @@ Source: McCandlish et al. 2018 (1812.06162), appendix A.1; by group: 2411.00999.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -77,21 +76,6 @@ def paired_estimate(small_square: float, big_square: float, *, small: int, big: 
         g2=(big * big_square - small * small_square) / (big - small),
         tr_sigma=(small_square - big_square) / (1 / small - 1 / big),
     )
-
-
-def mean_estimate(small_squares: Sequence[float], big_squares: Sequence[float], *, small: int, big: int) -> float:
-    """Return B_simple as the ratio of the means over paired draws; never the mean of ratios, which is biased.
-
-    Raises: ValueError if the pairs are none, do not match, or say nothing about the gradient.
-    """
-    if len(small_squares) != len(big_squares) or not small_squares:
-        raise ValueError(f"noise scale: {len(small_squares)} and {len(big_squares)} norms, expected pairs")
-    count = len(small_squares)
-    mean = paired_estimate(math.fsum(small_squares) / count, math.fsum(big_squares) / count, small=small, big=big)
-    found = mean.b_simple_tokens
-    if found is None:
-        raise ValueError(f"noise scale: |G|² {mean.g2:.3g}, tr Σ {mean.tr_sigma:.3g} over {count} pairs; take more")
-    return found
 
 
 @dataclass(slots=True)
