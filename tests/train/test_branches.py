@@ -116,6 +116,18 @@ def test_a_run_takes_nothing_of_another_seed_rate_or_corpus(
     assert not [text for text in first.notes.said + other.notes.said if "starts from" in text]
 
 
+def test_a_run_takes_nothing_of_another_panel_whose_scores_would_be_in_its_rows(
+    tiny: Tier, runs: Callable[[str], Runs], make_panel: Callable[..., Node], small_corpus: Node, tmp_path: Path
+) -> None:
+    first = runs("one")
+    first.train("tiny-1x")
+    other = Runs(tmp_path / "one", small_corpus, make_panel({"web": ["another panel of some words"]}))
+    assert not other.plateaus(tiny)
+    other.train("tiny-0.5x", keep=())
+    assert len(other.steps) == 20
+    assert set(first.plateaus(tiny)) == {16, 32}
+
+
 def test_a_plateau_past_the_own_fall_is_of_no_use(tiny: Tier, runs: Callable[[str], Runs]) -> None:
     one = runs("one")
     one.train("tiny-2x", keep=(2.0,))

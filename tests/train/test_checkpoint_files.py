@@ -108,6 +108,23 @@ def test_a_failed_save_leaves_nothing_behind(tmp_path: Path, faults: Faults) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_tensors_the_finished_directory_and_its_new_name_are_forced_to_the_disk_in_that_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, list[str]]] = []
+    honest = checkpoint_files._fsync
+
+    def fsync(path: Path) -> None:
+        honest(path)
+        held = sorted(one.name for one in path.iterdir()) if path.is_dir() else []
+        seen.append((path.name.partition("-")[0], held))
+
+    monkeypatch.setattr(checkpoint_files, "_fsync", fsync)
+    save_checkpoint(tmp_path / "checkpoints", checkpoint(10), print)
+    files = ["manifest.json", "state.json", "tensors.safetensors"]
+    assert seen == [("tensors.safetensors", []), ("unfinished", files), ("checkpoints", ["step-00000010"])]
+
+
 def test_a_fault_inside_the_tensor_library_is_known_by_its_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
