@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from curation.errors import EXIT_FAILURE, EXIT_INTERRUPTED, CurateError, PluginError
+from curation.errors import EXIT_FAILURE, EXIT_INTERRUPTED, CurateError, PluginError, ShardError
 from curation.lean_start import collect_rarely
 
 
@@ -150,6 +150,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         if error.errno not in MACHINE_FAULTS:
             raise
         place = error.filename or "the store"
+        if error.errno in (errno.EROFS, errno.EACCES):  # what was given cannot be used; it does not break half-way
+            _report(
+                ShardError(
+                    f"{place}: {error.strerror}, expected to read and write there; {MACHINE_FAULTS[error.errno]}"
+                ),
+                as_json="--json" in arguments,
+            )
+            sys.exit(ShardError.exit_code)
         print(f"{place}: {error.strerror}; {MACHINE_FAULTS[error.errno]}; nothing is half-written", file=sys.stderr)
         sys.exit(EXIT_FAILURE)
 

@@ -105,20 +105,27 @@ def _draw(console: Console, artifact: Artifact, *, samples: bool) -> None:
     from rich.table import Table
 
     from curation.show_all import corpus_tables
+    from curation.show_tokens import input_files, reading_lines, token_tables
 
     table = Table(title=artifact.path.name, title_justify="left", show_header=False)
     table.add_row("kind", artifact.kind)
     table.add_row("fingerprint", artifact.fingerprint)
     table.add_row("made by", str(artifact.manifest.get("version", "")))
-    for name, fingerprint in cast("Mapping[str, str]", artifact.manifest.get("inputs", {})).items():
-        table.add_row(f"input {name}", fingerprint[:16])
-    tables = corpus_tables(artifact) if artifact.kind == "corpus" else {}
+    inputs = artifact.manifest.get("inputs", {})
+    if isinstance(inputs, dict):
+        for name, fingerprint in cast("Mapping[str, str]", inputs).items():
+            table.add_row(f"input {name}", fingerprint[:16])
+    else:  # the user's own files
+        table.add_row("input files", "\n".join(input_files(cast("list[str]", inputs))))
+    tables = token_tables(artifact) or (corpus_tables(artifact) if artifact.kind == "corpus" else {})
     for name, value in artifact.summary.items():
         if name not in tables and not (tables and name == "slices"):  # the schedule's table has what slices hold
             table.add_row(name, printable(value) if isinstance(value, str) else Pretty(value, max_length=40))
     console.print(table)
     for part in tables.values():
         console.print(part)
+    for line in reading_lines(artifact):
+        console.print(line, markup=False, soft_wrap=True)
     if (artifact.path / "funnel.json").is_file():
         draw_funnel(console, artifact)
         if samples:

@@ -8,6 +8,7 @@ because every file appears by rename only. The root is `CURATE_STORE`, default `
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -110,9 +111,20 @@ class Store:
 
     @classmethod
     def open(cls, root: Path | None = None) -> Store:
-        """Open the store at `root`, at `CURATE_STORE`, or at `./.curate`."""
+        """Open the store at `root`, at `CURATE_STORE`, or at `./.curate`.
+
+        Raises: ShardError if that is no directory and none can be made there.
+        """
         chosen = root or Path(os.environ.get("CURATE_STORE", ".curate"))
-        chosen.mkdir(parents=True, exist_ok=True)
+        try:
+            chosen.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+                raise  # of the machine: the command line names those
+            found = "is a file" if error.errno == errno.EEXIST else f"cannot be made ({error.strerror})"
+            raise ShardError(
+                f"{chosen}: the store {found}, expected a directory; choose another --store (CURATE_STORE)"
+            ) from None
         return cls(chosen)
 
     def path_of(self, kind: str, fingerprint: str) -> Path:

@@ -18,6 +18,12 @@ def find_artifact(store: Store, name: str, kind: str) -> Artifact:
     """
     if Path(name).is_dir():
         found = load_artifact(Path(name))
+        if found.kind == "tokens" and kind == "corpus":
+            raise RunError(
+                f"{name}: holds token streams without the shares of a recipe, expected a corpus; make one of the same "
+                f"files with `curate build --pool FILES` and train on that, or read the streams "
+                f"yourself (`curate show {name}`)"
+            )
         if found.kind != kind:
             raise RunError(f"{name}: holds a {found.kind}, expected a {kind}; see `curate show {name}`")
         return found

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from curation.cli import main
 from curation.errors import ShardError, StoreBusyError
 from curation.files import write_text
 from curation.store import Store, load_artifact
@@ -91,3 +94,24 @@ def test_a_live_builder_keeps_others_out_and_a_killed_one_does_not(store: Store)
         holder.kill()
     make(store)
     assert store.find("thing", FINGERPRINT) is not None
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "n" * 300])
+def test_a_store_that_is_no_directory_is_refused_by_name(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ShardError, match=r"the store .*, expected a directory; choose another --store"):
+        Store.open(tmp_path / place)
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
+def test_a_store_that_cannot_be_written_is_for_the_user_to_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int
+) -> None:
+    def refuse(path: Path, **_: object) -> None:
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(SystemExit) as ended:
+        main(["show", "--store", str(tmp_path / "s")])
+    assert ended.value.code == 2
+    assert re.search(rf"ShardError: .*/s: {os.strerror(code)}, .* --store", capsys.readouterr().err)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -237,3 +238,24 @@ def test_a_directory_that_is_not_ours_is_left_alone(capsys: pytest.CaptureFixtur
     (tmp_path / "out" / "mine.txt").write_text("x")
     code, made = curate(capsys, tmp_path / "a.parquet", "--tokenizer", PICO, "-o", tmp_path / "out")
     assert (code, "is not empty and not ours" in made["error"]["message"]) == (2, True)
+
+
+def test_show_says_how_to_read_streams_and_train_what_it_wants_instead(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = write(tmp_path / "a.parquet", words("shown", 5), kind=["x", "x", "y", "y", "y"])
+    out = tmp_path / "out"
+    assert curate(capsys, table, "--tokenizer", PICO, "-o", out, "--slice-column", "kind", "-q")[0] == 0
+    with contextlib.suppress(SystemExit):
+        main(["show", str(out)])
+    shown = capsys.readouterr().out
+    assert "a.parquet" in shown
+    assert [line.split()[5] for line in shown.splitlines() if "stream-0000" in line and "│" in line] == ["2", "3"]
+    line = next(line for line in shown.splitlines() if line.startswith("ids = numpy.memmap"))
+    found: dict[str, Any] = {"numpy": np}
+    exec(line, found)  # it is to be pasted
+    assert len(found["ids"]) == (out / "stream-00000.bin").stat().st_size // 2
+    with pytest.raises(SystemExit) as ended:
+        main(["train", str(out), "--store", str(tmp_path / "s")])
+    assert ended.value.code == 2
+    assert "expected a corpus; make one of the same files with `curate build --pool" in capsys.readouterr().err
