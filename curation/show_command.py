@@ -105,6 +105,7 @@ def _draw(console: Console, artifact: Artifact, *, samples: bool) -> None:
     from rich.table import Table
 
     from curation.show_all import corpus_tables
+    from curation.show_anneal import anneal_lines
     from curation.show_tokens import input_files, reading_lines, token_tables
 
     table = Table(title=artifact.path.name, title_justify="left", show_header=False)
@@ -124,7 +125,7 @@ def _draw(console: Console, artifact: Artifact, *, samples: bool) -> None:
     console.print(table)
     for part in tables.values():
         console.print(part)
-    for line in reading_lines(artifact):
+    for line in (*reading_lines(artifact), *anneal_lines(artifact)):
         console.print(line, markup=False, soft_wrap=True)
     if (artifact.path / "funnel.json").is_file():
         draw_funnel(console, artifact)

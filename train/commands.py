@@ -73,7 +73,9 @@ def train(
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="Run in the store, or a Hugging Face model directory.")],
-    panel: Annotated[str | None, typer.Option("--panel", help="Panel: a directory, or its name in the store.")] = None,
+    panel: Annotated[
+        str | None, typer.Option("--panel", help="Panel, or a corpus for its own: a directory or a name.")
+    ] = None,
     items: Annotated[
         Path | None, typer.Option("--items", help="JSON Lines of context, choices, answer: score these instead.")
     ] = None,
@@ -106,10 +108,10 @@ def _evaluate_panel(
     store: Store, model: str, panel: str, context: int | None, progress: Progress, *, as_json: bool
 ) -> None:
     from train.evaluate import directory_subject, score_panel, score_run
-    from train.lookup import find_artifact
+    from train.lookup import find_artifact, find_panel
     from train.run_view import draw_bpb
 
-    judged = find_artifact(store, panel, "panel")
+    judged = find_panel(store, panel)
     if _is_directory(model):
         scores = score_panel(directory_subject(Path(model), context), judged, progress)
     else:

@@ -8,7 +8,7 @@ from typing import cast
 
 from curation.errors import CurateError, RunError, nearest
 from curation.files import Json
-from curation.store import Artifact, Store, load_artifact
+from curation.store import MANIFEST, Artifact, Store, load_artifact
 
 
 def find_artifact(store: Store, name: str, kind: str) -> Artifact:
@@ -33,6 +33,19 @@ def find_artifact(store: Store, name: str, kind: str) -> Artifact:
         problem = f"{len(matches)} artifacts match" if matches else f"no such {kind}"
         raise RunError(f"{name}: {problem} in {store.root}; {nearest(name, known)}")
     return load_artifact(matches[0])
+
+
+def find_panel(store: Store, name: str) -> Artifact:
+    """Return the panel that `name` names; of a corpus its own panel.
+
+    Raises: RunError if there is none or more than one; CurateError if the store lacks a corpus' panel.
+    """
+    place = Path(name)
+    if (place / MANIFEST).is_file() and load_artifact(place).kind == "corpus":
+        return panel_of(store, load_artifact(place))
+    if not place.is_dir() and name.startswith("corpus-"):
+        return panel_of(store, find_artifact(store, name, "corpus"))
+    return find_artifact(store, name, "panel")
 
 
 def panel_of(store: Store, corpus: Artifact) -> Artifact:

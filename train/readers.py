@@ -100,7 +100,9 @@ def directory_reader(path: Path) -> Reader:
 def _load_directory(path: Path) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # of loading; stderr has one of ours
     try:
         # Only what lies in the directory, as safetensors, and no code from it.
         options = {"local_files_only": True, "trust_remote_code": False}
@@ -112,7 +114,8 @@ def _load_directory(path: Path) -> tuple[Any, Any]:
 
 
 def _encoded(tokenizer: Any, texts: Sequence[str]) -> TokenizedView:
-    ids = [tokenizer.encode(text, add_special_tokens=False) for text in texts]
+    # not `verbose`: a document longer than a window is no mistake, it is cut into windows
+    ids = [tokenizer.encode(text, add_special_tokens=False, verbose=False) for text in texts]
     offsets = np.cumsum([0, *map(len, ids)]).astype(np.int64)
     flat = np.fromiter((token for document in ids for token in document), np.int64, int(offsets[-1]))
     return TokenizedView(tokens=cast("npt.NDArray[np.uint16]", flat), offsets=offsets)

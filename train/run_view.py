@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from curation.console import give, printable
 from curation.files import Json
+from curation.show_anneal import anneal_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,20 +21,47 @@ if TYPE_CHECKING:
     from train.tier_plan import TierPlan
 
 
-def give_run(run: Artifact, *, as_json: bool) -> None:
-    """Give one run."""
-    give({"path": str(run.path), **run.manifest}, lambda console: draw_run(console, run), as_json=as_json)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What is said beside the numbers of finished runs."""
+
+    panel: Path
+    store: Path
+    store_given: bool
+    reused: Collection[str] = ()
+    """Fingerprints of runs that were there before."""
+    out: Path | None = None
+
+    def name(self, path: Path) -> str:
+        """Return how a command names an artifact: shortly, if it is in the store."""
+        return path.name if path.parent == self.store else str(path)
+
+    def next_step(self, run: Artifact) -> str:
+        """Return the line that says what to do with the runs, with one of them for the example."""
+        store = f" --store {self.store}" if self.store_given else ""
+        line = f"Next: curate eval {self.name(run.path)} --panel {self.name(self.panel)}{store}"
+        return line + ("" if self.out else "; the same command with --out DIR writes the model for other programs")
 
 
-def give_runs(runs: Sequence[Artifact], *, as_json: bool) -> None:
-    """Give several runs."""
+def give_run(run: Artifact, told: Told, *, as_json: bool) -> None:
+    """Give one run and what to do next."""
+    give({"path": str(run.path), **run.manifest}, lambda console: _draw_told(console, [run], told), as_json=as_json)
+
+
+def give_runs(runs: Sequence[Artifact], told: Told, *, as_json: bool) -> None:
+    """Give several runs and what to do next."""
     found: list[Json] = [{"path": str(run.path), **run.manifest} for run in runs]
+    give({"runs": found}, lambda console: _draw_told(console, runs, told), as_json=as_json)
 
-    def draw(console: Console) -> None:
-        for run in runs:
-            draw_run(console, run)
 
-    give({"runs": found}, draw, as_json=as_json)
+def _draw_told(console: Console, runs: Sequence[Artifact], told: Told) -> None:
+    for run in runs:
+        if run.fingerprint in told.reused:
+            console.print(f"{run.path.name}: already in the store, not trained again", markup=False)
+        draw_run(console, run)
+    if told.out is not None:
+        console.print(f"Model written to {printable(str(told.out))}", markup=False, soft_wrap=True)
+    console.print(printable(told.next_step(runs[0])), markup=False, soft_wrap=True)
 
 
 def give_budgets(steps: Sequence[BudgetStep], *, as_json: bool) -> None:
@@ -78,6 +108,8 @@ def draw_run(console: Console, run: Artifact) -> None:
     )
     if summary["epochs_flag"]:
         console.print(f"Flagged: {summary['epochs_flag']}.", markup=False)
+    for line in anneal_lines(run):
+        console.print(line, markup=False, soft_wrap=True)
     if "@lr" in str(summary["tier"]):
         console.print("A probe of the learning rate: it says nothing about recipes.")
     elif not summary["evidence"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -26,6 +26,8 @@ FAMILIES = {
 COLUMNS = ("tier", "N_ne", "N_mm", "N_tot", "tokens", "FLOPs", "batch", "rate", "\u03b22", "steps", "GB")
 HOURS = {"laptop": "CPU h"}
 """Of a family's last column; otherwise those of an H200."""
+LEAST_NEEDED = ("\u03b22", "N_mm", "N_ne", "FLOPs", "rate", "GB", "batch", "steps")
+"""Columns in the order in which a narrow terminal loses them."""
 GB = 1e9
 
 
@@ -133,19 +135,37 @@ def _draw_list(console: Console, rows: list[dict[str, Json]]) -> None:
     from rich import box
     from rich.table import Table
 
+    cells = {family: [_cells(row) for row in rows if row["family"] == family] for family in FAMILIES}
+    shown = _columns_within(console.width, list(cells.values()))
     for family, title in FAMILIES.items():
+        headings = (*COLUMNS, HOURS.get(family, "H200 h"))
         table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-        for column in (*COLUMNS, HOURS.get(family, "H200 h")):
-            table.add_column(column, justify="left" if column == "tier" else "right", no_wrap=True)
-        for row in rows:
-            if row["family"] == family:
-                table.add_row(*_cells(row))
+        for place in shown:
+            table.add_column(headings[place], justify="left" if place == 0 else "right", no_wrap=True)
+        for row in cells[family]:
+            table.add_row(*(row[place] for place in shown))
         console.print(table)
+    missing = [name for place, name in enumerate(COLUMNS) if place not in shown]
+    if missing:
+        console.print(f"Not shown for want of width: {', '.join(missing)}; widen the terminal, or `curate tiers NAME`.",
+                      markup=False)  # fmt: skip
     console.print(
         "Also -<m>x of each, for example nano-0.1x, 1b-4x. GB: whole on one device at the recipe's micro-batch.\n"
         "CPU h: of one core; H200 h: of one card, at the MFU that `curate tiers NAME` states. All are estimates.",
         markup=False,
     )
+
+
+def _columns_within(width: int, tables: Sequence[Sequence[Sequence[str]]]) -> list[int]:
+    """Return the places of the columns that fit into so many cells in every table, the least needed left out first."""
+    shown = list(range(len(COLUMNS) + 1))
+    headed = [list(zip((*COLUMNS, "H200 h"), *rows, strict=True)) for rows in tables]
+    widths = [[max(map(len, column)) for column in columns] for columns in headed]
+    for name in LEAST_NEEDED:
+        if all(sum(table[place] + 2 for place in shown) <= width + 1 for table in widths):  # two cells part columns
+            break
+        shown.remove(COLUMNS.index(name))
+    return shown
 
 
 def _cells(row: Mapping[str, Json]) -> list[str]:

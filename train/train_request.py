@@ -26,7 +26,7 @@ from train.orders import ANNEAL_TOKENS
 from train.packing import visible_gpus
 from train.recovery import Recovery, recovery_of
 from train.run import Watch, run_node
-from train.run_view import give_budgets, give_plan, give_run, give_runs
+from train.run_view import Told, give_budgets, give_plan, give_run, give_runs
 from train.shards import tokens_node
 from train.supply import planned_supply, refuse_shortage, supply_of
 from train.tier_plan import TierPlan, plan_or_smallest, plan_tier
@@ -127,15 +127,29 @@ def fulfil(asked: Request) -> None:
         return
     refuse_infeasible(_missing_tiers(ready), visible_gpus)
     targets = ready.targets
+    told = _told(ready)
     with claimed({place: node.fingerprint for place, node in targets.items()}):
         runs = _trained_runs(ready)
         made = {run.fingerprint: run for run in runs}
         for place, node in targets.items():
             export_model(made[node.fingerprint], place)
     if asked.seeds is None and asked.budgets is None:
-        give_run(runs[0], as_json=asked.json_output)
+        give_run(runs[0], told, as_json=asked.json_output)
     else:
-        give_runs(runs, as_json=asked.json_output)
+        give_runs(runs, told, as_json=asked.json_output)
+
+
+def _told(ready: _Ready) -> Told:
+    """Return what is to be said beside the numbers; asked before training, when the store shows what it had."""
+    asked, store = ready.asked, ready.planner.store
+    nodes = [ready.node(tier, seed) for tier in ready.tiers for seed in ready.seeds]
+    return Told(
+        panel=ready.panel.path,
+        store=store.root,
+        store_given=asked.store is not None,
+        reused={node.fingerprint for node in nodes if store.find("run", node.fingerprint) is not None},
+        out=asked.out,
+    )
 
 
 def _missing_tiers(ready: _Ready) -> list[Tier]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,12 @@ import pytest
 
 from curation.cli import main
 from curation.nodes import Node
-from curation.store import Artifact
+from curation.store import Artifact, Store
+from train.lookup import find_panel
 from train.tiers import Tier, load_tier, tier_names
 
 Build = Callable[[Node], Artifact]
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -134,3 +138,52 @@ def test_tiers_are_listed_with_three_parameter_counts(capsys: pytest.CaptureFixt
 def test_torch_is_not_imported_before_something_trains(module: str) -> None:
     script = f"import sys, {module}; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_what_is_printed_names_the_next_step_the_reuse_and_the_control(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny: Tier, made: tuple[Artifact, Artifact],
+    build: Build, small_panel: Node, make_corpus: Callable[..., Node],
+) -> None:  # fmt: skip
+    def printed(*words: object) -> str:
+        with contextlib.suppress(SystemExit):
+            main([*map(str, words), "--store", str(tmp_path / "store")])
+        return capsys.readouterr().out
+
+    corpus, panel = made
+    base = ("train", corpus.path.name, "--panel", panel.path.name, "--tier", "tiny", "-q")
+    late = build(make_corpus({"web": ["a law of the land " * 40] * 300}))
+    alone = printed(*base, "--anneal-on", late.path.name)
+    assert f"base {corpus.path.name} for 32 steps, then candidate {late.path.name}" in alone
+    assert f"alone: none beside it, `curate train {corpus.path.name} --tier tiny-1x --seed 1`" in alone
+    first, again = printed(*base), printed(*base)
+    assert [("already in the store" in said) for said in (first, again)] == [False, True]
+    run = again.split(":")[0]
+    assert f"Next: curate eval {run} --panel {panel.path.name} --store " in again
+    annealed = printed(*base, "--anneal-on", late.path.name)
+    assert f"Control, the same run on the base alone: {run}." in annealed
+    assert f"the base alone: {run}." in printed("show", annealed.split(":")[0])
+
+
+def test_a_corpus_given_as_panel_means_its_own(
+    build: Build, tmp_path: Path, small_corpus: Node, small_panel: Node
+) -> None:
+    panel = build(small_panel)
+    corpus = build(replace(small_corpus, inputs={"panel": small_panel}))
+    store = Store.open(tmp_path / "store")
+    found = [find_panel(store, name) for name in (corpus.path.name, str(corpus.path), panel.path.name)]
+    assert [one.fingerprint for one in found] == [panel.fingerprint] * 3
+
+
+def test_an_exported_model_is_scored_without_a_word_from_its_library(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny: Tier, made: tuple[Artifact, Artifact], build: Build,
+    make_panel: Callable[..., Node],
+) -> None:  # fmt: skip
+    corpus, panel = made
+    words = ["--store", str(tmp_path / "store"), "--quiet"]
+    assert curate(capsys, "train", corpus.path, "--tier", "tiny", "--panel", panel.path, "--out", tmp_path / "hf",
+                  *words)[0] == 0  # fmt: skip
+    long = build(make_panel({"a": ["a document far longer than the model's window " * 400]}))
+    script = "import sys; from curation.cli import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", script, "eval", str(tmp_path / "hf"), "--panel", str(long.path), *words]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stderr == ""

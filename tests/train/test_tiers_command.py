@@ -33,9 +33,23 @@ def test_the_list_is_grouped_by_family_and_fits_100_columns(
     code, out = curate(capsys, "tiers")
     assert code == 0
     assert max(map(len, out.splitlines())) <= 100
+    assert "for want of width" not in out
     assert [out.index(f"\n {name} ") > out.index("laptop:") for name in tier_names()] == [True] * len(tier_names())
     assert out.index("laptop:") < out.index("ladder:") < out.index("micro-1x") < out.index("dclm:")
     assert "\u2026" not in out
+
+
+@pytest.mark.parametrize("width", [50, 80])
+def test_a_narrow_list_loses_whole_columns_and_says_which(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    out = curate(capsys, "tiers")[1]
+    assert max(map(len, out.splitlines())) <= width
+    assert "\u2026" not in out
+    assert "Not shown for want of width: " in out
+    lines = [line for line in out.splitlines() if line.startswith(" tier ")]
+    assert all({"tokens", "h"} <= set(line.split()) for line in lines)
 
 
 def test_the_list_holds_parameters_tokens_flops_memory_and_hours_of_every_tier(
