@@ -109,6 +109,8 @@ def _draw(console: Console, artifact: Artifact, *, samples: bool) -> None:
     from curation.show_tokens import input_files, reading_lines, token_tables
 
     table = Table(title=artifact.path.name, title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")  # a long path is shown whole
     table.add_row("kind", artifact.kind)
     table.add_row("fingerprint", artifact.fingerprint)
     table.add_row("made by", str(artifact.manifest.get("version", "")))

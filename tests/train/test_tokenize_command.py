@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -249,7 +250,7 @@ def test_show_says_how_to_read_streams_and_train_what_it_wants_instead(
     with contextlib.suppress(SystemExit):
         main(["show", str(out)])
     shown = capsys.readouterr().out
-    assert "a.parquet" in shown
+    assert "a.parquet" in re.sub(r"[│\s]", "", shown)  # a long path goes on in the next line of its cell
     assert [line.split()[5] for line in shown.splitlines() if "stream-0000" in line and "│" in line] == ["2", "3"]
     line = next(line for line in shown.splitlines() if line.startswith("ids = numpy.memmap"))
     found: dict[str, Any] = {"numpy": np}
