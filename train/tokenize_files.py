@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 
 from curation.dedup.file_units import Unit, damaged, parquet_units
 from curation.dedup.jsonl_staging import Staged, stage
-from curation.errors import CurateError, ShardError, nearest
+from curation.errors import ShardError, nearest
 from curation.files import Json, digest_json
+from curation.own_output import WORK, finished_output
 from curation.progress import Progress
 from curation.sources.locate import Input, find_inputs
 from curation.store import MANIFEST, Artifact, ArtifactWriter, Store, load_artifact
@@ -30,7 +31,6 @@ from train.shards import VERSION, stream_facts
 from train.stream_building import PACKING, Source, build_streams
 from train.token_rows import Columns
 
-WORK = ".work"
 MAX_BAD_FRACTION = 0.01
 """Share of lines that may be unreadable; more is a damaged or wrong file."""
 
@@ -80,7 +80,7 @@ def plan_tokens(paths: Sequence[str], tokenizer: Tokenizer, columns: Columns, ou
         columns=columns,
         params=params,
         fingerprint=fingerprint,
-        known=_known(out, fingerprint, inputs.files),
+        known=finished_output(out, fingerprint, inputs.files),
     )
 
 
@@ -175,21 +175,3 @@ def _left_out(staged: Sequence[Staged], num_rows: int, progress: Progress) -> di
         raise ShardError(f"{text}, expected at most {MAX_BAD_FRACTION:.0%}; mend or remove them")
     progress.note(f"tokenize: {text}; they are left out")
     return cast("dict[str, Json]", dict(sorted(reasons.items())))
-
-
-def _known(out: Path, fingerprint: str, files: Sequence[Input]) -> Artifact | None:
-    if any(item.path.resolve().is_relative_to(out.resolve()) for item in files):
-        raise CurateError(f"{out}: holds input files; the input is only read: choose another directory with -o")
-    if out.exists() and not out.is_dir():
-        raise CurateError(f"{out}: is a file, expected a directory to write; choose another place with -o")
-    if (out / MANIFEST).is_file():
-        known = load_artifact(out)
-        if known.fingerprint == fingerprint:
-            return known
-        raise CurateError(
-            f"{out}: holds {known.kind} of other input or settings ({known.fingerprint[:8]}, expected "
-            f"{fingerprint[:8]}); choose another directory with -o, or remove this one"
-        )
-    if out.is_dir() and not (out / WORK).is_dir() and any(out.iterdir()):
-        raise CurateError(f"{out}: is not empty and not ours; choose another directory with -o")
-    return None

@@ -21,11 +21,11 @@ from curation.dedup.index_files import (
 from curation.dedup.index_stage import index_params
 from curation.errors import CurateError
 from curation.files import Json, digest_json
+from curation.own_output import finished_output
 from curation.sources.locate import Input, find_inputs
-from curation.store import MANIFEST, Artifact, load_artifact
+from curation.store import Artifact
 
 VERSION = "dedup-files@5"
-WORK = ".work"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,22 +83,4 @@ def plan_files(paths: Sequence[str], params: FileDedupParams, out: Path, *, upda
         )
 
     planned = plan_against(params.index, settings, plan, where="dedup run", missing_ok=update_index)
-    return replace(planned, known=_known(out, planned.fingerprint, inputs.files))
-
-
-def _known(out: Path, fingerprint: str, files: Sequence[Input]) -> Artifact | None:
-    if any(item.path.resolve().is_relative_to(out.resolve()) for item in files):
-        raise CurateError(f"{out}: holds input files; the input is only read: choose another directory with -o")
-    if out.exists() and not out.is_dir():
-        raise CurateError(f"{out}: is a file, expected a directory to write; choose another place with -o")
-    if (out / MANIFEST).is_file():
-        known = load_artifact(out)
-        if known.fingerprint == fingerprint:
-            return known
-        raise CurateError(
-            f"{out}: holds a {known.kind} of other input or settings ({known.fingerprint[:8]}, expected "
-            f"{fingerprint[:8]}); choose another directory with -o, or remove this one"
-        )
-    if out.is_dir() and not (out / WORK).is_dir() and any(out.iterdir()):
-        raise CurateError(f"{out}: is not empty and not ours; choose another directory with -o")
-    return None
+    return replace(planned, known=finished_output(out, planned.fingerprint, inputs.files))

@@ -31,7 +31,7 @@ from curation.dedup.file_docs import FileDocs
 from curation.dedup.file_index import file_entries, file_index_settings
 from curation.dedup.file_order import survivor_numbers
 from curation.dedup.file_output import write_copies, write_kept
-from curation.dedup.file_plan import VERSION, WORK, Plan, plan_files
+from curation.dedup.file_plan import VERSION, Plan, plan_files
 from curation.dedup.file_settings import FileDedupParams, columns_of, identity
 from curation.dedup.file_signatures import Signer
 from curation.dedup.file_units import Unit, output_stems, parquet_units
@@ -43,6 +43,7 @@ from curation.dedup.jsonl_staging import Staged, common_schema, stage
 from curation.dedup.near_copies import Engine, near_copies
 from curation.errors import CurateError
 from curation.files import Json, replacing
+from curation.own_output import WORK
 from curation.progress import Progress
 from curation.sources.locate import Input
 from curation.store import MANIFEST, Artifact, ArtifactWriter, Store, load_artifact

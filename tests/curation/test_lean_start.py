@@ -5,8 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
 PRELUDE = "import gc, sys\nfrom curation.lean_start import arrow_without_pandas, collect_rarely\n"
 
 
@@ -23,7 +21,6 @@ def test_arrow_converts_lists_without_importing_pandas() -> None:
 
 
 def test_pandas_can_be_used_afterwards() -> None:
-    pytest.importorskip("pandas")
     code = (
         "arrow_without_pandas()\nimport pyarrow as pa\nframe = pa.table({'a': [1.0, None]}).to_pandas()\n"
         "import pandas\nprint(type(frame) is pandas.DataFrame, pa.array(pandas.Series([1.0, float('nan')])).null_count)"

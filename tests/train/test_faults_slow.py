@@ -27,27 +27,16 @@ ROOT = Path(__file__).resolve().parents[2]
 TIER = "tiny-6x"
 CHECKPOINT_SECONDS = 60
 
-WORKER = """
-import importlib.util, sys
-spec = importlib.util.spec_from_file_location("fixtures", {conftest!r})
-fixtures = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fixtures)
-from train import loop, tiers, worker
-tiers.TIERS["tiny"] = fixtures.tiny_tier()
-tier = tiers.load_tier("tiny-6x")
-loop.CHECKPOINT_FLOPS = 10 * tier.batch_tokens * tier.shape.flops_per_token
-sys.exit(worker.main(sys.argv[1:]))
-"""
+WORKER = Path(__file__).with_name("tiny_worker.py")
 
 
 def start(store: Path, corpus: Artifact, panel: Artifact, progress: Path) -> subprocess.Popen[bytes]:
-    script = WORKER.format(conftest=str(Path(__file__).with_name("conftest.py")))
     progress.unlink(missing_ok=True)
     options = {"--store": store, "--corpus-artifact": corpus.path, "--panel": panel.path, "--progress": progress,
                "--tier": TIER, "--seed": 1, "--epochs": 1000}  # fmt: skip
     arguments = [str(word) for pair in options.items() for word in pair]
     return subprocess.Popen(
-        [sys.executable, "-c", script, *arguments],
+        [sys.executable, str(WORKER), *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,

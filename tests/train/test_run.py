@@ -33,18 +33,7 @@ Build = Callable[[Node], Artifact]
 PICO = "ladder-pico@1"
 ROOT = Path(__file__).resolve().parents[2]
 
-# A study's worker with the tests' tiny tier and a checkpoint every 10 steps.
-WORKER = """
-import importlib.util, sys
-spec = importlib.util.spec_from_file_location("fixtures", {conftest!r})
-fixtures = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fixtures)
-from train import loop, tiers, worker
-tiers.TIERS["tiny"] = fixtures.tiny_tier()
-tier = tiers.load_tier("tiny-6x")
-loop.CHECKPOINT_FLOPS = 10 * tier.batch_tokens * tier.shape.flops_per_token
-sys.exit(worker.main(sys.argv[1:]))
-"""
+WORKER = Path(__file__).with_name("tiny_worker.py")
 
 
 def digests(run: Artifact) -> dict[str, str]:
@@ -156,11 +145,10 @@ def hear_ctrl_c() -> None:
 
 
 def start_worker(store: Path, corpus: Artifact, panel: Artifact, progress: Path) -> subprocess.Popen[bytes]:
-    script = WORKER.format(conftest=str(Path(__file__).with_name("conftest.py")))
     progress.unlink(missing_ok=True)
     options = {"--store": store, "--corpus-artifact": corpus.path, "--panel": panel.path, "--progress": progress}
     arguments = [str(word) for pair in options.items() for word in pair]
-    command = [sys.executable, "-c", script, *arguments, "--tier", "tiny-6x", "--seed", "1", "--epochs", "6"]
+    command = [sys.executable, str(WORKER), *arguments, "--tier", "tiny-6x", "--seed", "1", "--epochs", "6"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, preexec_fn=hear_ctrl_c)
 
