@@ -10,7 +10,7 @@ from curation.errors import RunError, nearest
 from curation.files import Json
 from curation.store import Artifact, Store, load_artifact
 from leaderboard.assemble import interventions_digest, scored_run
-from leaderboard.compare import Rules, compare_arms
+from leaderboard.compare_arms import Rules, compare_arms
 from leaderboard.results import RESULT_FILE, Comparison, RunResult, StudyResult, read_result
 from leaderboard.scores import gather
 from leaderboard.study import BASELINE

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from curation.numerics import NoisePrior
-from leaderboard.compare import Rules, compare_arms
+from leaderboard.compare_arms import Rules, compare_arms
 from leaderboard.results import Assessment, Comparison, Delta, Reason, SliceVerdict, Supply
 from leaderboard.scores import TierScores
 from leaderboard.study import BASELINE

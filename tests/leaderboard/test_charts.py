@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leaderboard.charts import curve_plot, interval_plot, nice_ticks
-from leaderboard.compare import Rules, compare_arms
+from leaderboard.compare_arms import Rules, compare_arms
 from leaderboard.results import CurvePoint
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from curation.numerics import NoisePrior
 from curation.randomness import generator
-from leaderboard.compare import HEADLINE
+from leaderboard.compare_arms import HEADLINE
 from leaderboard.results import Assessment, Supply
 from leaderboard.verdict import ArmNames, Terms, assess, epochs_flag, is_laptop_tier
 

@@ -13,7 +13,7 @@ import pytest
 from curation.errors import RunError
 from curation.numerics import NoisePrior
 from curation.randomness import generator
-from leaderboard.compare import HEADLINE, Rules, compare_arms
+from leaderboard.compare_arms import HEADLINE, Rules, compare_arms
 from leaderboard.scores import gather
 
 SLICES = {"docs": 60, "code": 80}
