@@ -44,6 +44,10 @@ class RunError(CurateError):
     """A training or evaluation run cannot start or go on."""
 
 
+class ResultsError(CurateError):
+    """Results of an evaluation are damaged, or must not share a table."""
+
+
 class StudyError(CurateError):
     """A study file breaks a rule of comparison."""
 
