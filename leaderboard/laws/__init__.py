@@ -1,0 +1,1 @@
+"""Scaling laws: one interface, one module a law, each fitted the way its authors did (docs/scaling.md)."""

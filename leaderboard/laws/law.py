@@ -1,0 +1,225 @@
+"""The interface of a law: what it is (card), what it is fitted on (data), and what a fit holds.
+
+A law is an object with a `Card` and five methods (`Law`). `leaderboard.laws.fit.fit` does what every law shares:
+choosing and dropping rows, bootstrap by run, intervals, r2, held-out error, warnings. Laws that are one smooth curve
+derive from `leaderboard.laws.curve.CurveLaw` and only state their curve, its gradient and its starts.
+Shapes: S parameter rows, N observations, P parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.errors import CurateError
+from curation.fitting import Loss, LossKind
+from curation.progress import Progress, SilentProgress
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Columns = Mapping[str, Floats]
+
+
+class LawError(CurateError):
+    """A table, a mapping or an option that a law cannot be fitted with."""
+
+
+class InsufficientError(LawError):
+    """Too little data for the law: the verdict is `insufficient`, and the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """A column that a law reads. `domain`: `positive`, `any` finite number, or `text` (kept as codes of its values)."""
+
+    name: str
+    unit: str
+    meaning: str
+    required: bool = True
+    domain: Literal["positive", "any", "text"] = "positive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A number that a fit gives; outside `low` to `high` it is at a bound and the fit warns."""
+
+    name: str
+    meaning: str
+    low: float = -np.inf
+    high: float = np.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """A choice of procedure: `--option NAME=VALUE`; the first of `choices` is the default (empty: any number)."""
+
+    name: str
+    meaning: str
+    choices: tuple[str, ...] = ()
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What `curate fit list` tells of a law."""
+
+    name: str
+    title: str
+    formula: str
+    source: str
+    variables: tuple[Variable, ...]
+    params: tuple[Parameter, ...]
+    target: str = "L"
+    """The variable that is predicted."""
+    sizes: tuple[str, ...] = ("N",)
+    """Variables that need three distinct values, and beyond which 100x is extrapolation."""
+    losses: tuple[LossKind, ...] = ("huber", "lad", "mse")
+    """Loss functions that the law allows, its own first; empty when the procedure fixes it."""
+    delta: float = 1e-3
+    options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """Rows that a law is fitted on: one float64 array a variable, and the run (cluster) of each row."""
+
+    columns: Columns
+    groups: Ints
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    """Rows that were left out, by reason."""
+    notes: tuple[str, ...] = ()
+    """What was assumed; shown with the warnings."""
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.groups)
+
+    def keep(self, kept: npt.NDArray[np.bool_], reason: str) -> Data:
+        """Return the rows where `kept`, counting the others under `reason`."""
+        num = int(np.sum(~kept))
+        dropped = {**self.dropped, reason: self.dropped.get(reason, 0) + num} if num else dict(self.dropped)
+        columns = {name: values[kept] for name, values in self.columns.items()}
+        return replace(self, columns=columns, groups=self.groups[kept], dropped=dropped)
+
+    def with_column(self, name: str, values: Floats, note: str = "") -> Data:
+        """Return the data with one more column, and a note of how it was made."""
+        notes = (*self.notes, note) if note and note not in self.notes else self.notes
+        return replace(self, columns={**self.columns, name: values}, notes=notes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a fit is done. `loss` None means the law's own; `draws` 0 means no intervals."""
+
+    loss: Loss | None = None
+    draws: int = 1000
+    seed: int = 0
+    options: Mapping[str, str] = field(default_factory=dict)
+    progress: Progress = field(default_factory=SilentProgress)
+
+    def option(self, card: Card, name: str) -> str:
+        """Return the chosen value of a law's option."""
+        known = {option.name: option for option in card.options}
+        option = known[name]
+        return self.options.get(name, option.default or (option.choices[0] if option.choices else ""))
+
+    def loss_of(self, card: Card) -> Loss:
+        """Return the loss function of the fit."""
+        return self.loss or Loss(kind=card.losses[0] if card.losses else "mse", delta=card.delta)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A point fit: internal parameters, the objective that was minimised (a SUM over rows), and remarks on it."""
+
+    theta: Floats
+    objective: float
+    warnings: tuple[str, ...] = ()
+
+
+class Law(Protocol):
+    """A scaling law."""
+
+    card: Card
+
+    def prepare(self, data: Data, settings: Settings) -> Data:
+        """Return the rows that can be used, with derived columns; called on training and held-out rows alike."""
+
+    def estimate(self, data: Data, settings: Settings) -> Estimate:
+        """Return the point fit.
+
+        Raises: InsufficientError when the rows cannot determine it.
+        """
+
+    def resample(self, data: Data, estimate: Estimate, settings: Settings, weights_BN: Floats) -> Floats:
+        """Return refits, one internal parameter row a resample; NaN rows where a resample has no fit."""
+
+    def parameters(self, theta_SP: Floats) -> dict[str, Floats]:
+        """Return the public parameters, derived ones included, for every row."""
+
+    def predict(self, theta_SP: Floats, inputs: Columns) -> Floats:
+        """Return the predicted target for every row and input, shape SN; NaN where the inputs do not suffice."""
+
+    def fitted(self, theta: Floats, data: Data) -> tuple[Floats, Floats]:
+        """Return observed and fitted values of what the law describes (for r2 and residuals)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """A predicted value of a new run and its 95 % interval (parameters and scatter of runs; None without draws)."""
+
+    inputs: Mapping[str, float]
+    value: float
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdout:
+    """Rows that were kept out of the fit and how far the fit misses them: mean of |predicted / observed - 1|."""
+
+    n: int
+    mean_relative_error: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """A fitted law."""
+
+    law: Law
+    data: Data
+    settings: Settings
+    theta: Floats
+    draws_SP: Floats
+    """Bootstrap refits (internal parameters); no rows without draws."""
+    params: Mapping[str, float]
+    ci95: Mapping[str, tuple[float, float]]
+    objective: float
+    r2: float
+    observed: Floats
+    expected: Floats
+    warnings: tuple[str, ...]
+    holdout: Holdout
+    held_out: Data | None = None
+
+    @property
+    def residuals(self) -> Floats:
+        """Log of observed over fitted, every row (plain differences where a value is not positive)."""
+        if np.all(self.observed > 0) and np.all(self.expected > 0):
+            difference: Floats = np.log(self.observed) - np.log(self.expected)
+            return difference
+        return self.observed - self.expected
+
+    def curve(self, inputs: Mapping[str, Sequence[float] | Floats | float]) -> tuple[Floats, Floats, Floats]:
+        """Return the fitted curve at inputs and the 95 % band of the curve itself: value, low, high."""
+        columns = {name: np.atleast_1d(np.asarray(value, np.float64)) for name, value in inputs.items()}
+        value = self.law.predict(self.theta[None], columns)[0]
+        if not len(self.draws_SP):
+            return value, np.full_like(value, np.nan), np.full_like(value, np.nan)
+        draws = self.law.predict(self.draws_SP, columns)
+        low, high = np.nanpercentile(draws, [2.5, 97.5], axis=0)
+        return value, low, high

@@ -1,0 +1,13 @@
+"""The laws by name; a plugin adds one through the entry-point group `curate.laws`."""
+
+from __future__ import annotations
+
+from curation.registry import Registry
+from leaderboard.laws.law import Law
+
+LAWS: Registry[Law] = Registry(
+    name="law",
+    builtin={
+        "chinchilla": "leaderboard.laws.chinchilla:CHINCHILLA",
+    },
+)

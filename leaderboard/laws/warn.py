@@ -1,0 +1,91 @@
+"""What makes a fit doubtful: dropped rows, few sizes, parameters at bounds, ridges, extrapolation beyond 100x."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from leaderboard.laws.law import Data, Estimate, Law
+
+MIN_SIZES = 3
+MAX_EXTRAPOLATION = 100.0
+SAME_SIZE = 1.02
+"""Sizes within 2 % of each other count as one."""
+
+
+def all_warnings(
+    law: Law, data: Data, estimate: Estimate, params: Mapping[str, float], held_out: Data | None
+) -> tuple[str, ...]:
+    """Return every warning of a fit, in the order a reader needs them."""
+    found = [*data.notes]
+    total = sum(data.dropped.values())
+    if total:
+        reasons = "; ".join(f"{count} where {reason}" for reason, count in data.dropped.items())
+        found.append(f"dropped {total} rows: {reasons}")
+    found += few_sizes(law, data)
+    found += estimate.warnings
+    found += at_bounds(law, params)
+    if held_out is not None:
+        for name in (*law.card.sizes, "C"):
+            if name in held_out.columns and name in data.columns:
+                found += _beyond(data, name, float(held_out.columns[name].max()), "held-out rows")
+    return tuple(dict.fromkeys(found))
+
+
+def few_sizes(law: Law, data: Data) -> list[str]:
+    """Return a warning for each size variable with fewer than three distinct values."""
+    found = []
+    for name in law.card.sizes:
+        if name in data.columns:
+            num = num_sizes(data, name)
+            if num < MIN_SIZES:
+                found.append(
+                    f"only {num} distinct values of {name}, expected at least {MIN_SIZES}: no trend can be told"
+                )
+    return found
+
+
+def num_sizes(data: Data, name: str) -> int:
+    """Return how many values of a variable differ by more than 2 %."""
+    values = np.sort(data.columns[name])
+    return 1 + int(np.sum(values[1:] > SAME_SIZE * values[:-1])) if len(values) else 0
+
+
+def at_bounds(law: Law, params: Mapping[str, float]) -> list[str]:
+    """Return a warning for each parameter at or beyond the range in which the law makes sense."""
+    found = []
+    for parameter in law.card.params:
+        value = params.get(parameter.name)
+        if value is not None and not parameter.low < value < parameter.high:
+            found.append(
+                f"{parameter.name} = {value:.4g} is at a bound (sensible: {parameter.low:g} to {parameter.high:g}); "
+                "do not extrapolate with this fit"
+            )
+    return found
+
+
+def extrapolations(law: Law, data: Data, inputs: Mapping[str, float]) -> tuple[str, ...]:
+    """Return a warning for each input more than 100 times beyond the fitted range."""
+    found: list[str] = []
+    for name, value in inputs.items():
+        if name in data.columns:
+            found += _beyond(data, name, value, "prediction")
+        elif name == "C" and {"N", "D"} <= set(data.columns):
+            flops = 6 * data.columns["N"] * data.columns["D"]
+            found += _text(name, value, float(flops.min()), float(flops.max()), "prediction")
+    return tuple(found)
+
+
+def _beyond(data: Data, name: str, value: float, what: str) -> list[str]:
+    return _text(name, value, float(data.columns[name].min()), float(data.columns[name].max()), what)
+
+
+def _text(name: str, value: float, low: float, high: float, what: str) -> list[str]:
+    if low <= 0 or low / MAX_EXTRAPOLATION <= value <= high * MAX_EXTRAPOLATION:
+        return []
+    factor = value / high if value > high else low / value
+    return [
+        f"{what}: {name} = {value:.3g} is {factor:,.0f}x beyond the fitted range {low:.3g} to {high:.3g}; "
+        f"beyond {MAX_EXTRAPOLATION:.0f}x no law has been checked"
+    ]
