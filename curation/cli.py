@@ -62,6 +62,12 @@ COMMANDS: tuple[Command, ...] = (
         "List study results with seeds, intervals and verdicts.",
         "leaderboard.commands:leaderboard_show",
     ),
+    Command("fit list", "Explain every scaling law: variables, units, source.", "leaderboard.laws.command:fit_list"),
+    Command(
+        "fit chinchilla",
+        "Loss in parameters and tokens (Chinchilla, approach 3).",
+        "leaderboard.laws.command:fit_chinchilla",
+    ),
     Command(
         "dedup run",
         "Drop near copies from Parquet or JSONL files you already have.",
@@ -128,6 +134,7 @@ GROUPS = {
     "leaderboard": "The memory of results.",
     "classifier": "Classifiers: train one, score documents with any.",
     "dedup": "Deduplication on its own: settings, runs, reports.",
+    "fit": "Scaling laws: fit one to a table or to own runs.",
     "filters": "Filters, rule sets and what they judge.",
 }
 

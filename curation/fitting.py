@@ -247,7 +247,8 @@ class _Descent:
         self.fresh[again] = True
         self._aim(again)
         self.step[again] = 1.0 / np.maximum(1.0, np.sqrt(np.sum(self.slope[again] ** 2, axis=1)))
-        return failed[np.isin(failed, again, invert=True)]
+        lost: Ints = failed[np.isin(failed, again, invert=True)]
+        return lost
 
     def _take(self, which: Ints, theta: Floats, value: Floats, slope: Floats, tolerance: float) -> Ints:
         """Move to the accepted points; return the starts that no longer gain."""

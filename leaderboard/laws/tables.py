@@ -1,0 +1,141 @@
+"""Tables for `curate fit`: CSV, Parquet or JSON Lines to columns, and the columns that a mapping names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.errors import ShardError
+from leaderboard.laws.expressions import compute, select
+from leaderboard.laws.law import LawError
+
+Array = npt.NDArray[Any]
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".json.gz", ".ndjson")
+MULTIPLES = {"K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
+_PAIR_ENDS = re.compile(r",(?=\s*[A-Za-z_]\w*\s*=(?!=))")
+
+
+def read_columns(path: Path) -> dict[str, Array]:
+    """Return the columns of a table; numbers as they are, missing numbers as NaN, text as objects.
+
+    Raises: ShardError for a file that is missing, of another kind, damaged, or without rows.
+    """
+    if not path.is_file():
+        raise ShardError(f"{path}: no such file; expected a table ({', '.join(SUFFIXES)})")
+    try:
+        table = _read(path)
+    except (OSError, ValueError) as error:  # pyarrow's errors derive from both
+        raise ShardError(f"{path}: cannot be read as a table: {error}; expected {', '.join(SUFFIXES)}") from error
+    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    if twice:
+        raise ShardError(f"{path}: columns {', '.join(twice)} appear twice; rename them")
+    if table.num_rows == 0:
+        raise ShardError(f"{path}: no rows; expected one row a run")
+    return {name: _array(table[name]) for name in table.column_names}
+
+
+def _read(path: Path) -> Any:
+    import pyarrow.parquet as pq
+    from pyarrow import csv, json
+
+    name = path.name.lower()
+    if name.endswith(".parquet"):
+        return pq.read_table(path)
+    if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz")):
+        parse = csv.ParseOptions(delimiter="\t" if ".tsv" in name else ",", newlines_in_values=True)
+        convert = csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False)
+        return csv.read_csv(path, parse_options=parse, convert_options=convert)
+    if name.endswith((".jsonl", ".jsonl.gz", ".ndjson", ".json.gz")):
+        import pyarrow as pa
+
+        with pa.input_stream(str(path)) as stream:
+            return json.read_json(stream)
+    raise ValueError(f"unknown kind `{path.suffix}`")
+
+
+def _array(column: Any) -> Array:
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_boolean(kind) and not column.null_count:
+        return np.array(column.to_pylist(), bool)
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+        return np.array([np.nan if value is None else value for value in column.to_pylist()], np.float64)
+    return np.array(column.to_pylist(), object)
+
+
+def mapped(columns: Mapping[str, Array], mapping: Mapping[str, str], where: str) -> dict[str, Array]:
+    """Return one array a variable: a column of that name, else an expression over columns (`D=tokens_b * 1e9`).
+
+    Raises: LawError for a column that does not exist.
+    """
+    found = {}
+    for variable, source in mapping.items():
+        plain = source.strip("`")
+        found[variable] = columns[plain] if plain in columns else compute(source, columns, f"{where}: --map {variable}")
+    return found
+
+
+def split_rows(
+    columns: Mapping[str, Array], *, where: str | None, holdout: str | None, name: str
+) -> tuple[dict[str, Array], dict[str, Array] | None]:
+    """Return the rows to fit and the rows held out (None without `holdout`); the others are not looked at.
+
+    Raises: LawError for a bad expression, or one that leaves no row.
+    """
+    num = len(next(iter(columns.values())))
+    chosen = select(where, columns, f"{name}: --where") if where else np.ones(num, bool)
+    if not chosen.any():
+        raise LawError(f"{name}: --where `{where}` chooses none of {num} rows; loosen it")
+    if not holdout:
+        return _rows(columns, chosen), None
+    kept_out = select(holdout, columns, f"{name}: --holdout") & chosen
+    if not kept_out.any() or not (chosen & ~kept_out).any():
+        raise LawError(
+            f"{name}: --holdout `{holdout}` keeps out {int(kept_out.sum())} of {int(chosen.sum())} rows, "
+            "expected some and not all"
+        )
+    return _rows(columns, chosen & ~kept_out), _rows(columns, kept_out)
+
+
+def _rows(columns: Mapping[str, Array], chosen: npt.NDArray[np.bool_]) -> dict[str, Array]:
+    return {name: values[chosen] for name, values in columns.items()}
+
+
+def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    """Return `A=x,B=y` (repeatable) as a mapping.
+
+    Raises: LawError for a part without `=`, or a name given twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        for part in _PAIR_ENDS.split(text):
+            name, equals, value = (piece.strip() for piece in part.partition("="))
+            if not (name and equals and value):
+                raise LawError(f"{option}: `{part}` is no NAME=VALUE; expected e.g. {option} N=params,D=tokens,L=loss")
+            if name in found:
+                raise LawError(f"{option}: {name} is given twice; give it once")
+            found[name] = value
+    return found
+
+
+def inputs(text: str) -> dict[str, float]:
+    """Return the inputs of one `--predict N=7e10,D=1.4T`; K, M, B, T multiply by a thousand, a million, ...
+
+    Raises: LawError for values that are no positive finite numbers.
+    """
+    found = {}
+    for name, value in pairs([text], "--predict").items():
+        factor = MULTIPLES.get(value[-1:].upper(), 1.0)
+        try:
+            found[name] = float(value[:-1] if factor > 1 else value) * factor
+        except ValueError:
+            found[name] = float("nan")
+        if not 0 < found[name] < float("inf"):
+            raise LawError(f"--predict: {name} is `{value}`, expected a positive number, e.g. 7e10 or 70B")
+    return found

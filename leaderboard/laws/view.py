@@ -1,0 +1,122 @@
+"""A fit for people (tables) and for programs (one JSON object)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from curation.files import Json
+from leaderboard.laws.law import Card, Fit, Prediction
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def fit_json(fitted: Fit, predictions: Sequence[Prediction], notes: Sequence[str]) -> dict[str, Json]:
+    """Return the fit as JSON; numbers that do not exist are null. `dropped` counts rows, `warnings` says why."""
+    return {
+        "law": fitted.law.card.name,
+        "n": fitted.data.n,
+        "dropped": sum(fitted.data.dropped.values()),
+        "params": {name: _number(value) for name, value in fitted.params.items()},
+        "ci95": {name: [_number(low), _number(high)] for name, (low, high) in fitted.ci95.items()},
+        "objective": _number(fitted.objective),
+        "r2": _number(fitted.r2),
+        "warnings": [*fitted.warnings, *notes],
+        "predictions": [
+            {
+                "inputs": dict(item.inputs),
+                "value": _number(item.value),
+                "interval": [_number(end) for end in item.interval] if item.interval else None,
+            }
+            for item in predictions
+        ],
+        "holdout": {
+            "n": fitted.holdout.n,
+            "mean_relative_error": _number(fitted.holdout.mean_relative_error),
+        },
+    }
+
+
+def card_json(card: Card) -> dict[str, Json]:
+    """Return what a law is as JSON."""
+    return {
+        "name": card.name,
+        "title": card.title,
+        "formula": card.formula,
+        "source": card.source,
+        "target": card.target,
+        "variables": [
+            {"name": v.name, "unit": v.unit, "meaning": v.meaning, "required": v.required} for v in card.variables
+        ],
+        "params": [{"name": p.name, "meaning": p.meaning} for p in card.params],
+        "losses": list(card.losses),
+        "delta": card.delta,
+        "options": [{"name": o.name, "meaning": o.meaning, "choices": list(o.choices)} for o in card.options],
+    }
+
+
+def draw_fit(console: Console, fitted: Fit, predictions: Sequence[Prediction], notes: Sequence[str]) -> None:
+    """Draw parameters with intervals, quality, predictions and warnings."""
+    from rich.table import Table
+
+    card = fitted.law.card
+    console.print(f"{card.name}: {card.formula}", style="bold", markup=False)
+    meanings = {parameter.name: parameter.meaning for parameter in card.params}
+    table = Table("parameter", "value", "95 % interval", "meaning")
+    for name, value in fitted.params.items():
+        interval = fitted.ci95.get(name)
+        shown = f"{_text(interval[0])} to {_text(interval[1])}" if interval else "not asked"
+        table.add_row(name, _text(value), shown, meanings.get(name, ""))
+    console.print(table)
+    dropped = sum(fitted.data.dropped.values())
+    quality = f"{fitted.data.n} rows ({dropped} dropped), objective {fitted.objective:.6g}, r2 {fitted.r2:.4f}"
+    console.print(quality, markup=False)
+    if fitted.holdout.mean_relative_error is not None:
+        error = 100 * fitted.holdout.mean_relative_error
+        console.print(f"held-out error: {error:.2f} % of the value, mean over {fitted.holdout.n} rows", markup=False)
+    if predictions:
+        _draw_predictions(console, card, predictions)
+    for warning in (*fitted.warnings, *notes):
+        console.print(f"warning: {warning}", style="yellow", markup=False)
+
+
+def _draw_predictions(console: Console, card: Card, predictions: Sequence[Prediction]) -> None:
+    from rich.table import Table
+
+    table = Table("at", f"predicted {card.target}", "95 % interval")
+    for item in predictions:
+        at = ", ".join(f"{name} = {value:.4g}" for name, value in item.inputs.items())
+        interval = f"{_text(item.interval[0])} to {_text(item.interval[1])}" if item.interval else "not asked"
+        table.add_row(at, _text(item.value), interval)
+    console.print(table)
+
+
+def draw_cards(console: Console, cards: Sequence[Card]) -> None:
+    """Draw what each law is and needs."""
+    for card in cards:
+        console.print(f"{card.name}: {card.title}", style="bold", markup=False)
+        console.print(f"  {card.formula}", markup=False)
+        for variable in card.variables:
+            optional = "" if variable.required else " (optional)"
+            console.print(f"  {variable.name}{optional}: {variable.meaning}, in {variable.unit}", markup=False)
+        gives = "; ".join(f"{p.name} ({p.meaning})" for p in card.params)
+        console.print(f"  gives: {gives}", markup=False)
+        if card.losses:
+            console.print(f"  loss functions: {', '.join(card.losses)} (delta {card.delta:g})", markup=False)
+        for option in card.options:
+            choices = f": {' | '.join(option.choices)}" if option.choices else f": {option.default}"
+            console.print(f"  option {option.name}{choices}; {option.meaning}", markup=False)
+        console.print(f"  source: {card.source}\n", markup=False)
+    console.print("next: curate fit LAW FILE.csv --map N=column,D=column,L=column", style="dim", markup=False)
+
+
+def _number(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _text(value: float) -> str:
+    if value == 0 or 1e-3 <= abs(value) < 1e6:
+        return f"{value:,.4f}" if abs(value) < 100 else f"{value:,.1f}"
+    return f"{value:.4g}"
