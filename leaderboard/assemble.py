@@ -122,6 +122,10 @@ def scored_run(artifact: Artifact, arm: str) -> ScoredRun:
     if artifact.kind != "run":
         raise RunError(f"{artifact.path}: holds a {artifact.kind}, expected a run; see `curate show {artifact.path}`")
     summary = artifact.summary
+    if "noise" in summary:
+        raise RunError(
+            f"{artifact.path}: is a noise run, expected one with a seed 1..n (rule 10); it enters noise packs only"
+        )
     return ScoredRun(
         arm=arm,
         tier=str(summary["tier"]),

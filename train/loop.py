@@ -88,10 +88,10 @@ class _Run:
     def __init__(self, training: Training) -> None:
         """Become the state before step 0; all draws of the run are made at once (24 bytes a window)."""
         tier = training.tier
-        self.seeds = run_seeds(tier, training.index)
+        self.seeds = run_seeds(tier, training.index, training.noise)
         self.training = training
         self.tier = tier
-        self.steering = steering_of(training, self.seeds.order, checkpoint_steps(tier))
+        self.steering = steering_of(training, self.seeds.order, checkpoint_steps(tier), shuffle=self.seeds.shuffle)
         self.engine = Engine(tier, build_model(tier, self.seeds.init), accelerator_of(tier), ranks=training.ranks)
         on_card = self.engine.device.type == "cuda"
         streams = all_streams(training.streams, training.splice)

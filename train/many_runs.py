@@ -20,6 +20,7 @@ from curation.errors import EXIT_STOPPED, RunError
 from curation.files import canonical_json
 from curation.nodes import Node, Planner, existing_node
 from curation.store import Artifact
+from train.noise_seeds import NoiseSeeds
 from train.packing import side_by_side, visible_gpus
 from train.recovery import SKIP_ONLY, Recovery
 from train.run import run_node
@@ -42,6 +43,13 @@ class Wanted:
     keep: tuple[float, ...] = ()
     """Budgets whose plateaus it leaves in the store (`train.branches`)."""
     recovery: Recovery = SKIP_ONLY
+    noise: NoiseSeeds | None = None
+    """Of a noise run, whose `seed` is 0."""
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return f"{self.tier} {self.noise.text if self.noise else f'seed {self.seed}'}"
 
 
 def parse_seeds(text: str, where: str = "--seeds") -> list[int]:
@@ -79,7 +87,7 @@ def train_runs(
     for tier in tiers:
         refuse_shortage(supply_of(streams, tier), epochs)
     judged = existing_node(panel)
-    nodes = [run_node(tokens, judged, one.tier, one.seed, recovery=one.recovery) for one in wanted]
+    nodes = [run_node(tokens, judged, one.tier, one.seed, recovery=one.recovery, noise=one.noise) for one in wanted]
     missing = [number for number, node in enumerate(nodes) if planner.store.find("run", node.fingerprint) is None]
     if missing:
         children = [
@@ -157,9 +165,10 @@ def _job(planner: Planner, shared: Mapping[str, object], wanted: Wanted) -> Job:
         "--keep": ",".join(number_text(multiple) for multiple in wanted.keep),
         "--recovery": canonical_json(wanted.recovery.as_json()),
     }
+    if wanted.noise is not None:
+        places["--noise"] = wanted.noise.text
     arguments = tuple(text for name, value in places.items() for text in (name, str(value)))
-    label = f"{wanted.tier} seed {wanted.seed}"
-    return Job(label=label, module=WORKER, arguments=arguments, weight=load_tier(wanted.tier).num_tokens)
+    return Job(label=wanted.label, module=WORKER, arguments=arguments, weight=load_tier(wanted.tier).num_tokens)
 
 
 def failure_message(outcome: Outcome) -> str:

@@ -15,6 +15,7 @@ from curation.files import Json
 from curation.nodes import NodeRun
 from curation.store import Artifact, Store, load_artifact
 from curation.tokenizers import load_tokenizer
+from train.noise_seeds import NoiseSeeds
 from train.parallel import Ranks
 from train.quarantine import QUARANTINE
 from train.recovery import SKIP_ONLY, Recovery
@@ -31,9 +32,15 @@ ANNEAL_TOKENS = "anneal_tokens"
 
 
 def order_for(
-    context: NodeRun, tier: Tier, seed: int, *, keep: Collection[float], recovery: Recovery
+    context: NodeRun,
+    tier: Tier,
+    seed: int,
+    *,
+    keep: Collection[float],
+    recovery: Recovery,
+    noise: NoiseSeeds | None = None,
 ) -> dict[str, Json]:
-    """Return the order to train run `seed` of a tier, leaving behind the plateaus of the budgets `keep`."""
+    """Return the order to train run `seed` of a tier, or noise run, leaving the plateaus of the budgets `keep`."""
     return {
         "store": str(context.store.root.resolve()),
         "inputs": {name: str(artifact.path.resolve()) for name, artifact in context.inputs.items()},
@@ -43,6 +50,7 @@ def order_for(
         "seed": seed,
         "keep": list(keep),
         "recovery": recovery.as_json(),
+        "noise": None if noise is None else noise.as_json(),
     }
 
 
@@ -78,6 +86,7 @@ def planned(told: Mapping[str, Json], ranks: Ranks, note: Callable[[str], None])
             note(lacking)
     panel = read_panel(inputs["panel"])
     recovery = Recovery.from_json(order["recovery"])
+    noise = None if order["noise"] is None else NoiseSeeds.from_json(order["noise"])
     watching = observers(tier, readable, validation_set(panel, load_tokenizer(tier.tokenizer), tier))
     training = Training(
         tier=tier,
@@ -86,11 +95,12 @@ def planned(told: Mapping[str, Json], ranks: Ranks, note: Callable[[str], None])
         folder=Path(order["out"]) / "checkpoints",
         identity=_identity(order, tier, inputs["tokens"]),
         companions=watching.companions,
-        branches=_branches(order, tier, inputs, note) if recovery == SKIP_ONLY else None,
+        branches=_branches(order, tier, inputs, note) if recovery == SKIP_ONLY and noise is None else None,
         splice=splice,
         recovery=recovery,
         quarantine=Path(order["out"]) / QUARANTINE,
         ranks=ranks,
+        noise=noise,
     )
     return Planned(training=training, watching=watching, readable=readable)
 

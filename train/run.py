@@ -22,6 +22,7 @@ from curation.files import Json, read_json, replacing, write_json
 from curation.nodes import Node, NodeRun
 from curation.tokenizers import Tokenizer, load_tokenizer
 from train.metrics import METRICS, Listener, RowFile, RunFacts
+from train.noise_seeds import NOISE_INDEX, NoiseSeeds
 from train.parallel import ALONE, Ranks
 from train.recovery import SKIP_ONLY, Recovery, log_json
 from train.shards import refuse_other_tokens
@@ -63,23 +64,31 @@ class _Plan:
     seed: int
     recovery: Recovery
     watch: Watch
+    noise: NoiseSeeds | None = None
 
 
 def run_node(
-    tokens: Node, panel: Node, tier: str, seed: int, watch: Watch | None = None, *, recovery: Recovery = SKIP_ONLY
+    tokens: Node,
+    panel: Node,
+    tier: str,
+    seed: int,
+    watch: Watch | None = None,
+    *,
+    recovery: Recovery = SKIP_ONLY,
+    noise: NoiseSeeds | None = None,
 ) -> Node:
     """Return the node of run `seed` (1..n, rule 10) of a tier on a corpus' token streams, scored on `panel`.
 
-    Any `recovery` but the default, which is that of scored runs, makes another run.
+    Any `recovery` but the default, which is that of scored runs, makes another run; so does `noise`, with `seed` 0.
 
     Raises: RunError for an unknown tier or a seed below 1.
     """
     loaded = load_tier(tier)
-    if seed < 1:
-        raise RunError(f"run: seed {seed}, expected an index from 1 on (rule 10)")
+    if (seed < 1) if noise is None else (seed != NOISE_INDEX or recovery != SKIP_ONLY):
+        raise RunError(f"run: seed {seed}, expected an index from 1 on (rule 10); 0 and no ladder for a noise run")
 
     def run(context: NodeRun) -> Mapping[str, Json]:
-        plan = _Plan(tier=loaded, seed=seed, recovery=recovery, watch=watch or Watch())
+        plan = _Plan(tier=loaded, seed=seed, recovery=recovery, watch=watch or Watch(), noise=noise)
         refuse_other_tokens(context.inputs["tokens"], loaded)
         if not context.out.has(RESULT):
             refuse_shortage(supply_of(context.inputs["tokens"], loaded), plan.watch.epochs)
@@ -93,13 +102,15 @@ def run_node(
     }
     if recovery != SKIP_ONLY:
         params["recovery"] = recovery.as_json()
+    if noise is not None:
+        params["noise"] = noise.as_json()
     return Node(
         kind="run",
         version=VERSION,
         params=params,
         inputs={"tokens": tokens, "panel": panel},
         run=run,
-        label=f"run {loaded.name} seed {seed}",
+        label=f"run {loaded.name} {noise.text if noise else f'seed {seed}'}",
     )
 
 
@@ -123,7 +134,7 @@ def _build(context: NodeRun, plan: _Plan) -> Mapping[str, Json]:
         _score(context, tier, tokenizer)
         seconds["score"] = time.monotonic() - started
     write_json(timing_path(context.store.root, context.out.fingerprint), {"seconds": seconds, "history": history})
-    return _summary(context, tier, plan.seed)
+    return {**_summary(context, tier, plan.seed), **({"noise": plan.noise.as_json()} if plan.noise else {})}
 
 
 def _train(context: NodeRun, plan: _Plan) -> list[str]:
@@ -136,7 +147,7 @@ def _train(context: NodeRun, plan: _Plan) -> list[str]:
     from train.training import Hooks
 
     tier, seed, watch = plan.tier, plan.seed, plan.watch
-    order = order_for(context, tier, seed, keep=watch.keep, recovery=plan.recovery)
+    order = order_for(context, tier, seed, keep=watch.keep, recovery=plan.recovery, noise=plan.noise)
     watch.ranks.told(order)
     ordered = planned(order, watch.ranks, context.progress.note)
     telemetry = Telemetry(tier, telemetry_path(context.store.root, context.out.fingerprint), seed=seed)

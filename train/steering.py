@@ -16,6 +16,7 @@ from curation.errors import RunError
 from curation.files import Json
 from mixtures.draws import Draws, draw
 from train.checkpoints import KEPT, MOST_KEPT
+from train.noise_seeds import exchanged
 from train.order import Edit, Order, edited_order
 from train.quarantine import Quarantine, SkippedStep
 from train.recovery import (
@@ -164,8 +165,11 @@ class Steering:
             self.order = self.orders(edits_of(log))
 
 
-def steering_of(training: Training, order_seed: int, every: int) -> Steering:
-    """Return the steering of a training before its first step; rank 0 writes the quarantine."""
+def steering_of(training: Training, order_seed: int, every: int, *, shuffle: int | None = None) -> Steering:
+    """Return the steering of a training before its first step; rank 0 writes the quarantine.
+
+    `shuffle` is that of a noise run's seeds.
+    """
     tier = training.tier
 
     def draws(num_steps: int) -> Draws:
@@ -173,6 +177,10 @@ def steering_of(training: Training, order_seed: int, every: int) -> Steering:
         return draw(training.streams.shares, windows, seed=order_seed, start=0, count=num_steps * tier.batch_rows)
 
     def orders(edits: Sequence[Edit]) -> Course | Order:
+        if shuffle is not None:
+            assert not edits, "a noise run has no ladder"
+            assert training.splice is None, "a noise run reads one corpus"
+            return Order(batch_rows=tier.batch_rows, rows=exchanged(draws(tier.num_steps), shuffle))
         if not edits:
             return Course(tier, training.streams, order_seed, training.splice)
         assert training.splice is None, "a run that changes its corpus has no ladder"

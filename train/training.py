@@ -11,6 +11,7 @@ from curation.files import Json
 from curation.randomness import stable_hash
 from train.branches import Branches
 from train.companions import Companion
+from train.noise_seeds import NoiseSeeds
 from train.parallel import ALONE, Ranks
 from train.recovery import SKIP_ONLY, Intervention, Recovery
 from train.shards import Streams
@@ -34,6 +35,8 @@ class RunSeeds:
 
     init: int
     order: int
+    shuffle: int | None = None
+    """Only of a noise run: the windows that `order` draws change places by it (`train.noise_seeds`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +82,16 @@ class Trained:
     """Checkpoints that were found damaged, in words."""
 
 
-def run_seeds(tier: Tier, index: int) -> RunSeeds:
-    """Return the seeds of run `index` (1..n, public; rule 10); budgets of one model share them."""
+def run_seeds(tier: Tier, index: int, noise: NoiseSeeds | None = None) -> RunSeeds:
+    """Return the seeds of run `index` (1..n, public; rule 10); budgets of one model share them.
+
+    A noise run has seeds of its own, which no index gives.
+    """
+    if noise is not None:
+        named = {"init": noise.init, "subset": noise.subset, "order": noise.order}
+        own = {name: stable_hash(f"{tier.model}|{tier.recipe_version}|noise|{number}|{name}")
+               for name, number in named.items()}  # fmt: skip
+        return RunSeeds(init=own["init"], order=own["subset"], shuffle=own["order"])
     init, order = (stable_hash(f"{tier.model}|{tier.recipe_version}|{index}|{stream}") for stream in ("init", "order"))
     return RunSeeds(init=init, order=order)
 
@@ -107,3 +118,5 @@ class Training:
     """Where states of its line are taken from and left for other budgets; None for neither."""
     splice: Splice | None = None
     """Other streams that it reads from a step on (`train.anneal`)."""
+    noise: NoiseSeeds | None = None
+    """Of a noise run, which then has no index."""

@@ -30,6 +30,7 @@ from curation.errors import EXIT_INTERRUPTED, EXIT_STOPPED, CurateError, Incompl
 from curation.nodes import Node, Planner, existing_node
 from curation.progress import Progress, SilentProgress
 from curation.store import Artifact, Store, load_artifact
+from train.noise_seeds import NoiseSeeds, parse_noise
 from train.orders import follow
 from train.parallel import Ranks, joined, on_cards, sharding_for
 from train.recovery import SKIP_ONLY, Recovery
@@ -55,6 +56,7 @@ def build_run(
     progress: Progress,
     watch: Watch,
     recovery: Recovery = SKIP_ONLY,
+    noise: NoiseSeeds | None = None,
 ) -> Artifact:
     """Return the run of `tier` and `seed` on `corpus`, trained if the store lacks it.
 
@@ -64,7 +66,7 @@ def build_run(
     planner.adopt(corpus)
     planner.adopt(panel)
     tokens = tokens_node(existing_node(corpus), load_tier(tier).tokenizer)
-    run = run_node(tokens, existing_node(panel), tier, seed, watch, recovery=recovery)
+    run = run_node(tokens, existing_node(panel), tier, seed, watch, recovery=recovery, noise=noise)
     _patiently(planner, tokens, progress)
     return _patiently(planner, run, progress)
 
@@ -149,6 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", default="", help="budgets whose plateaus stay in the store: 0.5,1")
     parser.add_argument("--sharding", choices=("ddp", "fsdp2"), help="default: what the memory plan says")
     parser.add_argument("--recovery", type=_recovery, default=SKIP_ONLY, help="policy as JSON, of `train.recovery`")
+    parser.add_argument("--noise", type=parse_noise, help="a noise run: i1-o2-s1, with --seed 0 (`train.noise_seeds`)")
     given = parser.parse_args(arguments)
     rank = int(os.environ.get("RANK", "0"))
     from train.loop import StoppedError
@@ -188,7 +191,7 @@ def _one_run(given: argparse.Namespace, ranks: Ranks) -> Artifact | None:
     watch = replace(watch, listeners=trackers(None, _say), keep=kept, epochs=given.epochs)
     store, corpus, panel = Store.open(given.store), load_artifact(given.corpus_artifact), load_artifact(given.panel)
     run = build_run(store, corpus, panel, given.tier, given.seed, progress=SilentProgress(), watch=watch,
-                    recovery=given.recovery)  # fmt: skip
+                    recovery=given.recovery, noise=given.noise)  # fmt: skip
     ranks.told(None)
     return run
 
