@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,9 @@ import numpy.typing as npt
 from curation.fitting import resample_weights
 from curation.randomness import generator
 from leaderboard.laws.law import (
+    Adaptive,
     Data,
+    Detailed,
     Estimate,
     Fit,
     Floats,
@@ -44,13 +47,15 @@ def fit(law: Law | str, table: Table, settings: Settings | None = None, *, holdo
     chosen = LAWS.get(law) if isinstance(law, str) else law
     settings = settings or Settings()
     _check_options(chosen, settings)
+    if isinstance(chosen, Adaptive):
+        chosen = chosen.adapted(frozenset(table), settings)
     data = _usable(chosen, table, settings)
     estimate = chosen.estimate(data, settings)
     draws = _bootstrap(chosen, data, estimate, settings)
     observed, expected = chosen.fitted(estimate.theta, data)
     params = {name: float(values[0]) for name, values in chosen.parameters(estimate.theta[None]).items()}
     held_out = _usable(chosen, holdout, settings) if holdout is not None and len(_first(holdout)) else None
-    return Fit(
+    found = Fit(
         law=chosen,
         data=data,
         settings=settings,
@@ -66,6 +71,7 @@ def fit(law: Law | str, table: Table, settings: Settings | None = None, *, holdo
         holdout=_holdout_error(chosen, estimate, held_out),
         held_out=held_out,
     )
+    return replace(found, details=chosen.details(found)) if isinstance(chosen, Detailed) else found
 
 
 def predict(fitted: Fit, inputs: Mapping[str, float]) -> tuple[Prediction, tuple[str, ...]]:

@@ -8,14 +8,15 @@ Shapes: S parameter rows, N observations, P parameters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from curation.errors import CurateError
+from curation.files import Json
 from curation.fitting import Loss, LossKind
 from curation.progress import Progress, SilentProgress
 
@@ -93,6 +94,8 @@ class Data:
     """Rows that were left out, by reason."""
     notes: tuple[str, ...] = ()
     """What was assumed; shown with the warnings."""
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What the codes of a text variable stand for."""
 
     @property
     def n(self) -> int:
@@ -169,6 +172,22 @@ class Law(Protocol):
         """Return observed and fitted values of what the law describes (for r2 and residuals)."""
 
 
+@runtime_checkable
+class Adaptive(Protocol):
+    """A law with several forms."""
+
+    def adapted(self, variables: Collection[str], settings: Settings) -> Law:
+        """Return the form that fits the mapped variables and the options."""
+
+
+@runtime_checkable
+class Detailed(Protocol):
+    """A law with more to tell than parameters, e.g. the error of each curve."""
+
+    def details(self, fitted: Fit) -> dict[str, Json]:
+        """Return the `details` of a fit."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
     """A predicted value of a new run and its 95 % interval (parameters and scatter of runs; None without draws)."""
@@ -205,6 +224,8 @@ class Fit:
     warnings: tuple[str, ...]
     holdout: Holdout
     held_out: Data | None = None
+    details: Mapping[str, Json] = field(default_factory=dict)
+    """What this law tells beyond the others (`Detailed`)."""
 
     @property
     def residuals(self) -> Floats:

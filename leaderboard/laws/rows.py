@@ -33,7 +33,8 @@ def checked_rows(card: Card, table: Mapping[str, Sequence[object] | npt.NDArray[
     num = next(iter(lengths.values()), 0)
     columns = {name: as_floats(table[name], known[name]) for name in table if name != RUN}
     groups = codes(table[RUN]) if RUN in table else np.arange(num)
-    data = Data(columns=columns, groups=groups.astype(np.int64))
+    labels = {name: _labels(table[name]) for name in columns if known[name].domain == "text"}
+    data = Data(columns=columns, groups=groups.astype(np.int64), labels=labels)
     for name in columns:
         if known[name].domain == "text":
             continue
@@ -57,6 +58,10 @@ def codes(values: Sequence[object] | npt.NDArray[np.generic]) -> npt.NDArray[np.
     """Return the place of each value among the sorted distinct ones."""
     texts = np.array([str(value) for value in np.asarray(values).tolist()])
     return np.unique(texts, return_inverse=True)[1].astype(np.int64)
+
+
+def _labels(values: Sequence[object] | npt.NDArray[np.generic]) -> tuple[str, ...]:
+    return tuple(sorted({str(value) for value in np.asarray(values).tolist()}))
 
 
 def _number(value: object) -> float:
