@@ -259,7 +259,8 @@ class _Descent:
         self.theta[which], self.value[which], self.slope[which] = theta, value, slope
         self._learn(which, moved, turned)
         self._aim(which)
-        return which[(self.stalls[which] >= 3) | (value == 0) | ~np.any(slope, axis=1)]
+        ended: Ints = which[(self.stalls[which] >= 3) | (value == 0) | ~np.any(slope, axis=1)]
+        return ended
 
     def _learn(self, which: Ints, moved: Floats, turned: Floats) -> None:
         """Update the inverse curvature (BFGS), scaled once by the first step."""

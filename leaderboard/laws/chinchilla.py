@@ -49,7 +49,7 @@ class Chinchilla(CurveLaw):
     """Approach 3."""
 
     card = CARD
-    names = ("lnA", "lnB", "lnE", "alpha", "beta")
+    names = ("A", "B", "E", "alpha", "beta")  # the first three as logarithms
 
     def prepare(self, data: Data, settings: Settings) -> Data:
         """Return rows with N and D."""

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from curation.fitting import Model, Problem, Pullback, Search, minimise, refit
-from leaderboard.laws.law import Card, Columns, Data, Estimate, Floats, InsufficientError, Settings
+from leaderboard.laws.law import Columns, Data, Estimate, Floats, InsufficientError, Law, Settings
 
 UNIDENTIFIED_SD = 1.0
 """Standard error of a log-scale parameter from which it is called not identified: an e-fold."""
 RANK_TOLERANCE = 1e-9
 
 
-class CurveLaw(ABC):
+class CurveLaw(Law):
     """A law `target = f(inputs; theta)`; `theta` holds one column a name of `names`, in coordinates of one's choice.
 
     Put scales as logarithms: then no bounds are needed, and the ridge check reads their spread as a factor.
     """
 
-    card: Card
     names: tuple[str, ...]
-    """Internal parameters, e.g. ("lnA", "lnB", "lnE", "alpha", "beta")."""
+    """Columns of theta, by the public parameter that each stands for (warnings use these names)."""
     space: ClassVar[Literal["log", "raw"]] = "log"
     """Whether residuals are of the logarithm of the target or of the target."""
     search: ClassVar[Search] = Search()
@@ -36,17 +35,9 @@ class CurveLaw(ABC):
     def starts(self, data: Data, settings: Settings) -> Floats:
         """Return the grid of starts, one row a start."""
 
-    @abstractmethod
-    def parameters(self, theta_SP: Floats) -> dict[str, Floats]:
-        """Return the public parameters for every row."""
-
     def coordinates(self, data: Data) -> Floats:
         """Return the matrix T of theta = T u, in which the search runs (e.g. centred logarithms); any invertible."""
         return np.eye(len(self.names))
-
-    def prepare(self, data: Data, settings: Settings) -> Data:
-        """Return the data as it is; laws that derive or drop rows say so here."""
-        return data
 
     def problem(self, data: Data, settings: Settings) -> Problem:
         """Return what is minimised, in theta."""
@@ -97,7 +88,7 @@ class CurveLaw(ABC):
         values, _ = self.model(inputs)(theta_SP)
         return np.exp(values) if self.space == "log" else values
 
-    def fitted(self, theta: Floats, data: Data) -> tuple[Floats, Floats]:
+    def fitted(self, theta: Floats, data: Data, settings: Settings) -> tuple[Floats, Floats]:
         """Return the target of every row and the curve there."""
         return data.columns[self.card.target], self.predict(theta[None], data.columns)[0]
 

@@ -18,9 +18,7 @@ import numpy.typing as npt
 from curation.fitting import resample_weights
 from curation.randomness import generator
 from leaderboard.laws.law import (
-    Adaptive,
     Data,
-    Detailed,
     Estimate,
     Fit,
     Floats,
@@ -44,16 +42,16 @@ def fit(law: Law | str, table: Table, settings: Settings | None = None, *, holdo
     Rows with missing, negative or zero values are dropped and counted; `holdout` rows only measure the error.
     Raises: LawError for a table that does not have the law's variables; InsufficientError for too few rows.
     """
-    chosen = LAWS.get(law) if isinstance(law, str) else law
     settings = settings or Settings()
-    _check_options(chosen, settings)
-    if isinstance(chosen, Adaptive):
-        chosen = chosen.adapted(frozenset(table), settings)
+    general = LAWS.get(law) if isinstance(law, str) else law
+    _check_options(general, settings)
+    chosen = general.adapted(frozenset(table), settings)
     data = _usable(chosen, table, settings)
     estimate = chosen.estimate(data, settings)
     draws = _bootstrap(chosen, data, estimate, settings)
-    observed, expected = chosen.fitted(estimate.theta, data)
+    observed, expected = chosen.fitted(estimate.theta, data, settings)
     params = {name: float(values[0]) for name, values in chosen.parameters(estimate.theta[None]).items()}
+    params.update(estimate.extras)
     held_out = _usable(chosen, holdout, settings) if holdout is not None and len(_first(holdout)) else None
     found = Fit(
         law=chosen,
@@ -64,14 +62,14 @@ def fit(law: Law | str, table: Table, settings: Settings | None = None, *, holdo
         params=params,
         ci95=_intervals(chosen, draws),
         objective=estimate.objective,
-        r2=_r_squared(observed, expected),
+        r2=_r_squared(observed, expected, logs=chosen.card.r2_of_logs),
         observed=observed,
         expected=expected,
         warnings=all_warnings(chosen, data, estimate, params, held_out),
-        holdout=_holdout_error(chosen, estimate, held_out),
+        holdout=_holdout_error(chosen, estimate, held_out, settings),
         held_out=held_out,
     )
-    return replace(found, details=chosen.details(found)) if isinstance(chosen, Detailed) else found
+    return replace(found, details=chosen.details(found))
 
 
 def predict(fitted: Fit, inputs: Mapping[str, float]) -> tuple[Prediction, tuple[str, ...]]:
@@ -98,7 +96,7 @@ def _interval(fitted: Fit, columns: Mapping[str, Floats]) -> tuple[float, float]
     if not len(fitted.draws_SP):
         return None
     draws = fitted.law.predict(fitted.draws_SP, columns)[:, 0]
-    if getattr(fitted.law, "scatter", True):
+    if fitted.law.scatter:
         rng = generator(fitted.settings.seed, "law", fitted.law.card.name, "scatter")
         residuals = rng.choice(fitted.residuals, len(draws))
         positive = bool(np.all(fitted.observed > 0) and np.all(fitted.expected > 0))
@@ -158,16 +156,16 @@ def _intervals(law: Law, draws: Floats) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _r_squared(observed: Floats, expected: Floats) -> float:
+def _r_squared(observed: Floats, expected: Floats, *, logs: bool) -> float:
+    if logs:
+        observed, expected = np.log(observed), np.log(expected)
     total = float(np.sum((observed - observed.mean()) ** 2))
     return 1 - float(np.sum((observed - expected) ** 2)) / total if total > 0 else float("nan")
 
 
-def _holdout_error(law: Law, estimate: Estimate, held_out: Data | None) -> Holdout:
+def _holdout_error(law: Law, estimate: Estimate, held_out: Data | None, settings: Settings) -> Holdout:
     if held_out is None:
         return Holdout(n=0, mean_relative_error=None)
-    observed = held_out.columns[law.card.target]
-    inputs = {name: values for name, values in held_out.columns.items() if name != law.card.target}
-    expected = law.predict(estimate.theta[None], inputs)[0]
+    observed, expected = law.fitted(estimate.theta, held_out, settings)
     errors = np.abs(expected / observed - 1)
-    return Holdout(n=held_out.n, mean_relative_error=float(np.mean(errors)))
+    return Holdout(n=len(observed), mean_relative_error=float(np.mean(errors)) if len(observed) else None)

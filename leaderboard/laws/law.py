@@ -1,6 +1,6 @@
 """The interface of a law: what it is (card), what it is fitted on (data), and what a fit holds.
 
-A law is an object with a `Card` and five methods (`Law`). `leaderboard.laws.fit.fit` does what every law shares:
+A law is an object with a `Card` and the methods of `Law`. `leaderboard.laws.fit.fit` does what every law shares:
 choosing and dropping rows, bootstrap by run, intervals, r2, held-out error, warnings. Laws that are one smooth curve
 derive from `leaderboard.laws.curve.CurveLaw` and only state their curve, its gradient and its starts.
 Shapes: S parameter rows, N observations, P parameters.
@@ -8,9 +8,10 @@ Shapes: S parameter rows, N observations, P parameters.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -82,6 +83,8 @@ class Card:
     """Loss functions that the law allows, its own first; empty when the procedure fixes it."""
     delta: float = 1e-3
     options: tuple[Option, ...] = ()
+    r2_of_logs: bool = False
+    """Whether r2 is of the logarithms, as for power laws over decades."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,49 +146,51 @@ class Estimate:
     theta: Floats
     objective: float
     warnings: tuple[str, ...] = ()
+    extras: Mapping[str, float] = field(default_factory=dict)
+    """Further public numbers of the point fit, without intervals (e.g. the optimum of each budget)."""
 
 
-class Law(Protocol):
+class Law(ABC):
     """A scaling law."""
 
     card: Card
+    scatter: ClassVar[bool] = True
+    """Whether a prediction is of a run, which scatters around the law (else of an optimum or another derived value)."""
+
+    def adapted(self, variables: Collection[str], settings: Settings) -> Law:
+        """Return the form of the law for the mapped variables and options; itself unless there are several forms."""
+        return self
 
     def prepare(self, data: Data, settings: Settings) -> Data:
         """Return the rows that can be used, with derived columns; called on training and held-out rows alike."""
+        return data
 
+    @abstractmethod
     def estimate(self, data: Data, settings: Settings) -> Estimate:
         """Return the point fit.
 
         Raises: InsufficientError when the rows cannot determine it.
         """
 
+    @abstractmethod
     def resample(self, data: Data, estimate: Estimate, settings: Settings, weights_BN: Floats) -> Floats:
         """Return refits, one internal parameter row a resample; NaN rows where a resample has no fit."""
 
+    @abstractmethod
     def parameters(self, theta_SP: Floats) -> dict[str, Floats]:
         """Return the public parameters, derived ones included, for every row."""
 
+    @abstractmethod
     def predict(self, theta_SP: Floats, inputs: Columns) -> Floats:
         """Return the predicted target for every row and input, shape SN; NaN where the inputs do not suffice."""
 
-    def fitted(self, theta: Floats, data: Data) -> tuple[Floats, Floats]:
-        """Return observed and fitted values of what the law describes (for r2 and residuals)."""
-
-
-@runtime_checkable
-class Adaptive(Protocol):
-    """A law with several forms."""
-
-    def adapted(self, variables: Collection[str], settings: Settings) -> Law:
-        """Return the form that fits the mapped variables and the options."""
-
-
-@runtime_checkable
-class Detailed(Protocol):
-    """A law with more to tell than parameters, e.g. the error of each curve."""
+    @abstractmethod
+    def fitted(self, theta: Floats, data: Data, settings: Settings) -> tuple[Floats, Floats]:
+        """Return observed and fitted values of what the law describes (for r2, residuals and held-out error)."""
 
     def details(self, fitted: Fit) -> dict[str, Json]:
-        """Return the `details` of a fit."""
+        """Return what the law tells beyond parameters, e.g. the error of each curve."""
+        return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +230,7 @@ class Fit:
     holdout: Holdout
     held_out: Data | None = None
     details: Mapping[str, Json] = field(default_factory=dict)
-    """What this law tells beyond the others (`Detailed`)."""
+    """What this law tells beyond the others (`Law.details`)."""
 
     @property
     def residuals(self) -> Floats:
