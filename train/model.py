@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,6 +23,15 @@ from train.tier_table import Multipliers
 from train.tiers import Shape, Tier
 
 TRUNCATED_AT = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Rows that are no plain text: where each token stands in its own text, and what it may read."""
+
+    positions_BT: Tensor
+    mask_BTT: Tensor
+    """Of shape B, 1, T, T: 0 where a position reads another, -inf where it does not."""
 
 
 class Linear(nn.Linear):
@@ -67,14 +77,16 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(shape.head_dim, norm_eps)
         self.k_norm = RMSNorm(shape.head_dim, norm_eps)
 
-    def forward(self, stream_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
-        """Return what attention adds to the stream."""
+    def forward(self, stream_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor, mask_BTT: Tensor | None = None) -> Tensor:
+        """Return what attention adds to the stream; `mask_BTT` is added to its logits in place of the causal one."""
         rows, positions, _ = stream_BTD.shape
         heads = (rows, positions, -1, self.head_dim)
         q_BHTK = rotated(self.q_norm(self.q_proj(stream_BTD).view(heads)).transpose(1, 2), cos_TK, sin_TK)
         k_BHTK = rotated(self.k_norm(self.k_proj(stream_BTD).view(heads)).transpose(1, 2), cos_TK, sin_TK)
         v_BHTK = self.v_proj(stream_BTD).view(heads).transpose(1, 2)
-        mixed_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, is_causal=True, scale=self.scale)
+        mixed_BHTK = F.scaled_dot_product_attention(
+            q_BHTK, k_BHTK, v_BHTK, attn_mask=mask_BTT, is_causal=mask_BTT is None, scale=self.scale
+        )
         added: Tensor = self.o_proj(mixed_BHTK.transpose(1, 2).reshape(rows, positions, -1))
         return added
 
@@ -106,10 +118,10 @@ class Block(nn.Module):
         self.input_layernorm = RMSNorm(shape.width, norm_eps)
         self.post_attention_layernorm = RMSNorm(shape.width, norm_eps)
 
-    def forward(self, stream_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
+    def forward(self, stream_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor, mask_BTT: Tensor | None = None) -> Tensor:
         """Return the stream after this block."""
         stream_BTD = stream_BTD + _times(
-            self.residual, self.self_attn(self.input_layernorm(stream_BTD), cos_TK, sin_TK)
+            self.residual, self.self_attn(self.input_layernorm(stream_BTD), cos_TK, sin_TK, mask_BTT)
         )
         return stream_BTD + _times(self.residual, self.mlp(self.post_attention_layernorm(stream_BTD)))
 
@@ -134,13 +146,16 @@ class Decoder(nn.Module):
         self.register_buffer("cos_TK", cos_TK, persistent=False)
         self.register_buffer("sin_TK", sin_TK, persistent=False)
 
-    def forward(self, tokens_BT: Tensor) -> Tensor:
-        """Return the normalised stream that the head reads."""
-        positions = tokens_BT.shape[1]
-        cos_TK, sin_TK = self.cos_TK[:positions], self.sin_TK[:positions]
+    def forward(self, tokens_BT: Tensor, layout: Layout | None = None) -> Tensor:
+        """Return the normalised stream that the head reads; without `layout` each row is one text from its start."""
+        cos_TK, sin_TK = self.cos_TK[: tokens_BT.shape[1]], self.sin_TK[: tokens_BT.shape[1]]
+        mask_BTT = None
+        if layout is not None:
+            cos_TK, sin_TK = self.cos_TK[layout.positions_BT][:, None], self.sin_TK[layout.positions_BT][:, None]
+            mask_BTT = layout.mask_BTT
         stream_BTD = _times(self.multipliers.embedding, self.embed_tokens(tokens_BT).to(self.compute_dtype))
         for layer in self.layers:
-            stream_BTD = layer(stream_BTD, cos_TK, sin_TK)
+            stream_BTD = layer(stream_BTD, cos_TK, sin_TK, mask_BTT)
         return _times(self.multipliers.logits, self.norm(stream_BTD))
 
 
@@ -152,9 +167,9 @@ class LanguageModel(nn.Module):
         self.model = Decoder(tier)
         self.lm_head = Linear(tier.shape.width, tier.shape.vocab_size)
 
-    def hidden(self, tokens_BT: Tensor) -> Tensor:
+    def hidden(self, tokens_BT: Tensor, layout: Layout | None = None) -> Tensor:
         """Return the stream before the head; losses multiply it by `lm_head.weight` themselves, in pieces."""
-        normed_BTD: Tensor = self.model(tokens_BT)
+        normed_BTD: Tensor = self.model(tokens_BT, layout)
         return normed_BTD
 
     def forward(self, tokens_BT: Tensor) -> Tensor:

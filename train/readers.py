@@ -43,6 +43,8 @@ class Reader:
     logits_of: SpanLogits
     max_context_tokens: int | None
     """Longest window that the model takes; None if it does not say."""
+    model: Any = None
+    """The model itself, for passes that the functions above do not make (`train.evals`)."""
     threads: int | None = None
     """Torch threads to score with; None leaves them as they are."""
 
@@ -75,6 +77,7 @@ def model_reader(model: LanguageModel, tokenizer: Tokenizer, tier: Tier) -> Read
         nats_of=model_nats(model),
         logits_of=logits_of,
         max_context_tokens=tier.shape.context_tokens,
+        model=model,
         threads=tier.threads,
     )
 
@@ -82,11 +85,12 @@ def model_reader(model: LanguageModel, tokenizer: Tokenizer, tier: Tier) -> Read
 def directory_reader(path: Path) -> Reader:
     """Return the reader of the causal language model in the Hugging Face directory `path`, in float32 on the CPU.
 
-    Raises: RunError if it cannot be loaded or its tokenizer has no EOS.
+    Raises: RunError if it cannot be loaded, its tokenizer has no EOS or ids that the model does not know.
     """
     model, tokenizer = _load_directory(path)
     if tokenizer.eos_token_id is None:
         raise RunError(f"{path}: its tokenizer has no EOS token, which documents begin with; set `eos_token`")
+    _refuse_unfit(path, model, tokenizer)
     longest = getattr(model.config, "max_position_embeddings", None)
     return Reader(
         encode=lambda texts: _encoded(tokenizer, texts),
@@ -94,6 +98,7 @@ def directory_reader(path: Path) -> Reader:
         nats_of=_library_nats(model),
         logits_of=_library_logits(model),
         max_context_tokens=None if longest is None else int(longest),
+        model=model,
     )
 
 
@@ -111,6 +116,16 @@ def _load_directory(path: Path) -> tuple[Any, Any]:
     except (OSError, ValueError, RuntimeError) as error:
         raise RunError(f"{path}: cannot be loaded as a causal language model: {error}") from None
     return model.eval(), tokenizer
+
+
+def _refuse_unfit(path: Path, model: Any, tokenizer: Any) -> None:
+    """Raise RunError if the tokenizer has ids beyond the model's embeddings."""
+    known, largest = model.get_input_embeddings().num_embeddings, max(tokenizer.get_vocab().values(), default=-1)
+    if largest >= known:
+        raise RunError(
+            f"{path}: the tokenizer has ids up to {largest}, the model knows {known}; expected a model and a tokenizer "
+            "that belong together; put the model's own tokenizer.json there"
+        )
 
 
 def _encoded(tokenizer: Any, texts: Sequence[str]) -> TokenizedView:
