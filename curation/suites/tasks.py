@@ -139,12 +139,18 @@ class TaskSuite(_Table):
     source: str = ""
     tasks: tuple[Task, ...] = Field(min_length=1)
     aggregates: dict[str, AggregateSpec] = {}
+    families: dict[str, AggregateSpec] = {}
+    """How a family's tasks are averaged; `default` for those that are not named."""
     notes: dict[str, str] = {}
 
     @property
     def id(self) -> str:
         """Name and version: `core@1`."""
         return f"{self.name}@{self.version}"
+
+    def family_spec(self, family: str) -> AggregateSpec:
+        """Return how the tasks of a family are averaged."""
+        return self.families.get(family) or self.families.get("default") or AggregateSpec(of="primary")
 
     def members(self, aggregate: str) -> tuple[Task, ...]:
         """Return the tasks that an aggregate averages."""
