@@ -9,5 +9,7 @@ LAWS: Registry[Law] = Registry(
     name="law",
     builtin={
         "chinchilla": "leaderboard.laws.chinchilla:CHINCHILLA",
+        "error-from-loss": "leaderboard.laws.error_from_loss:ERROR_FROM_LOSS",
+        "overtraining": "leaderboard.laws.overtraining:OVERTRAINING",
     },
 )
