@@ -127,6 +127,8 @@ def all_detectors(suites: Sequence[Suite], text: TextView) -> list[str]:
     indexes = {name: detector(name, {}, "benchmark").index(suites) for name in sorted(DETECTORS.builtin)}
     documents, seconds = timed(lambda: hashed_text(text))
     lines = [f"  {'hashing words, once':<22}{megabytes / seconds:8.1f} MB/CPU-s"]
+    _, seconds = timed(lambda: documents.tokens)
+    lines.append(f"  {'cutting tokens, once':<22}{megabytes / seconds:8.1f} MB/CPU-s")
     for name, index in indexes.items():
         _, seconds = timed(lambda index=index: index.scan(documents))  # type: ignore[misc]
         lines.append(f"  {name:<22}{megabytes / seconds:8.1f} MB/CPU-s")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
@@ -44,14 +45,24 @@ class Tokens:
         return tokens if self.owners is None else self.owners[self.starts[docs] + tokens]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: `tokens` is kept in the instance's dictionary
 class HashedText:
     """Documents with their words@2 as hashes: those of document i are `words[starts[i]:starts[i + 1]]`."""
 
     text: TextView
     words: npt.NDArray[np.uint64]
     starts: npt.NDArray[np.int64]
-    tokens: Tokens
+    may_be_cjk: bool
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """The documents' tokens, made when a detector first asks: cutting them costs twice what hashing words does."""
+        from curation.decontamination.token_kernels import tokens_of
+
+        if not self.may_be_cjk:
+            return Tokens(hashes=self.words, starts=self.starts, owners=None)
+        hashes, starts, owners, _ = tokens_of(self.text.data, self.text.offsets)
+        return Tokens(hashes=hashes, starts=starts, owners=owners)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -194,14 +205,10 @@ def detector(name: str, settings: Mapping[str, object], where: str) -> Detector:
 
 def hashed_text(text: TextView) -> HashedText:
     """Return the documents with their words hashed."""
-    from curation.decontamination.token_kernels import hash_batch, tokens_of
+    from curation.decontamination.token_kernels import hash_batch
 
     words, starts, may_be_cjk = hash_batch(text.data, text.offsets)
-    tokens = Tokens(hashes=words, starts=starts, owners=None)
-    if may_be_cjk:
-        hashes, token_starts, owners, _ = tokens_of(text.data, text.offsets)
-        tokens = Tokens(hashes=hashes, starts=token_starts, owners=owners)
-    return HashedText(text=text, words=words, starts=starts, tokens=tokens)
+    return HashedText(text=text, words=words, starts=starts, may_be_cjk=bool(may_be_cjk))
 
 
 def scan_all(indexes: Sequence[DetectorIndex], text: TextView) -> list[Scan]:
