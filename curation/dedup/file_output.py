@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.batches import write_table
+from curation.batches import write_pieces
 from curation.dedup.clusters import Copies
 from curation.dedup.copies_table import COPIES_SCHEMA
 from curation.dedup.file_docs import FileDocs
@@ -76,6 +76,12 @@ Rows of Parquet and lines of JSON Lines count from 0.
 """
 
 
+ROWS_PER_PIECE = 1 << 16
+"""Rows of copies that are put together at once; more would hold all their strings several times."""
+_CODED = ("source", "slice", "file")
+"""Columns of few different values, held as numbers of them."""
+
+
 def write_copies(docs: FileDocs, copies: Copies, path: Path, hits: IndexHits | None = None) -> None:
     """Write one row a dropped document, sorted by id; documents in `hits` repeat an indexed one and have no witness."""
     known = hits or IndexHits.none()
@@ -86,39 +92,77 @@ def write_copies(docs: FileDocs, copies: Copies, path: Path, hits: IndexHits | N
     similarity = copies.similarity[dropped].copy()
     similarity[indexed[dropped]] = known.similarity
     needed = np.unique(np.concatenate([dropped, witness, survivor]))
+    named = _named(docs, needed)
+    gone, repeated = np.searchsorted(needed, dropped), np.searchsorted(needed, witness)
+
+    def piece(places: npt.NDArray[np.int64]) -> pa.Table:
+        own = named.take(pa.array(gone[places]))
+        other = named.take(pa.array(repeated[places]))
+        left = named.take(pa.array(np.searchsorted(needed, survivor[places])))
+        outside = pa.array(indexed[dropped[places]])
+        columns = {
+            "id": own["id"],
+            "source": own["source"],
+            "slice": own["slice"],
+            "copy_of": known.named_or("id", dropped[places], other["id"]),
+            "survivor": known.named_or("survivor", survivor[places], left["id"]),
+            "survivor_source": known.named_or("survivor_source", survivor[places], _plain(left["source"])),
+            "similarity": pa.array(similarity[places], from_pandas=True),
+            "num_bytes": own["num_bytes"],
+            "in_index": outside,
+            "file": own["file"],
+            "row": own["row"],
+            "copy_of_file": pc.if_else(outside, None, _plain(other["file"])),
+            "copy_of_row": pc.if_else(outside, None, other["row"]),
+        }
+        return pa.table(columns).cast(PLACES_SCHEMA)
+
+    copy_of = known.named_or("id", dropped, named["id"].take(pa.array(repeated)))
+    order = _ordered(named.take(pa.array(gone)), copy_of)
+    pieces = (piece(order[begin : begin + ROWS_PER_PIECE]) for begin in range(0, len(order), ROWS_PER_PIECE))
+    with replacing(path) as temporary:
+        write_pieces(temporary, PLACES_SCHEMA, pieces)
+
+
+def _named(docs: FileDocs, needed: npt.NDArray[np.int64]) -> pa.Table:
+    """Return id, source, slice, bytes, file and row of the documents `needed`, in that order; `_CODED` coded."""
     wanted = np.zeros(docs.num_docs, np.bool_)
     wanted[needed] = True
-    found = []
+    found, numbers = [], []
     for own, signatures, unit in zip(docs.unit_numbers, docs.paths, docs.units, strict=True):
         rows = np.flatnonzero(wanted[own])
         table = read_signatures(signatures, ["id", "source", "slice", "num_bytes"]).take(pa.array(rows))
-        table = table.append_column("file", pa.array([str(unit.origin)] * len(rows), pa.large_string()))
-        table = table.append_column("row", pa.array(unit.places(rows)))
-        found.append(table.append_column("number", pa.array(own[rows])))
-    named = pa.concat_tables(found) if found else pa.table({name: [] for name in ("number",)})
-    named = named.take(pc.sort_indices(named["number"])) if len(dropped) else named.slice(0, 0)
-    repeated = named.take(pa.array(np.searchsorted(needed, witness)))
-    outside = pa.array(indexed[dropped])
-    left = named.take(pa.array(np.searchsorted(needed, survivor)))
-    gone = named.take(pa.array(np.searchsorted(needed, dropped)))
-    table = pa.table(
-        {
-            "id": gone["id"],
-            "source": gone["source"].cast(pa.large_string()),
-            "slice": gone["slice"].cast(pa.large_string()),
-            "copy_of": known.named_or("id", dropped, repeated["id"]),
-            "survivor": known.named_or("survivor", survivor, left["id"]),
-            "survivor_source": known.named_or("survivor_source", survivor, left["source"].cast(pa.large_string())),
-            "similarity": pa.array(similarity, from_pandas=True),
-            "num_bytes": gone["num_bytes"].cast(pa.int64()),
-            "in_index": outside,
-            "file": gone["file"],
-            "row": gone["row"],
-            "copy_of_file": pc.if_else(outside, None, repeated["file"]),
-            "copy_of_row": pc.if_else(outside, None, repeated["row"]),
-        },
-        PLACES_SCHEMA,
+        file = pa.DictionaryArray.from_arrays(np.zeros(len(rows), np.int32), pa.array([str(unit.origin)]))
+        table = table.append_column("file", file).append_column("row", pa.array(unit.places(rows)))
+        for name in ("source", "slice"):
+            table = table.set_column(table.column_names.index(name), name, _plain(table[name]).dictionary_encode())
+        found.append(table)
+        numbers.append(own[rows])
+    if not found:
+        return PLACES_SCHEMA.empty_table()
+    named = pa.concat_tables(found).unify_dictionaries().combine_chunks()
+    return named.take(pa.array(np.argsort(np.concatenate(numbers))))
+
+
+def _ordered(gone: pa.Table, copy_of: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Return the order of the dropped documents by id, source, what each repeats, file and row."""
+    keys = {"id": gone["id"], "source": _places(gone["source"]), "copy_of": copy_of}
+    table = pa.table({**keys, "file": _places(gone["file"]), "row": gone["row"]})
+    found: npt.NDArray[np.int64] = (
+        pc.sort_indices(table, [(name, "ascending") for name in table.column_names]).to_numpy().astype(np.int64)
     )
-    keys = [(name, "ascending") for name in ("id", "source", "copy_of", "file", "row")]
-    with replacing(path) as temporary:
-        write_table(temporary, table.sort_by(keys).combine_chunks())
+    return found
+
+
+def _places(coded: pa.ChunkedArray) -> pa.Array:
+    """Return numbers that sort as the words do."""
+    array = coded.combine_chunks()
+    words = array.dictionary.to_pylist()
+    rank = np.empty(len(words), np.int64)
+    rank[sorted(range(len(words)), key=words.__getitem__)] = np.arange(len(words))
+    return pa.array(rank[array.indices.to_numpy()])
+
+
+def _plain(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    """Return words as they are."""
+    return column.cast(pa.large_string())
