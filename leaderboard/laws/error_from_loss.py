@@ -12,9 +12,10 @@ from collections.abc import Collection
 
 import numpy as np
 
+from curation.files import Json
 from curation.fitting import Model, Pullback, Search, grid
 from leaderboard.laws.curve import CurveLaw
-from leaderboard.laws.law import Card, Columns, Data, Estimate, Floats, Law, Parameter, Settings, Variable
+from leaderboard.laws.law import Card, Columns, Data, Estimate, Fit, Floats, Law, Parameter, Settings, Variable
 from leaderboard.laws.overtraining import Overtraining, sizes_of, with_sizes
 from leaderboard.laws.samples import without_thin
 
@@ -54,13 +55,13 @@ class ErrorFromLoss(CurveLaw):
     """The error in the loss."""
 
     card = CARD
-    names = ("eps", "lnk", "gamma")
+    names = ("eps", "k", "gamma")
     space = "raw"
     search = Search(max_evaluations=800, tolerance=1e-13)
 
     def adapted(self, variables: Collection[str], settings: Settings) -> Law:
         """Return the chained law where sizes are mapped."""
-        return ChainedError() if len({"N", "D", "C", "M"} & set(variables)) >= 2 else self  # noqa: PLR2004 - a pair
+        return ChainedError() if len({"N", "D", "C", "M"} & set(variables)) >= 2 else self
 
     def model(self, inputs: Columns) -> Model:
         """Return Err."""
@@ -97,7 +98,7 @@ class ErrorFromLoss(CurveLaw):
             return {"eps": theta_SP[:, 0], "k": np.exp(theta_SP[:, 1]), "gamma": theta_SP[:, 2]}
 
 
-class ChainedError:
+class ChainedError(Law):
     """The error in N and D through the predicted loss; theta holds the error law's parameters, then the loss law's."""
 
     card = CARD
@@ -141,9 +142,22 @@ class ChainedError:
             gain = np.exp(theta_SP[:, 1:2] - theta_SP[:, 2:3] * losses)
         return np.asarray(theta_SP[:, 0:1] - gain)
 
-    def fitted(self, theta: Floats, data: Data) -> tuple[Floats, Floats]:
-        """Return the error and the law at the measured loss."""
-        return self.error.fitted(theta[:NUM_ERROR_PARAMS], data)
+    def fitted(self, theta: Floats, data: Data, settings: Settings) -> tuple[Floats, Floats]:
+        """Return the error and the chained prediction, which reads no measured loss."""
+        return data.columns["Err"], self.predict(theta[None], data.columns)[0]
+
+    def details(self, fitted: Fit) -> dict[str, Json]:
+        """Return the fit of the loss law, and how well each step alone describes its rows."""
+        found: dict[str, Json] = {}
+        for name, held in (("fit", fitted.data), ("holdout", fitted.held_out)):
+            if held is not None:
+                loss = self.loss.predict(fitted.theta[None, NUM_ERROR_PARAMS:], held.columns)[0]
+                error = self.error.predict(fitted.theta[None, :NUM_ERROR_PARAMS], held.columns)[0]
+                found[name] = {
+                    "loss_relative_error": float(np.mean(np.abs(loss / held.columns["L"] - 1))),
+                    "error_at_measured_loss_relative_error": float(np.mean(np.abs(error / held.columns["Err"] - 1))),
+                }
+        return found
 
     def _in_loss(self, data: Data) -> np.ndarray:  # type: ignore[type-arg]
         return data.columns["in_loss"] > 0 if "in_loss" in data.columns else np.ones(data.n, bool)

@@ -53,7 +53,7 @@ class Overtraining(CurveLaw):
     """Gadre's law."""
 
     card = CARD
-    names = ("lna", "lnb", "eta", "E")
+    names = ("a", "b", "eta", "E")
     space = "raw"
     search = Search(max_evaluations=800, tolerance=1e-13)
 

@@ -9,6 +9,8 @@ LAWS: Registry[Law] = Registry(
     name="law",
     builtin={
         "chinchilla": "leaderboard.laws.chinchilla:CHINCHILLA",
+        "critical-batch": "leaderboard.laws.critical_batch:CRITICAL_BATCH",
+        "data-constrained": "leaderboard.laws.data_constrained:DATA_CONSTRAINED",
         "error-from-loss": "leaderboard.laws.error_from_loss:ERROR_FROM_LOSS",
         "overtraining": "leaderboard.laws.overtraining:OVERTRAINING",
     },
