@@ -68,6 +68,7 @@ COMMANDS: tuple[Command, ...] = (
         "Loss in parameters and tokens (Chinchilla, approach 3).",
         "leaderboard.laws.command:fit_chinchilla",
     ),
+    Command("fit isoflop", "Compute-optimal size and tokens (approach 2).", "leaderboard.laws.command:fit_isoflop"),
     Command(
         "dedup run",
         "Drop near copies from Parquet or JSONL files you already have.",

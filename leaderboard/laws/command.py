@@ -182,3 +182,4 @@ def _given(**options: str | None) -> dict[str, str]:
 
 
 fit_chinchilla = law_command("chinchilla")
+fit_isoflop = law_command("isoflop")

@@ -83,6 +83,8 @@ class Card:
     """Loss functions that the law allows, its own first; empty when the procedure fixes it."""
     delta: float = 1e-3
     options: tuple[Option, ...] = ()
+    predicts: str = ""
+    """What a prediction is of, where that is not the target."""
     r2_of_logs: bool = False
     """Whether r2 is of the logarithms, as for power laws over decades."""
 

@@ -13,5 +13,6 @@ LAWS: Registry[Law] = Registry(
         "data-constrained": "leaderboard.laws.data_constrained:DATA_CONSTRAINED",
         "error-from-loss": "leaderboard.laws.error_from_loss:ERROR_FROM_LOSS",
         "overtraining": "leaderboard.laws.overtraining:OVERTRAINING",
+        "isoflop": "leaderboard.laws.isoflop:ISOFLOP",
     },
 )

@@ -67,7 +67,7 @@ def draw_fit(console: Console, fitted: Fit, predictions: Sequence[Prediction], n
     table = Table("parameter", "value", "95 % interval", "meaning")
     for name, value in fitted.params.items():
         interval = fitted.ci95.get(name)
-        shown = f"{_text(interval[0])} to {_text(interval[1])}" if interval else "not asked"
+        shown = f"{_text(interval[0])} to {_text(interval[1])}" if interval else ""
         table.add_row(name, _text(value), shown, meanings.get(name, ""))
     console.print(table)
     dropped = sum(fitted.data.dropped.values())
@@ -85,7 +85,7 @@ def draw_fit(console: Console, fitted: Fit, predictions: Sequence[Prediction], n
 def _draw_predictions(console: Console, card: Card, predictions: Sequence[Prediction]) -> None:
     from rich.table import Table
 
-    table = Table("at", f"predicted {card.target}", "95 % interval")
+    table = Table("at", f"predicted {card.predicts or card.target}", "95 % interval")
     for item in predictions:
         at = ", ".join(f"{name} = {value:.4g}" for name, value in item.inputs.items())
         interval = f"{_text(item.interval[0])} to {_text(item.interval[1])}" if item.interval else "not asked"
