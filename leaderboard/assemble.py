@@ -6,12 +6,15 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 from curation.errors import RunError
 from curation.files import Json, digest_json, read_json
 from curation.store import Artifact
 from leaderboard.arms import Arm
+from leaderboard.noise.find import noise_for
+from leaderboard.noise.pack import NoisePack
 from leaderboard.results import (
     SCHEMA,
     ArmResult,
@@ -71,6 +74,8 @@ class Findings:
     """(arm, tier) -> unigram bits per byte by slice."""
     seconds: Mapping[str, float]
     code: str
+    packs: Sequence[tuple[Path, NoisePack]] = ()
+    """All noise packs that are known."""
 
 
 def assemble(study: Study, frozen: Frozen, found: Findings) -> StudyResult:
@@ -88,8 +93,15 @@ def assemble(study: Study, frozen: Frozen, found: Findings) -> StudyResult:
         at_tier = [score for run, score in scored if run.tier == tier]
         if at_tier:
             here = {item.arm: item for item in supply if item.tier == tier}
-            terms = _terms(study, tier, runs, selected)
-            assessments += _assessments(found.arms, gather(at_tier), here, terms)
+            scores = gather(at_tier)
+            noise = noise_for(at_tier, scores, found.packs, selected)
+            terms = replace(
+                _terms(study, tier, runs, selected),
+                noise=noise.priors,
+                noise_reason=noise.reason,
+                noise_note=noise.note,
+            )
+            assessments += _assessments(found.arms, scores, here, terms)
     return StudyResult(
         schema=SCHEMA,
         fingerprint=frozen.fingerprint,
@@ -134,6 +146,8 @@ def scored_run(artifact: Artifact, arm: str) -> ScoredRun:
         tokenizer=str(summary["tokenizer"]),
         context=int(cast("int", summary["context"])),
         documents=load_documents(artifact.path),
+        tier_digest=str(summary.get("tier_digest", "")),
+        fingerprint=artifact.fingerprint,
     )
 
 

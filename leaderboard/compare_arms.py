@@ -63,7 +63,7 @@ def compare_arms(scores: TierScores, arm: str, against: str, rules: Rules) -> Co
         )
     pairs = [(left[seed], right[seed]) for seed in seeds]
     slices = tuple(_slice_delta(scores, one, pairs, rules) for one in scores.slices.values())
-    averaged, judged = _headline_slices(slices)
+    averaged, judged = headline_slices(scores, rules.selected_for)
     headline = _headline(scores, [scores.slices[name] for name in averaged], pairs, rules) if averaged else None
     return Comparison(
         tier=scores.tier,
@@ -112,11 +112,13 @@ def why_not_judged(slice_scores: SliceScores, selected_for: frozenset[str]) -> s
     return ""
 
 
-def _headline_slices(slices: Sequence[SliceDelta]) -> tuple[tuple[str, ...], bool]:
-    judged = tuple(item.slice for item in slices if not item.not_judged)
+def headline_slices(scores: TierScores, selected_for: frozenset[str]) -> tuple[tuple[str, ...], bool]:
+    """Return the slices that the headline averages, and whether these are judged (rules 2 and 5)."""
+    why = {name: why_not_judged(one, selected_for) for name, one in scores.slices.items()}
+    judged = tuple(name for name, reason in why.items() if not reason)
     if judged:
         return judged, True
-    small = tuple(item.slice for item in slices if "rule 2" not in item.not_judged and item.slice not in NOISY_SLICES)
+    small = tuple(name for name, reason in why.items() if "rule 2" not in reason and name not in NOISY_SLICES)
     return small, False
 
 

@@ -11,6 +11,7 @@ from curation.files import Json
 from curation.store import Artifact, Store, load_artifact
 from leaderboard.assemble import interventions_digest, scored_run
 from leaderboard.compare_arms import Rules, compare_arms
+from leaderboard.noise.find import known_packs, noise_for
 from leaderboard.results import RESULT_FILE, Comparison, RunResult, StudyResult, read_result
 from leaderboard.scores import gather
 from leaderboard.study import BASELINE
@@ -54,13 +55,16 @@ def _of_study(store: Store, result: StudyResult, *, arm: str | None, against: st
             raise RunError(f"study {result.name}: no arm `{name}`; {nearest(name, known)}")
     chosen = [arm] if arm else [item.name for item in result.arms if item.name != against]
     found = []
+    packs = known_packs(store.root)
     for tier in result.tiers:
         runs = [run for run in result.runs if run.tier == tier]
         done = {(run.arm, run.seed): run.interventions for run in runs if run.intervened}
-        rules = Rules(selected_for=frozenset(result.selected_for), interventions=done)
         present = {run.arm for run in runs}
         if against in present:
-            scores = gather([scored_run(_run_of(store, run), run.arm) for run in runs])
+            scored = [scored_run(_run_of(store, run), run.arm) for run in runs]
+            scores, selected = gather(scored), frozenset(result.selected_for)
+            noise = noise_for(scored, scores, packs, selected).priors
+            rules = Rules(selected_for=selected, interventions=done, noise=noise)
             found += [compare_arms(scores, name, against, rules) for name in chosen if name in present]
     if not found:
         raise RunError(f"study {result.name}: no tier has runs of both {', '.join(chosen)} and {against}; rerun it")
@@ -90,8 +94,10 @@ def _of_runs(store: Store, left: str, right: str) -> Comparison:
     done = {
         (run.path.name, int(cast("int", run.summary["seed"]))): interventions_digest(run) for run in (first, second)
     }
-    rules = Rules(selected_for=selected, interventions=done)
-    return compare_arms(gather(runs), first.path.name, second.path.name, rules)
+    scores = gather(runs)
+    noise = noise_for(runs, scores, known_packs(store.root), selected).priors
+    rules = Rules(selected_for=selected, interventions=done, noise=noise)
+    return compare_arms(scores, first.path.name, second.path.name, rules)
 
 
 def _selected_for(store: Store, run: Artifact) -> frozenset[str]:

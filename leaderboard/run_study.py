@@ -23,6 +23,7 @@ from curation.version import describe_version
 from leaderboard.arms import Arm, resolve_arms, study_fingerprint, study_identity
 from leaderboard.assemble import BuiltArm, Findings, Frozen, TrainedRun, assemble
 from leaderboard.frozen import TIMINGS_FILE, Stopwatch, freeze, study_dir
+from leaderboard.noise.find import known_packs
 from leaderboard.report import write_report
 from leaderboard.results import RESULT_FILE, Failure, StudyResult, write_result
 from leaderboard.study import Study, refuse_unknown_slices
@@ -267,7 +268,13 @@ def _result(
     with_runs = {(plan.arm, plan.tier): plan for plan, artifact in found if artifact is not None}
     unigram = {key: unigram_of(planner.materialise(unigram_node(plan))) for key, plan in with_runs.items()}
     findings = Findings(
-        arms=built, runs=trained, failures=failures, unigram=unigram, seconds={}, code=describe_version()
+        arms=built,
+        runs=trained,
+        failures=failures,
+        unigram=unigram,
+        seconds={},
+        code=describe_version(),
+        packs=known_packs(store.root),
     )
     return assemble(ready.study, frozen, findings)
 

@@ -34,6 +34,9 @@ class ScoredRun:
     tokenizer: str
     context: int
     documents: pa.Table
+    tier_digest: str = ""
+    fingerprint: str = ""
+    """Of the run artifact; empty where it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

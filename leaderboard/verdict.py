@@ -37,6 +37,10 @@ class Terms:
     trade: Mapping[str, float] = field(default_factory=dict)
     selected_for: frozenset[str] = frozenset()
     noise: Mapping[str, NoisePrior] = field(default_factory=dict)
+    noise_reason: str = ""
+    """Why the run noise decides nothing; empty when it was measured."""
+    noise_note: str = ""
+    """Which pack it was measured in."""
     num_budgets: int = 1
     """Token budgets of the tier's model with finished runs."""
     num_seeds: int = 1
@@ -115,8 +119,9 @@ def _reasons(tier: str, total: Comparison, quality: Comparison | None, terms: Te
         reasons.append(Reason(rule=18, text=f"{tier} is a laptop tier: plumbing, not evidence, which starts at micro"))
     if "@lr" in tier:
         reasons.append(Reason(rule=17, text=f"{tier} is a learning-rate control of its tier: no verdict of its own"))
-    if not terms.noise:
-        reasons.append(Reason(rule=9, text=f"run noise of {tier} was never measured: no noise pack of 8 seeds"))
+    if terms.noise_reason or not terms.noise:
+        said = terms.noise_reason or f"run noise of {tier} was never measured: no noise pack of 8 seeds"
+        reasons.append(Reason(rule=9, text=said))
     if len(total.seeds) < 2:
         reasons.append(Reason(rule=8, text="one seed: seed noise is unknown, the intervals hold families only"))
     if not total.headline_judged:
@@ -158,7 +163,7 @@ def _control_faults(names: ArmNames, supply: Mapping[str, Supply]) -> list[Reaso
 
 def _notes(names: ArmNames, supply: Mapping[str, Supply], total: Comparison, terms: Terms) -> list[Reason]:
     """Return what a reader must know beside the verdict."""
-    notes = []
+    notes = [Reason(rule=9, text=terms.noise_note)] if terms.noise_note else []
     own = supply[names.arm]
     if own.flag:
         notes.append(Reason(rule=4, text=own.flag))

@@ -1,8 +1,8 @@
 """A noise pack: the run noise of one tier as a file, with the score of every run behind every number.
 
 A pack is `measured` when at least eight stable runs 1..n of one recipe are in it (rule 9). With fewer it is
-`preliminary`, with runs that skipped more than 0.1 % of their steps `unstable`; neither is used as a prior. All that
-follows from the scores is recomputed when the file is read, and a pack that contradicts itself is refused.
+`preliminary`, with runs that skipped more than 0.1 % of their steps `unstable`; neither is used as a prior. `leaderboard.noise.pack_files`
+reads, recomputes and writes it.
 Schema: `leaderboard/data/noise.schema.json`; fields: docs/statistics.md, "Noise packs".
 """
 
@@ -10,19 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, PositiveInt
 
-from curation.errors import RunError, raise_faults
-from curation.files import Json, digest_json, read_json, write_json
-from leaderboard.noise.spread import Part, Spread, spread_of
+from curation.files import Json, digest_json
+from leaderboard.noise.spread import Part, Spread
 
 SCHEMA: Literal["curate-noise@1"] = "curate-noise@1"
 MIN_SEEDS = 8
-TOLERANCE = 1e-6
 LOG_METRICS = ("bits_per_byte",)
 """Metrics whose differences are log ratios; of all others they are plain differences."""
 
@@ -198,7 +195,9 @@ def status_of(runs: Sequence[PackRun]) -> tuple[Status, tuple[str, ...]]:
     why = [f"{len(stable)} stable baseline seeds, rule 9 asks for {MIN_SEEDS}"]
     if len(ordinary) >= MIN_SEEDS:
         shares = [run.skipped_steps / run.steps for run in ordinary if not run.stable]
-        why.append(f"{len(shares)} of {len(ordinary)} runs skipped {min(shares):.1%} to {max(shares):.1%} of their steps")
+        why.append(
+            f"{len(shares)} of {len(ordinary)} runs skipped {min(shares):.1%} to {max(shares):.1%} of their steps"
+        )
         return "unstable", tuple(why)
     return "preliminary", tuple(why)
 
@@ -232,73 +231,6 @@ def sealed(pack: NoisePack) -> NoisePack:
 def pack_digest(pack: NoisePack) -> str:
     """Return the digest of everything but the digest."""
     return digest_json({key: value for key, value in pack.as_json().items() if key != "digest"})
-
-
-def write_pack(path: Path, pack: NoisePack) -> None:
-    """Write a pack. Raises: RunError that lists what contradicts itself in it."""
-    raise_faults(RunError, f"{path}: noise pack", pack_faults(pack))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, pack.as_json())
-
-
-def read_pack(path: Path) -> NoisePack:
-    """Return the pack in a file, checked and recomputed.
-
-    Raises: RunError that lists what is wrong with it.
-    """
-    try:
-        held = read_json(path)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror}), expected a noise pack; see `curate noise`") from None
-    except ValueError as error:
-        raise RunError(f"{path}: is not JSON ({error}), expected a noise pack; build it again") from None
-    schema = held.get("schema") if isinstance(held, Mapping) else None
-    if schema != SCHEMA:
-        raise RunError(f"{path}: schema {schema!r}, expected {SCHEMA!r}; build it again with `curate noise build`")
-    try:
-        pack = NoisePack.model_validate(held)
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise_faults(RunError, str(path), faults)
-        raise
-    raise_faults(RunError, f"{path}: noise pack", pack_faults(pack))
-    return pack
-
-
-def pack_faults(pack: NoisePack) -> list[str]:
-    """Return what in a pack does not follow from its runs and scores."""
-    faults = []
-    if pack.digest != pack_digest(pack):
-        faults.append(f"digest {pack.digest[:16]}, its content has {pack_digest(pack)[:16]}; it was edited, build it again")
-    status, why = status_of(pack.runs)
-    if (pack.status, pack.why) != (status, why):
-        faults.append(f"status {pack.status}, its runs make it {status}; build it again")
-    for run in pack.runs:
-        if (run.seed is None) == (run.noise is None):
-            faults.append(f"run {run.fingerprint[:16]}: has both or neither of seed and noise seeds, expected one")
-    labels = [run.label for run in pack.runs]
-    faults += [f"{label} is there twice, expected once" for label in sorted({x for x in labels if labels.count(x) > 1})]
-    keys = [one.key for one in pack.measures]
-    faults += [f"{key} is measured twice" for key in sorted({key for key in keys if keys.count(key) > 1})]
-    for one in pack.measures:
-        faults += [f"{one.kind} {one.name}, {one.metric}: {fault}" for fault in _measure_faults(pack, one)]
-    return faults
-
-
-def _measure_faults(pack: NoisePack, measure: Measure) -> list[str]:
-    if len(measure.values) != len(pack.runs):
-        return [f"{len(measure.values)} values of {len(pack.runs)} runs"]
-    if measure.scale != scale_of(measure.metric):
-        return [f"scale {measure.scale}, expected {scale_of(measure.metric)}"]
-    if measure.scale == "log" and any(value is not None and value <= 0 for value in measure.values):
-        return ["a value is not above zero, but its logarithm is asked for"]
-    follows = spread_of(seed_values(pack, measure))
-    stated = measure.seeds.sigma if measure.seeds else None
-    if (follows is None) != (stated is None):
-        return [f"sigma is {stated}, but its values give {follows.sigma if follows else None}"]
-    if follows is not None and stated is not None and not math.isclose(follows.sigma, stated, rel_tol=TOLERANCE):
-        return [f"sigma is {stated:.6g}, but its values give {follows.sigma:.6g}; build it again"]
-    return []
 
 
 def _fields(value: Spread | Part) -> dict[str, object]:
