@@ -1,0 +1,134 @@
+"""The process that runs lm-eval on an exported model; not for import.
+
+`python -m train.evals.lm_eval_child REQUEST.json`. The request is what `train.evals.lm_eval_run` writes: model, tasks,
+folder of task files, window, batch. Every task's samples appear whole, as `OUT/NAME.json`, as soon as it is done; what
+is there is not run again. A fault is the last line of standard error.
+
+All seeds of `simple_evaluate` are None, so it sets no generator. With none, lm-eval would draw few-shot examples by
+the system's entropy, so each task's own generator of examples (`random.Random`) is seeded here.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+FEWSHOT_SEED = 1234
+"""lm-eval's own default, so that few-shot prompts are those of its command line."""
+
+
+def main(request: Mapping[str, Any]) -> None:
+    """Run the tasks of the request that have no result yet."""
+    try:
+        import torch
+        from lm_eval.tasks import TaskManager  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise SystemExit(f"lm-eval cannot be imported ({error}); install it: pip install 'lm-eval==0.4.13'") from None
+    if request["threads"]:
+        torch.set_num_threads(request["threads"])
+    manager = TaskManager(include_path=request["folder"], include_defaults=request["defaults"], verbosity="ERROR")
+    tasks = _loaded(manager, request["tasks"])
+    waiting = {name: task for name, task in tasks.items() if not _file(request, name).is_file()}
+    if waiting:
+        model = _model(request)
+        for task in waiting.values():
+            _run(request, model, manager, task)
+    index = Path(request["out"]) / "index.json"
+    _write(index, {"tasks": sorted(tasks), "software": {"lm_eval": version("lm_eval"), "torch": version("torch")}})
+
+
+def _loaded(manager: Any, names: list[str]) -> dict[str, Any]:
+    """Return the leaf tasks of what was asked for, by name. An unknown name or a task without data ends the process."""
+    from curation.errors import nearest
+
+    unknown = [name for name in names if name not in manager.task_index]
+    if unknown:
+        raise SystemExit(f"lm-eval has no task `{unknown[0]}`; {nearest(unknown[0], manager.task_index)}")
+    found: dict[str, Any] = {}
+    for name in names:
+        try:
+            loaded = manager.load([name])["tasks"]
+            found.update({key.rpartition("::")[2]: task for key, task in loaded.items()})
+        except Exception as error:  # whatever a task's own code and the data library may raise
+            wanted = (manager.task_index[name].cfg or {}).get("dataset_path") or "its data set"
+            raise SystemExit(
+                f"the data `{wanted}` of task `{name}` could not be loaded ({type(error).__name__}: "
+                f"{_line(error)}); runs are offline: load it once where there is a network "
+                f"(`lm_eval ls`, `datasets.load_dataset`), or name local files in a task of your own"
+            ) from None
+    return found
+
+
+def _model(request: Mapping[str, Any]) -> Any:
+    from lm_eval.models.huggingface import HFLM  # type: ignore[import-untyped]
+
+    try:
+        return HFLM(
+            pretrained=request["model"],
+            device=request["device"],
+            dtype="float32",
+            batch_size=request["batch_size"],
+            max_length=request["context_tokens"],
+            trust_remote_code=False,
+            **({} if request["own_tokens"] else {"add_bos_token": False}),
+        )
+    except Exception as error:  # of transformers, tokenizers, safetensors
+        raise SystemExit(f"{request['model']}: cannot be loaded by lm-eval ({_line(error)})") from None
+
+
+def _run(request: Mapping[str, Any], model: Any, manager: Any, task: Any) -> None:
+    from lm_eval import evaluator  # type: ignore[import-untyped]
+
+    name = task.task_name.rpartition("::")[2]
+    # seconds a task: they ask git, pip and the drivers what is installed, and nothing here reads the answer
+    evaluator.add_env_info = evaluator.add_tokenizer_info = lambda *_: None
+    evaluator.get_git_commit_hash = lambda: None
+    seeded = task.set_fewshot_seed
+    task.set_fewshot_seed = lambda seed=None: seeded(FEWSHOT_SEED)
+    try:
+        found = evaluator.simple_evaluate(
+            model=model,
+            tasks=[task],
+            task_manager=manager,  # without one it reads all task files again
+            bootstrap_iters=0,
+            limit=request["limit"],
+            log_samples=True,
+            random_seed=None,
+            numpy_random_seed=None,
+            torch_random_seed=None,
+            fewshot_random_seed=None,
+        )
+    except Exception as error:  # a task is code: anything
+        raise SystemExit(f"task `{name}` failed ({type(error).__name__}: {_line(error)})") from None
+    key = next(iter(found["samples"]))
+    value = {
+        "task": name,
+        "output_type": str(task.config.output_type),
+        "version": found["versions"].get(key),
+        "shots": int(found["n-shot"].get(key) or 0),
+        "results": found["results"][key],
+        "samples": found["samples"][key],
+    }
+    _write(_file(request, name), value)
+
+
+def _file(request: Mapping[str, Any], name: str) -> Path:
+    return Path(request["out"]) / f"{name}.json"
+
+
+def _write(path: Path, value: Any) -> None:
+    temporary = path.with_name(f".tmp-{path.name}")
+    temporary.write_text(json.dumps(value, default=str), encoding="utf-8")
+    temporary.rename(path)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:400] or type(error).__name__
+
+
+if __name__ == "__main__":
+    main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
