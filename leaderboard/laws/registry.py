@@ -12,6 +12,7 @@ LAWS: Registry[Law] = Registry(
         "critical-batch": "leaderboard.laws.critical_batch:CRITICAL_BATCH",
         "data-constrained": "leaderboard.laws.data_constrained:DATA_CONSTRAINED",
         "error-from-loss": "leaderboard.laws.error_from_loss:ERROR_FROM_LOSS",
+        "loss-curve": "leaderboard.laws.loss_curve:LOSS_CURVE",
         "overtraining": "leaderboard.laws.overtraining:OVERTRAINING",
         "isoflop": "leaderboard.laws.isoflop:ISOFLOP",
     },

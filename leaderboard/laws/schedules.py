@@ -30,15 +30,54 @@ class Schedule:
 
 
 def rebuild(steps: Ints, rates: Floats, *, warmup: int) -> Schedule:
-    """Return the schedule through the logged rows, warmed up over `warmup` steps; `steps` ascend."""
+    """Return the schedule through the logged rows (`steps` ascend).
+
+    Up to `warmup` the rate rises linearly from 0; where rows show it rising for longer, through those rows.
+    """
     num_steps = int(steps[-1]) + 1
     grid = np.arange(num_steps, dtype=np.float64)
-    after = steps >= warmup
-    shape, later = _recognised(steps[after].astype(np.float64), rates[after], grid, warmup)
-    if warmup:
-        rising = np.linspace(0.0, float(rates[after][0]) if shape == "interpolated" else float(later[warmup]), warmup)
-        later[:warmup] = rising
-    return Schedule(rates=later, shape=shape)
+    top = int(np.argmax(rates >= rates.max() * (1 - TOLERANCE)))
+    risen = max(warmup, int(steps[top]) if top else 0)
+    after = steps >= risen
+    if not np.any(after):
+        after[-1] = True
+    shape, curve = _recognised(steps[after].astype(np.float64), rates[after], grid, risen)
+    if top:
+        early = np.concatenate([[0.0], steps[: top + 1].astype(np.float64)])
+        rising = np.interp(grid[:risen], early, np.concatenate([[0.0], rates[: top + 1]]))
+    else:
+        rising = np.linspace(0.0, float(curve[min(risen, num_steps - 1)]), risen)
+    curve[:risen] = rising[:num_steps]
+    return Schedule(rates=curve, shape=shape)
+
+
+def described(
+    num_steps: int,
+    peak: float,
+    *,
+    warmup: int = 0,
+    decay_from: int | None = None,
+    end: float | None = None,
+    linear: bool = False,
+) -> Floats:
+    """Return the rates of steps 0 ... num_steps: linear warm-up, then constant, cosine or warm-up-stable-decay.
+
+    `end` alone: cosine from the warm-up to `end`. With `decay_from`: exponential decay from there to `end` at the last
+    step, or `linear` (which may end at 0). Source: 2404.06395 (WSD), 2503.12811.
+    """
+    step = np.arange(num_steps + 1, dtype=np.float64)
+    if decay_from is not None:
+        share = np.clip((step - decay_from) / max(1, num_steps - decay_from), 0.0, 1.0)
+        low = 0.0 if end is None else end
+        rates = peak * (1 - share) + low * share if linear or low <= 0 else peak ** (1 - share) * low**share
+    elif end is not None:
+        phase = np.clip((step - warmup) / max(1, num_steps - warmup), 0.0, 1.0)
+        rates = end + 0.5 * (peak - end) * (1 + np.cos(np.pi * phase))
+    else:
+        rates = np.full(num_steps + 1, peak)
+    early = min(warmup, num_steps + 1)
+    rates[:early] = np.linspace(0.0, peak, warmup)[:early]
+    return rates
 
 
 def _recognised(steps: Floats, rates: Floats, grid: Floats, warmup: int) -> tuple[str, Floats]:
@@ -61,8 +100,8 @@ def _jump(steps: Floats, rates: Floats, grid: Floats) -> Floats | None:
     changes = np.flatnonzero(np.diff(rates)) + 1
     if len(changes) != 1:
         return None
-    at = changes[0]
-    return np.where(grid >= steps[at], rates[at], rates[0])
+    curve: Floats = np.where(grid >= steps[changes[0]], rates[changes[0]], rates[0])
+    return curve
 
 
 def _decay(steps: Floats, rates: Floats, grid: Floats, *, logarithmic: bool) -> Floats | None:
@@ -74,8 +113,10 @@ def _decay(steps: Floats, rates: Floats, grid: Floats, *, logarithmic: bool) -> 
     values = np.log(rates[below]) if logarithmic else rates[below]
     slope, level = np.polyfit(steps[below], values, 1)
     line = level + slope * grid
-    curve: Floats = np.exp(np.minimum(line, np.log(peak) + 1)) if logarithmic else np.maximum(line, 0.0)
-    return np.minimum(peak, curve)
+    curve: Floats = np.minimum(
+        peak, np.exp(np.minimum(line, np.log(peak) + 1)) if logarithmic else np.maximum(line, 0.0)
+    )
+    return curve
 
 
 def _cosine(steps: Floats, rates: Floats, grid: Floats, warmup: int) -> Floats | None:
