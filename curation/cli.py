@@ -63,6 +63,10 @@ COMMANDS: tuple[Command, ...] = (
         "leaderboard.commands:leaderboard_show",
     ),
     Command("fit list", "Explain every scaling law: variables, units, source.", "leaderboard.laws.command:fit_list"),
+    Command("fit kaplan", "Loss in N, D, C, or N and D (Kaplan).", "leaderboard.laws.command:fit_kaplan"),
+    Command(
+        "fit envelope", "Compute-optimal size from loss curves (approach 1).", "leaderboard.laws.command:fit_envelope"
+    ),
     Command(
         "fit chinchilla",
         "Loss in parameters and tokens (Chinchilla, approach 3).",

@@ -267,15 +267,14 @@ class _Descent:
         product = np.sum(moved * turned, axis=1)
         sound = product > 1e-300
         which, moved, turned, product = which[sound], moved[sound], turned[sound], product[sound]
-        inverse = self.inverse[which]
-        scale = np.where(self.fresh[which], product / np.sum(turned**2, axis=1), 1.0)
-        inverse = inverse * scale[:, None, None]
-        image = np.einsum("spq,sq->sp", inverse, turned)
-        outer = moved[:, :, None] * image[:, None, :]
-        extra = (product + np.sum(turned * image, axis=1)) / product**2
-        update = extra[:, None, None] * moved[:, :, None] * moved[:, None, :]
-        update -= (outer + outer.transpose(0, 2, 1)) / product[:, None, None]
-        inverse = inverse + update
+        with np.errstate(all="ignore"):  # what is not finite is not kept
+            scale = np.where(self.fresh[which], product / np.sum(turned**2, axis=1), 1.0)
+            inverse = self.inverse[which] * scale[:, None, None]
+            image = np.einsum("spq,sq->sp", inverse, turned)
+            outer = moved[:, :, None] * image[:, None, :]
+            extra = (product + np.sum(turned * image, axis=1)) / product**2
+            inverse = inverse + extra[:, None, None] * moved[:, :, None] * moved[:, None, :]
+            inverse -= (outer + outer.transpose(0, 2, 1)) / product[:, None, None]
         kept = np.all(np.isfinite(inverse), axis=(1, 2))
         self.inverse[which[kept]] = inverse[kept]
         self.fresh[which[kept]] = False

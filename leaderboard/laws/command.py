@@ -183,3 +183,5 @@ def _given(**options: str | None) -> dict[str, str]:
 
 fit_chinchilla = law_command("chinchilla")
 fit_isoflop = law_command("isoflop")
+fit_kaplan = law_command("kaplan")
+fit_envelope = law_command("envelope")

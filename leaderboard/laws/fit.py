@@ -135,13 +135,14 @@ def _check_options(law: Law, settings: Settings) -> None:
 
 
 def _bootstrap(law: Law, data: Data, estimate: Estimate, settings: Settings) -> Floats:
-    """Return refits of resampled runs that are finite."""
+    """Return refits of resampled runs, without those that have no fit (NaN)."""
     if not settings.draws or len(np.unique(data.groups)) < 2:
         return np.empty((0, len(estimate.theta)))
     rng = generator(settings.seed, "law", law.card.name, "bootstrap")
     weights = resample_weights(data.groups, settings.draws, rng)
     draws = law.resample(data, estimate, settings, weights)
-    return draws[np.all(np.isfinite(draws), axis=1)]
+    sound: Floats = draws[~np.any(np.isnan(draws), axis=1)]
+    return sound
 
 
 def _intervals(law: Law, draws: Floats) -> dict[str, tuple[float, float]]:

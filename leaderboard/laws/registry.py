@@ -14,6 +14,8 @@ LAWS: Registry[Law] = Registry(
         "error-from-loss": "leaderboard.laws.error_from_loss:ERROR_FROM_LOSS",
         "loss-curve": "leaderboard.laws.loss_curve:LOSS_CURVE",
         "overtraining": "leaderboard.laws.overtraining:OVERTRAINING",
+        "kaplan": "leaderboard.laws.kaplan:KAPLAN",
+        "envelope": "leaderboard.laws.envelope:ENVELOPE",
         "isoflop": "leaderboard.laws.isoflop:ISOFLOP",
     },
 )
