@@ -2,7 +2,8 @@
 
 Each run (variable `run`, several rows with growing compute) is a curve of ln L in ln C, interpolated in straight lines.
 At `levels` log-spaced FLOPs between the second smallest start and the second largest end of a curve (so that two
-curves compete) the lowest curve is taken, unless it is of the smallest or largest size trained; then ordinary least squares of ln N* and ln D* on ln C.
+curves compete) the lowest curve is taken, unless it is of the smallest or largest size trained; then ordinary least
+squares of ln N* and ln D* on ln C.
 * `hull`: only levels that lie on the lower convex hull of (ln C, ln L) of all points count: a run that is lowest only
   because no other was trained that long bends the envelope but not the hull.
 Without curves (one row a run) the points of the hull are used, whatever the variant.
@@ -15,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from leaderboard.laws.compute import completed
 from leaderboard.laws.law import (
@@ -60,6 +62,7 @@ CARD = Card(
 )
 
 
+Flags = npt.NDArray[np.bool_]
 MIN_INNER = 3
 
 
@@ -144,7 +147,7 @@ class Envelope(Law):
             )
         return np.geomspace(low, high, int(float(settings.option(self.card, "levels"))))
 
-    def optima(self, curves: Curves, weights_BR: Floats, settings: Settings) -> tuple[Floats, Floats, Floats]:
+    def optima(self, curves: Curves, weights_BR: Floats, settings: Settings) -> tuple[Floats, Floats, Flags]:
         """Return N*, D* and which levels count for every resample of curves, each of shape BL."""
         only_hull = settings.option(self.card, "variant") == "hull" or bool(
             np.all(np.sum(np.isfinite(curves.loss_RL), axis=1) <= 1)
@@ -196,7 +199,7 @@ class Envelope(Law):
         return sizes[0, counted[0]], at(theta[None, :2], curves.flops[counted[0]])[0]
 
 
-def _inside(good: Floats, size_R: Floats, best: Ints) -> Floats:
+def _inside(good: Flags, size_R: Floats, best: Ints) -> Flags:
     """Return `good` without levels won by the smallest or largest size, if at least 3 other sizes win some.
 
     There the best size may lie outside the trained range, as a valley outside it in approach 2.
@@ -205,7 +208,7 @@ def _inside(good: Floats, size_R: Floats, best: Ints) -> Floats:
     return inner if len(np.unique(size_R[best[inner]])) >= MIN_INNER else good
 
 
-def _on_hull(x: Floats, y: Floats) -> Floats:
+def _on_hull(x: Floats, y: Floats) -> Flags:
     """Return which points are corners of the lower convex hull and not above its lowest corner on the left."""
     hull: list[int] = []
     for place in np.flatnonzero(np.isfinite(y)).tolist():
