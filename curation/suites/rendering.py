@@ -148,7 +148,7 @@ def _icl_parts(task: Task, record: Mapping[str, Any]) -> Parts:
     if task.kind == "mc":
         choices = tuple(_texts(record["choices"]))
         return Parts(
-            contexts=(_text(record["query"]),) * len(choices), continuations=choices, gold=_gold(record, choices)
+            contexts=(_text(_asked(record)),) * len(choices), continuations=choices, gold=_gold(record, choices)
         )
     if task.kind == "schema":
         contexts = tuple(_texts(record["context_options"]))
@@ -157,7 +157,13 @@ def _icl_parts(task: Task, record: Mapping[str, Any]) -> Parts:
     answer = _text(record["continuation"] if task.kind == "lm" else record["answer"])
     if task.chain_of_thought and record.get("chain_of_thought"):
         answer = f"{_text(record['chain_of_thought'])}{task.chain_of_thought}{answer}"
-    return Parts(contexts=(_text(record["context"]),), continuations=(answer,), gold=0)
+    return Parts(contexts=(_text(_asked(record)),), continuations=(answer,), gold=0)
+
+
+def _asked(record: Mapping[str, Any]) -> object:
+    """Return the question: `query` (choices), `context` (text, answers) or `question`; Raises: KeyError."""
+    names = [name for name in ("query", "context", "question") if record.get(name) is not None]
+    return record[names[0] if names else "query"]
 
 
 def _text(value: object) -> str:
@@ -173,7 +179,7 @@ def _texts(value: object) -> list[str]:
 
 
 def _gold(record: Mapping[str, Any], choices: Sequence[str]) -> int:
-    gold = record["gold"]
+    gold = record["gold"] if record.get("gold") is not None else record["answer"]
     gold = int(gold) if isinstance(gold, str) and gold.isdigit() else gold
     if type(gold) is not int or not 0 <= gold < len(choices):
         raise ValueError(f"gold {gold!r} is no choice from 0 to {len(choices) - 1}")

@@ -56,10 +56,10 @@ def evals_directory(chosen: Path | None = None) -> Path:
 def read_task(task: Task, folder: Path) -> TaskData | Absent:
     """Return the task's records, or why there are none. Raises: SuiteChangedError, ShardError."""
     here = present(folder)
-    name = next((name for name in task.data if name in here), None)
-    if name is None:
+    found = next(((name, here.get(name, Path(name))) for name in task.data if name in here or _is_path(name)), None)
+    if found is None:
         return Absent(task=task.name, reason=f"no file `{'` or `'.join(task.data)}` in {folder}")
-    path = here[name]
+    name, path = found
     stamp = path.stat()
     data = _read(path, name, (stamp.st_mtime_ns, stamp.st_size))
     if task.digest is not None and not data.digest.startswith(task.digest):
@@ -69,6 +69,10 @@ def read_task(task: Task, folder: Path) -> TaskData | Absent:
             "suite file of your own that names this one"
         )
     return data
+
+
+def _is_path(name: str) -> bool:
+    return Path(name).is_absolute() and Path(name).exists()
 
 
 @lru_cache(maxsize=64)
@@ -86,7 +90,7 @@ def _read(path: Path, name: str, stamp: tuple[int, int]) -> TaskData:
     if not records:
         raise ShardError(f"{path}: holds no items; expected one JSON object a line")
     digest = digest_json([dict(record) for record in records])
-    return TaskData(suite=name, origin=found[0].origin, digest=digest, records=tuple(records))
+    return TaskData(suite=found[0].name, origin=found[0].origin, digest=digest, records=tuple(records))
 
 
 def suite_digest(suite: TaskSuite, found: Mapping[str, TaskData], context_tokens: int) -> str:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from curation.errors import RecipeError, nearest, raise_faults
 from curation.files import Json, digest_json
+from curation.suites.formats import is_readable
 from curation.yamlio import load_yaml
 
 RENDERING_VERSION = "task-rendering@1"
@@ -165,14 +166,18 @@ def suite_names() -> list[str]:
 
 
 def load_task_suite(name: str) -> TaskSuite:
-    """Return a shipped suite (`core@1`; `core` means its newest version) or the suite in a YAML file.
+    """Return a shipped suite (`core@1`; `core` is its newest version), that of a YAML file, or that of a file of items.
 
     Raises: RecipeError for an unknown name, or that lists every fault of the file.
     """
     names = suite_names()
     path = Path(name).expanduser()
-    if name not in names and (path.suffix in (".yaml", ".yml") or path.is_file()):
-        return parse_suite(load_yaml(path), str(path))
+    if name not in names and path.suffix in (".yaml", ".yml"):
+        return parse_suite(load_yaml(path), str(path), path.parent)
+    if name not in names and (is_readable(path) or path.is_file()):
+        from curation.suites.target import target_suite
+
+        return target_suite(path)
     versions = [int(one.partition("@")[2]) for one in names if one.partition("@")[0] == name]
     shipped = f"{name}@{max(versions)}" if versions else name
     if shipped not in names:
@@ -181,8 +186,11 @@ def load_task_suite(name: str) -> TaskSuite:
     return parse_suite(load_yaml(_SHIPPED / f"{shipped}.yaml"), shipped)
 
 
-def parse_suite(value: Any, where: str) -> TaskSuite:
-    """Return the suite that a mapping describes; `defaults` are laid under every task. Raises: RecipeError."""
+def parse_suite(value: Any, where: str, folder: Path | None = None) -> TaskSuite:
+    """Return the suite that a mapping describes; `defaults` are laid under every task.
+
+    `data` that names a file in `folder` means that file. Raises: RecipeError.
+    """
     if not isinstance(value, Mapping) or not isinstance(value.get("tasks"), Mapping):
         raise RecipeError(f"{where}: not a suite; expected a mapping with `name`, `version` and `tasks: {{NAME: ...}}`")
     faults: list[str] = []
@@ -192,7 +200,8 @@ def parse_suite(value: Any, where: str) -> TaskSuite:
             faults.append(f"tasks.{name}: {given!r}, expected a mapping of settings")
             continue
         try:
-            tasks.append(Task(**{**value.get("defaults", {}), "name": str(name), "data": str(name), **given}))
+            task = Task(**{**value.get("defaults", {}), "name": str(name), "data": str(name), **given})
+            tasks.append(_beside(task, folder))
         except ValidationError as error:
             faults += _faults(error, f"tasks.{name}.", Task)
     raise_faults(RecipeError, where, faults)
@@ -204,6 +213,14 @@ def parse_suite(value: Any, where: str) -> TaskSuite:
         raise
     raise_faults(RecipeError, where, _stray_members(suite))
     return suite
+
+
+def _beside(task: Task, folder: Path | None) -> Task:
+    if folder is None:
+        return task
+    paths = {name: folder / name for name in task.data}
+    data = tuple(str(path.resolve()) if path.exists() else name for name, path in paths.items())
+    return task.model_copy(update={"data": data})
 
 
 def _stray_members(suite: TaskSuite) -> list[str]:
