@@ -62,6 +62,16 @@ COMMANDS: tuple[Command, ...] = (
         "List study results with seeds, intervals and verdicts.",
         "leaderboard.commands:leaderboard_show",
     ),
+    Command(
+        "noise plan", "Show which runs measure a tier's noise, and their cost.", "leaderboard.noise.commands:noise_plan"
+    ),
+    Command("noise train", "Train the runs that measure a tier's noise.", "leaderboard.noise.commands:noise_train"),
+    Command("noise build", "Build a noise pack from finished runs.", "leaderboard.noise.commands:noise_build"),
+    Command(
+        "noise show",
+        "Show noise packs: spread, smallest detectable gain, seeds needed.",
+        "leaderboard.noise.commands:noise_show",
+    ),
     Command("fit list", "Explain every scaling law: variables, units, source.", "leaderboard.laws.command:fit_list"),
     Command("fit kaplan", "Loss in N, D, C, or N and D (Kaplan).", "leaderboard.laws.command:fit_kaplan"),
     Command(
@@ -137,6 +147,7 @@ MACHINE_FAULTS = {
 GROUPS = {
     "study": "Studies: a base recipe, one named change, its controls.",
     "leaderboard": "The memory of results.",
+    "noise": "Noise of a tier: measure it, keep it, read what it lets one see.",
     "classifier": "Classifiers: train one, score documents with any.",
     "dedup": "Deduplication on its own: settings, runs, reports.",
     "fit": "Scaling laws: fit one to a table or to own runs.",

@@ -36,10 +36,10 @@ from train.tiers import Tier, load_tier
 BPB = "bits_per_byte"
 
 
-def build_pack(gathered: Gathered, *, device: str, date: str, software: Mapping[str, str]) -> NoisePack:
+def build_pack(gathered: Gathered, *, date: str, device: str = "") -> NoisePack:
     """Return the pack of runs of one tier on one corpus and panel.
 
-    `device`, `date` and `software` stand where what was gathered says nothing of them.
+    `date` and `device` stand where what was gathered says nothing of them; `device` also names a machine better.
     Raises: RunError that lists what keeps the runs apart.
     """
     order = sorted(range(len(gathered.runs)), key=lambda place: _place(gathered.runs[place].run))
@@ -59,9 +59,9 @@ def build_pack(gathered: Gathered, *, device: str, date: str, software: Mapping[
         status=status,
         why=why,
         provenance=Provenance(
-            device=gathered.device or device,
+            device=device or gathered.device or ", ".join(sorted({one.device for one in runs})),
             date=gathered.date or date,
-            software=dict(gathered.software or software),
+            software=dict(gathered.software or _software(runs)),
             corpus=first.corpus,
             panel=first.panel,
             suites={one.results.suite.name: one.results.suite.digest for found in results.values() for one in found},
@@ -180,6 +180,12 @@ def _families_facts(one: SliceScores, runs: Sequence[NoiseRun], name: str) -> It
         clustered=log_error(one.nats[:, 0], one.num_bytes),
         pair=pair_ratio_error(one.nats[:, columns]),
     )
+
+
+def _software(runs: Sequence[NoiseRun]) -> dict[str, str]:
+    """Return the versions that the runs were made with, several joined."""
+    names = sorted({name for one in runs for name in one.software})
+    return {name: ", ".join(sorted({one.software[name] for one in runs if name in one.software})) for name in names}
 
 
 def _place(run: PackRun) -> tuple[int, int, int, int, int]:

@@ -1,8 +1,8 @@
 """A noise pack: the run noise of one tier as a file, with the score of every run behind every number.
 
 A pack is `measured` when at least eight stable runs 1..n of one recipe are in it (rule 9). With fewer it is
-`preliminary`, with runs that skipped more than 0.1 % of their steps `unstable`; neither is used as a prior. `leaderboard.noise.pack_files`
-reads, recomputes and writes it.
+`preliminary`, with runs that skipped more than 0.1 % of their steps `unstable`; neither is used as a prior. The module
+`pack_files` reads, recomputes and writes it.
 Schema: `leaderboard/data/noise.schema.json`; fields: docs/statistics.md, "Noise packs".
 """
 
@@ -165,7 +165,7 @@ class NoisePack(Model):
     runs: tuple[PackRun, ...]
     measures: tuple[Measure, ...]
     digest: str = ""
-    """Of everything else."""
+    """Of everything else but the date."""
 
     def as_json(self) -> dict[str, Json]:
         """Return the JSON object."""
@@ -229,8 +229,9 @@ def sealed(pack: NoisePack) -> NoisePack:
 
 
 def pack_digest(pack: NoisePack) -> str:
-    """Return the digest of everything but the digest."""
-    return digest_json({key: value for key, value in pack.as_json().items() if key != "digest"})
+    """Return the digest of everything but the digest and the date: equal runs give equal digests on any day."""
+    held = pack.model_copy(update={"provenance": pack.provenance.model_copy(update={"date": ""})}).as_json()
+    return digest_json({key: value for key, value in held.items() if key != "digest"})
 
 
 def _fields(value: Spread | Part) -> dict[str, object]:

@@ -40,6 +40,8 @@ class NoiseRun:
     corpus: str
     bpb: Mapping[str, float]
     documents: pa.Table | None = None
+    device: str = ""
+    software: Mapping[str, str] = field(default_factory=dict)
     points: Mapping[str, Sequence[Point]] = field(default_factory=dict)
     """Bits per byte of each slice on the way, of the subset that is scored while a run goes."""
 
@@ -123,7 +125,7 @@ def run_of(artifact: Artifact) -> NoiseRun:
         raise RunError(
             f"{artifact.path}: its training was intervened in or read another corpus, expected a plain run; drop it"
         )
-    noise = summary.get("noise")
+    noise, execution = summary.get("noise"), summary.get("execution", {})
     skipped = summary.get("skipped_steps", [])
     inputs = cast("Mapping[str, str]", artifact.manifest["inputs"])
     return NoiseRun(
@@ -144,6 +146,8 @@ def run_of(artifact: Artifact) -> NoiseRun:
         corpus=str(inputs["tokens"]),
         bpb={str(name): float(value) for name, value in summary["bpb"].items()},
         documents=load_documents(artifact.path),
+        device=str(execution.get("device", "")),
+        software={"torch": str(execution["torch"])} if "torch" in execution else {},
         points=_points(read_rows(artifact.path / METRICS)),
     )
 
