@@ -112,6 +112,16 @@ COMMANDS: tuple[Command, ...] = (
         "Find benchmark items in files that you have; read-only, resumable.",
         "curation.decontaminate_command:decontaminate",
     ),
+    Command(
+        "panel build",
+        "Make a panel of validation documents from files: Paloma, Parquet, JSONL.",
+        "curation.panel_command:panel_build",
+    ),
+    Command(
+        "panel show",
+        "Show a panel's slices, languages and which may be judged.",
+        "curation.panel_command:panel_show",
+    ),
     Command("doctor", "Check this installation and say what to mend.", "curation.doctor:doctor"),
     Command("filters list", "List filters and rule sets.", "filters.commands:filters_list"),
     Command("filters agree", "Compare two filters on the same documents.", "filters.agree_command:filters_agree"),
@@ -151,6 +161,7 @@ GROUPS = {
     "classifier": "Classifiers: train one, score documents with any.",
     "dedup": "Deduplication on its own: settings, runs, reports.",
     "fit": "Scaling laws: fit one to a table or to own runs.",
+    "panel": "Panels: validation documents that every model is scored on.",
     "filters": "Filters, rule sets and what they judge.",
 }
 

@@ -32,7 +32,7 @@ from curation.errors import RecipeError, nearest, raise_faults
 from curation.files import Json
 from curation.recipe_changes import STAGE_KINDS as STAGE_KINDS
 from curation.recipe_changes import recipe_name, replaced_pool, replacement_note, short_filter, told, with_filter
-from curation.slices import SliceKind
+from curation.slices import Domain, SliceKind
 from curation.yamlio import apply_overrides, load_yaml
 
 
@@ -46,6 +46,7 @@ def _as_tuple(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+TargetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
@@ -80,6 +81,12 @@ class PoolSpec(Spec):
         return self
 
 
+def _pool(value: object) -> object:
+    if value == "environment":
+        return {"source": "environment"}
+    return {"path": value} if isinstance(value, (str, list, tuple)) else value
+
+
 class PanelSpec(Spec):
     """Validation documents, split off by family before anything is fitted (rule 1)."""
 
@@ -92,6 +99,10 @@ class PanelSpec(Spec):
     """Share of each slice's families set apart for fitting classifiers; in neither panel nor training (rule 2)."""
     max_doc_bytes: int = Field(default=32_768, gt=0)
     """Bytes of a panel document that are scored, cut at a character boundary (rule 5)."""
+    targets: dict[TargetName, Annotated[PoolSpec, BeforeValidator(_pool)]] = {}
+    """Documents of the user's own domains: slices `target/NAME`; near copies of them leave the pool for all arms."""
+    domains: dict[str, Domain] = {}
+    """What slices are samples of, where their names do not say (`curation.slices.KNOWN_DOMAINS`)."""
 
 
 class PublishedSpec(Spec):
@@ -151,12 +162,6 @@ def _stage(value: object) -> object:
         raise ValueError(f"a stage is a mapping with one of {', '.join(STAGE_KINDS)}, got keys {list(value)}; {hint}")
     params = {key: item for key, item in value.items() if key not in (kinds[0], "published")}
     return {"kind": kinds[0], "name": value[kinds[0]], "params": params, "published": value.get("published")}
-
-
-def _pool(value: object) -> object:
-    if value == "environment":
-        return {"source": "environment"}
-    return {"path": value} if isinstance(value, (str, list, tuple)) else value
 
 
 class Recipe(Spec):
