@@ -170,7 +170,8 @@ def _panel_documents(
         table = read_table(pool.part_paths()[number], [name for name in DOCUMENT_COLUMNS if name != "family"])
         table = table.append_column("family", pa.array(part.families, pa.large_string()))
         tables.append(table.filter(pa.array(role == ROLE_PANEL)).select(list(DOCUMENT_COLUMNS)))
-    panel = pa.concat_tables([*tables, *(targets.tables if targets else ())]).combine_chunks()
+    given = [table.cast(tables[0].schema) for table in targets.tables] if targets else []
+    panel = pa.concat_tables([*tables, *given]).combine_chunks()
     return panel.take(pc.sort_indices(panel, sort_keys=[("slice", "ascending"), ("id", "ascending")])).combine_chunks()
 
 

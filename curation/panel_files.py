@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from curation.batches import text_view, write_table
 from curation.errors import ShardError, SuiteChangedError
@@ -23,7 +23,7 @@ from curation.files import Json, digest_json, replacing
 from curation.nodes import Node, NodeRun, Planner
 from curation.panel import DOCUMENTS, cut_documents, panel_digest
 from curation.panel_rows import NO_COLUMN, PanelRows, RowReader
-from curation.panel_slices import OTHER, slice_facts
+from curation.panel_slices import slice_facts
 from curation.progress import Progress
 from curation.recipe import PoolSpec, validate
 from curation.slices import Domain
@@ -43,7 +43,7 @@ class ExternalSpec(PoolSpec):
     """Slice of records without that column; none means the panel's name."""
     name: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,64}$")
     """None means that of the folder or file."""
-    version: str = "1"
+    version: Annotated[str, BeforeValidator(str)] = "1"
     split: Literal["val", "test"] = "val"
     """Which folder of a source is read, in Paloma's layout."""
     max_doc_bytes_scored: int = Field(default=32_768, gt=0)
@@ -109,7 +109,7 @@ def _read(spec: ExternalSpec) -> _Read:
 
 
 def _read_source(reader: RowReader, spec: ExternalSpec, source: str, files: Sequence[str]) -> None:
-    """Read a source as one slice; with a column named for slices (`slice=subdomain`), as slices `SOURCE/VALUE`."""
+    """Read a source as one slice, or, with a column named for slices, as `SOURCE/VALUE` where a record has it."""
     where = f"slice `{source}`"
     if not files:
         raise ShardError(
@@ -120,7 +120,7 @@ def _read_source(reader: RowReader, spec: ExternalSpec, source: str, files: Sequ
         own = spec.model_copy(update={"path": tuple(files), "slice": NO_COLUMN, "default_slice": source})
         reader.read(own, where)
     else:
-        own = spec.model_copy(update={"path": tuple(files), "default_slice": OTHER})
+        own = spec.model_copy(update={"path": tuple(files), "default_slice": ""})
         reader.read(own, where, f"{source}/")
 
 

@@ -64,11 +64,12 @@ class RowReader:
                 self.excluded[row.reason] += 1
                 example = example or f"{file.path}:{place}: {row.reason}{f' ({row.detail})' if row.detail else ''}"
             else:
-                self._add(row, slice_prefix + row.slice, f"{file.path}:{place}")
+                self._add(row, (slice_prefix + row.slice).removesuffix("/"), f"{file.path}:{place}")
         if bad == seen:
             shown = f"{example}; " if example else ""
             raise ShardError(
-                f"{where}: empty, no document among {seen:,} records; {shown}expected texts in `{spec.text}`"
+                f"{where}: empty, no document among {seen:,} records; {shown}expected texts in `{spec.text}`; "
+                "name their column (`text`), or leave the files out"
             )
         if bad > spec.max_bad_fraction * seen and bad > 1:
             raise ShardError(

@@ -8,7 +8,8 @@ from typing import cast
 
 from curation.errors import CurateError, RunError, nearest
 from curation.files import Json
-from curation.store import MANIFEST, Artifact, Store, load_artifact
+from curation.progress import Progress, SilentProgress
+from curation.store import Artifact, Store, load_artifact
 
 
 def find_artifact(store: Store, name: str, kind: str) -> Artifact:
@@ -35,17 +36,15 @@ def find_artifact(store: Store, name: str, kind: str) -> Artifact:
     return load_artifact(matches[0])
 
 
-def find_panel(store: Store, name: str) -> Artifact:
-    """Return the panel that `name` names; of a corpus its own panel.
+def find_panel(store: Store, name: str, progress: Progress | None = None) -> Artifact:
+    """Return the panel that `name` names; of a corpus its own panel; of files or Paloma's folder an external one.
 
-    Raises: RunError if there is none or more than one; CurateError if the store lacks a corpus' panel.
+    Raises: CurateError if there is none or more than one, the store lacks a corpus' panel, or the panel is not what its
+    digest says.
     """
-    place = Path(name)
-    if (place / MANIFEST).is_file() and load_artifact(place).kind == "corpus":
-        return panel_of(store, load_artifact(place))
-    if not place.is_dir() and name.startswith("corpus-"):
-        return panel_of(store, find_artifact(store, name, "corpus"))
-    return find_artifact(store, name, "panel")
+    from curation.panel_check import find_any_panel
+
+    return find_any_panel(store, name, progress or SilentProgress())
 
 
 def panel_of(store: Store, corpus: Artifact) -> Artifact:

@@ -39,6 +39,7 @@ class Reader:
 
     encode: Callable[[Sequence[str]], TokenizedView]
     eos_id: int
+    """What a document begins with: EOS; of a model directory BOS, where its tokenizer has one."""
     nats_of: WindowNats
     logits_of: SpanLogits
     max_context_tokens: int | None
@@ -47,6 +48,8 @@ class Reader:
     """The model itself, for passes that the functions above do not make (`train.evals`)."""
     threads: int | None = None
     """Torch threads to score with; None leaves them as they are."""
+    unk_id: int | None = None
+    """The tokenizer's id for text that it cannot tell apart, if it has one."""
 
     def computing(self) -> AbstractContextManager[None]:
         """Hold torch to the reader's threads."""
@@ -88,17 +91,22 @@ def directory_reader(path: Path) -> Reader:
     Raises: RunError if it cannot be loaded, its tokenizer has no EOS or ids that the model does not know.
     """
     model, tokenizer = _load_directory(path)
-    if tokenizer.eos_token_id is None:
-        raise RunError(f"{path}: its tokenizer has no EOS token, which documents begin with; set `eos_token`")
+    first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    if first is None:
+        raise RunError(
+            f"{path}: its tokenizer has no EOS token and no BOS, which documents begin with; set `eos_token` in "
+            "tokenizer_config.json"
+        )
     _refuse_unfit(path, model, tokenizer)
     longest = getattr(model.config, "max_position_embeddings", None)
     return Reader(
         encode=lambda texts: _encoded(tokenizer, texts),
-        eos_id=int(tokenizer.eos_token_id),
+        eos_id=int(first),
         nats_of=_library_nats(model),
         logits_of=_library_logits(model),
         max_context_tokens=None if longest is None else int(longest),
         model=model,
+        unk_id=None if tokenizer.unk_token_id in (None, first, tokenizer.eos_token_id) else tokenizer.unk_token_id,
     )
 
 

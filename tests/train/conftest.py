@@ -14,6 +14,7 @@ from curation.batches import TEXT_SCHEMA, write_table
 from curation.corpus_counts import SliceCounts
 from curation.files import Json, digest_json, replacing
 from curation.nodes import Node, NodeRun, Planner
+from curation.panel import panel_digest
 from curation.progress import SilentProgress
 from curation.randomness import generator
 from curation.recipe import MixSpec
@@ -108,7 +109,7 @@ def panel_of(docs: Docs) -> Node:
         ]
         with replacing(context.out.path / "documents.parquet") as temporary:
             write_table(temporary, pa.Table.from_pylist(rows))
-        return {"digest": digest_json(rows)}
+        return {"digest": panel_digest(pa.Table.from_pylist(rows))}
 
     identity = {name: list(texts) for name, texts in docs.items()}
     return Node(kind="panel", version="1", params={"docs": digest_json(identity)}, inputs={}, run=run)
