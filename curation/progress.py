@@ -31,7 +31,7 @@ class Progress(Protocol):
     def task(self, label: str, total: float | None, *, unit: str = "") -> contextlib.AbstractContextManager[Task]:
         """Open a task of `total` units (None when unknown); leaving the context ends it.
 
-        With `unit="bytes"` the speed in MB or GB a second and the time left are shown.
+        With `unit="bytes"` the speed in MB or GB a second and the time left are shown, with any other unit the latter.
         """
 
     def note(self, message: str) -> None:
@@ -115,7 +115,10 @@ class _Logged:
             return
         of_total = f"/{self.total:,.0f}" if self.total else ""
         seconds = time.monotonic() - self.started
-        print(f"{self.label}: {self.done:,.0f}{of_total} in {seconds:.0f} s", file=sys.stderr, flush=True)
+        left = ""
+        if self.unit and self.total and 0 < self.done < self.total:
+            left = f", {(self.total - self.done) * seconds / self.done:,.0f} s left"
+        print(f"{self.label}: {self.done:,.0f}{of_total} in {seconds:.0f} s{left}", file=sys.stderr, flush=True)
 
     def _bytes_text(self) -> str:
         seconds = time.monotonic() - self.started
@@ -187,16 +190,19 @@ class BarProgress:
 
 
 def _pace_column() -> ProgressColumn:
-    """Return a column with speed and time left of tasks that count bytes; empty for others."""
+    """Return a column with the time left of tasks that have a unit, and the speed of those that count bytes."""
     from rich.progress import ProgressColumn as Column
     from rich.text import Text
 
     class Pace(Column):
         def render(self, task: RichTask) -> Text:
-            if task.fields.get("unit") != "bytes" or not task.speed or task.finished:
+            unit = task.fields.get("unit")
+            if not unit or not task.speed or task.finished:
                 return Text("")
-            left = f", {task.time_remaining:,.0f} s left" if task.time_remaining is not None else ""
-            return Text(f"{speed_text(task.speed)}{left}")
+            left = f"{task.time_remaining:,.0f} s left" if task.time_remaining is not None else ""
+            if unit != "bytes":
+                return Text(left)
+            return Text(f"{speed_text(task.speed)}, {left}" if left else speed_text(task.speed))
 
     return Pace()
 

@@ -101,7 +101,7 @@ def load_newest(
         path = _path(folder, step)
         if at_most is not None and step > at_most:
             continue
-        fault = _fault(path, step)
+        fault = fault_of(path, step)
         if fault is not None:
             note(f"{path}: {fault}; falling back to the checkpoint before it")
             continue
@@ -169,7 +169,7 @@ def _sealed(manifest: Mapping[str, Json]) -> dict[str, Json]:
     return {**manifest, "seal": digest_json(manifest)}
 
 
-def _fault(path: Path, step: int) -> str | None:
+def fault_of(path: Path, step: int) -> str | None:
     """Return what is wrong with a checkpoint directory, or None.
 
     Raises: RunError if it is sound and of another format.

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import typer
 
-from curation.console import DryRunFlag, JsonFlag, QuietFlag, StoreOption, give, progress_for
-
-if TYPE_CHECKING:
-    from curation.progress import Progress
-    from curation.store import Store
+from curation.console import DEFAULT_WORKERS, DryRunFlag, JsonFlag, QuietFlag, StoreOption, WorkersOption
 
 
 def train(
@@ -72,69 +67,55 @@ def train(
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Run in the store, or a Hugging Face model directory.")],
+    model: Annotated[str | None, typer.Argument(help="Run in the store, or a Hugging Face model directory.")] = None,
+    directory: Annotated[
+        str | None, typer.Option("--model", metavar="MODEL", help="The same, as an option.", show_default=False)
+    ] = None,
+    suite: Annotated[
+        list[str] | None,
+        typer.Option("--suite", help="Suites: core, small, panel, all, a YAML file; several: repeat, or core,small."),
+    ] = None,
     panel: Annotated[
         str | None, typer.Option("--panel", help="Panel, or a corpus for its own: a directory or a name.")
     ] = None,
     items: Annotated[
         Path | None, typer.Option("--items", help="JSON Lines of context, choices, answer: score these instead.")
     ] = None,
+    evals: Annotated[
+        Path | None, typer.Option("--evals", help="Directory of benchmark files (default: CURATE_EVALS).")
+    ] = None,
+    tasks: Annotated[
+        list[str] | None, typer.Option("--tasks", help="Only these tasks of the suite: partial, never compared.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Only the first items of each task: partial, never compared.")
+    ] = None,
     context: Annotated[
         int | None,
         typer.Option("--context", min=1, help="Tokens of a window (default: the run's, also of its export; else 512)."),
     ] = None,
+    checkpoints: Annotated[
+        str | None, typer.Option("--checkpoints", help="`all` states of the run that still exist, or one by its step.")
+    ] = None,
+    last_k: Annotated[
+        int | None, typer.Option("--last-k", min=2, help="Also the mean of the last K checkpoints' scores.")
+    ] = None,
+    engine: Annotated[str, typer.Option("--engine", help="Who computes the log-likelihoods.")] = "curate",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Also write the results to a directory, one below it for each of many.")
+    ] = None,
+    workers: WorkersOption = DEFAULT_WORKERS,
     store: StoreOption = None,
+    dry_run: DryRunFlag = False,
     quiet: QuietFlag = False,
     json_output: JsonFlag = False,
 ) -> None:
-    """Score a trained model: bits per byte of a panel's slices (rule 5), or accuracy on items of your own.
+    """Score a trained model on suites of tasks and on the panel; killed, the same command goes on after the last task.
 
-    Items are plumbing until suites are scored: their numbers are no evidence and enter no comparison.
+    Results are artifacts of kind `scores`: results.json beside every item or document. Without --suite: bits per byte
+    of --panel (rule 5), or accuracy on --items of your own, which are plumbing and enter no comparison.
     """
-    from curation.errors import RunError
-    from curation.store import Store
+    asked = dict(locals())
+    from train.evals.command import evaluate_as_asked
 
-    if (panel is None) == (items is None):
-        given = "neither" if panel is None else "both"
-        raise RunError(f"curate eval {model}: {given} of --panel and --items, expected one of them; give one")
-    opened, progress = Store.open(store), progress_for(quiet=quiet)
-    if items is not None:
-        _evaluate_items(opened, model, items, context, progress, as_json=json_output)
-    else:
-        _evaluate_panel(opened, model, cast("str", panel), context, progress, as_json=json_output)
-
-
-def _evaluate_panel(
-    store: Store, model: str, panel: str, context: int | None, progress: Progress, *, as_json: bool
-) -> None:
-    from train.evaluate import directory_subject, score_panel, score_run
-    from train.lookup import find_artifact, find_panel
-    from train.run_view import draw_bpb
-
-    judged = find_panel(store, panel)
-    if _is_directory(model):
-        scores = score_panel(directory_subject(Path(model), context), judged, progress)
-    else:
-        scores = score_run(find_artifact(store, model, "run"), judged, progress, context=context)
-    bpb = cast("Mapping[str, float]", scores["bpb"])
-    give(scores, lambda console: draw_bpb(console, f"Bits per byte of {model}", bpb), as_json=as_json)
-
-
-def _evaluate_items(
-    store: Store, model: str, items: Path, context: int | None, progress: Progress, *, as_json: bool
-) -> None:
-    from train.evaluate import directory_subject, run_subject, score_questions
-    from train.items import draw_report, read_questions
-    from train.lookup import find_artifact
-
-    questions = read_questions(items)
-    if _is_directory(model):
-        subject = directory_subject(Path(model), context)
-    else:
-        subject = run_subject(find_artifact(store, model, "run"), context)
-    found = score_questions(subject, questions, progress)
-    give(found, lambda console: draw_report(console, model, found), as_json=as_json)
-
-
-def _is_directory(model: str) -> bool:
-    return (Path(model) / "config.json").is_file()
+    evaluate_as_asked(asked)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -17,11 +17,15 @@ from curation.errors import RunError
 from curation.files import Json, read_json
 from curation.progress import Progress
 from curation.store import Artifact
+from curation.tokenizers import load_tokenizer
 from train.item_scores import score_items
 from train.items import Question, report
-from train.readers import Reader, directory_reader, run_reader
+from train.readers import Reader, directory_reader, model_reader, run_reader
 from train.score import bits_per_byte, document_nats, read_panel, scores_table
-from train.tiers import load_tier
+from train.tiers import Tier, load_tier
+
+if TYPE_CHECKING:
+    from train.model import LanguageModel
 
 CONTEXT_TOKENS = 512
 
@@ -50,6 +54,12 @@ def run_subject(run: Artifact, context: int | None = None) -> Subject:
     reader = run_reader(run, tier)
     tokens = _allowed(context, reader, run.path) or tier.eval_context_tokens
     return Subject(name=run.path.name, tier=tier.name, context_tokens=tokens, reader=reader)
+
+
+def model_subject(model: LanguageModel, tier: Tier, name: str, context_tokens: int) -> Subject:
+    """Return one of our models, in memory, to score."""
+    reader = model_reader(model, load_tokenizer(tier.tokenizer), tier)
+    return Subject(name=name, tier=tier.name, context_tokens=context_tokens, reader=reader)
 
 
 def directory_subject(path: Path, context: int | None = None) -> Subject:

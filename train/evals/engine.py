@@ -36,9 +36,13 @@ class ChoiceScores:
 class Engine(Protocol):
     """Who computes log-likelihoods of one model at one context."""
 
-    name: str
-    version: str
-    """Enters the results; another version's scores are never compared with this one's."""
+    @property
+    def name(self) -> str:
+        """What it is called on the command line."""
+
+    @property
+    def version(self) -> str:
+        """Enters the results; another version's scores are never compared with this one's."""
 
     def score(self, items: Sequence[Prompted], advance: Advance) -> list[ChoiceScores]:
         """Return the scores of the items of one task, in their order.

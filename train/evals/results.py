@@ -22,6 +22,7 @@ from curation.files import Json, read_json, replacing, write_json
 from train.evals.score_tables import (
     DOCUMENTS_SCHEMA,
     ITEMS_SCHEMA,
+    conformed,
     document_faults,
     item_faults,
     read_documents,
@@ -88,8 +89,14 @@ class TaskResult(Part):
     n: NonNegativeInt
     """Scored items."""
     excluded: Mapping[str, PositiveInt] = {}
+    truncated: NonNegativeInt = 0
+    """Scored items whose context lost its beginning."""
     digest: Digest
     primary: str
+    accuracy: str | None = None
+    """The accuracy under the task's own normalisation."""
+    above_chance: bool | None = None
+    """Whether that accuracy beats chance by two standard errors; if not, it is not shown."""
     baseline_v1: FiniteFloat | None = None
     baseline_v2: FiniteFloat | None = None
     metrics: Mapping[str, Metric]
@@ -110,6 +117,8 @@ class Aggregate(Part):
     """A number over tasks, or why there is none."""
 
     value: FiniteFloat | None
+    se: FiniteFloat | None = None
+    metric: str | None = None
     reason: str | None = None
 
 
@@ -192,7 +201,7 @@ def write_results(folder: Path, scored: Scored) -> None:
     for name, (table, schema) in tables.items():
         if table is not None:
             with replacing(folder / name) as temporary:
-                write_table(temporary, table.select(schema.names).cast(schema))
+                write_table(temporary, conformed(table, schema))
     write_json(folder / RESULTS, results.as_json())
 
 

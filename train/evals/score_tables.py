@@ -40,10 +40,13 @@ ITEMS_SCHEMA = pa.schema(
         pa.field("uncond", pa.list_(pa.float64())),
         *(pa.field(name, pa.float64()) for name in METRIC_COLUMNS),
         pa.field("excluded", pa.string()),
+        pa.field("partition", pa.string()),
     ]
 )
 """`item`: place in the suite's task from 0, as in decontamination's `items.jsonl`. Lists have one entry a choice, in
-the order of the choices, and are null for an excluded item. `excluded`: why an item has no score; null if it has."""
+the order of the choices, and are null for an excluded item. `excluded`: why an item has no score; null if it has.
+`partition`: the part that a task's mean is a mean of means over; null, or no such column, where it has no parts."""
+OPTIONAL = ("partition",)
 
 DOCUMENTS_SCHEMA = pa.schema(
     [
@@ -138,9 +141,22 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
         table = read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise ResultsError(f"{path}: not a readable table ({error}); score the model again") from None
+    table = _with_optional(table, schema)
     if missing := [name for name in schema.names if name not in table.column_names]:
         raise ResultsError(f"{path}: no columns {', '.join(missing)}; expected those of curate-results@1")
     try:
-        return table.select(schema.names).cast(schema)
+        return conformed(table, schema)
     except (pa.ArrowException, ValueError) as error:
         raise ResultsError(f"{path}: a column has another type ({error}); expected curate-results@1") from None
+
+
+def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return the table with the columns, order and types of `schema`; optional columns that it lacks are null."""
+    return _with_optional(table, schema).select(schema.names).cast(schema)
+
+
+def _with_optional(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    for name in OPTIONAL:
+        if name in schema.names and name not in table.column_names:
+            table = table.append_column(schema.field(name), pa.nulls(table.num_rows, schema.field(name).type))
+    return table

@@ -1,0 +1,23 @@
+"""The engines by name: who may compute the log-likelihoods of a suite."""
+
+from __future__ import annotations
+
+from curation.errors import RunError, nearest
+from train.evals.engine import Engine
+from train.evals.models import Opened
+from train.evals.scorer import SCORER_VERSION, scorer_of
+from train.evals.suite_scores import EngineChoice
+
+
+def _ours(held: Opened, workers: int) -> Engine:
+    return scorer_of(held.subject.reader, held.subject.context_tokens, workers)
+
+
+ENGINES = {"curate": EngineChoice(name="curate", version=SCORER_VERSION, make=_ours)}
+
+
+def engine_choice(name: str) -> EngineChoice:
+    """Return the engine of that name. Raises: RunError if there is none."""
+    if name not in ENGINES:
+        raise RunError(f"--engine {name}: no such engine; {nearest(name, ENGINES)}")
+    return ENGINES[name]

@@ -1,0 +1,163 @@
+"""What `curate eval` scores: a finished run, one of its checkpoints, or a model directory; opened when it is needed.
+
+A digest names the weights with what reads them: of a run its fingerprint, of a checkpoint the run's line and the bytes
+of its tensors, of a directory its files. Paths and times are no part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from curation.errors import RunError
+from curation.files import Json, digest_json, read_json, sha256_file
+from curation.store import Artifact
+from train.evals.results import ModelFacts
+from train.evaluate import CONTEXT_TOKENS, Subject, directory_subject, exported_context, run_subject
+from train.tiers import load_tier
+
+_READ = ("config.json", "generation_config.json", "special_tokens_map.json", "added_tokens.json")
+_PATTERNS = ("*.safetensors", "*.safetensors.index.json", "tokenizer*", "vocab*", "merges.txt", "*.model", *_READ)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """A model to score and how to open it."""
+
+    facts: ModelFacts
+    context_tokens: int
+    load: Callable[[], Subject]
+    where: str
+    """Path, for messages."""
+    panel: str | None = None
+    """Fingerprint of the panel that its corpus was split from, where known."""
+    run: Artifact | None = None
+    directory: Path | None = None
+
+
+class Opened:
+    """A model that is loaded at the first question and kept for the next ones."""
+
+    def __init__(self, model: Evaluated) -> None:
+        self.model = model
+        self._subject: Subject | None = None
+
+    @property
+    def subject(self) -> Subject:
+        """The loaded model. Raises: RunError as `load`."""
+        if self._subject is None:
+            self._subject = self.model.load()
+        return self._subject
+
+
+@contextmanager
+def opened(model: Evaluated) -> Iterator[Opened]:
+    """Give the model, and let go of its memory at the end."""
+    held = Opened(model)
+    yield held
+    held._subject = None
+
+
+def run_model(run: Artifact, context: int | None = None) -> Evaluated:
+    """Return a finished run to score at `context` tokens, by default its tier's evaluation context.
+
+    Raises: RunError for a context that the model does not take.
+    """
+    return Evaluated(
+        facts=run_facts(run),
+        context_tokens=run_context(run, context),
+        load=lambda: run_subject(run, context),
+        where=str(run.path),
+        panel=_inputs(run).get("panel"),
+        run=run,
+    )
+
+
+def run_facts(run: Artifact) -> ModelFacts:
+    """Return what a run's manifest says of its model."""
+    summary = run.summary
+    return ModelFacts(
+        name=f"run-{run.fingerprint[:8]}",
+        digest=run.fingerprint,
+        tier=str(summary["tier"]),
+        seed=cast("int", summary["seed"]),
+        arm=_inputs(run).get("tokens"),
+        tokens_seen=cast("int", summary["tokens_seen"]),
+        tokenizer=str(summary["tokenizer"]),
+    )
+
+
+def run_context(run: Artifact, context: int | None) -> int:
+    """Return the context to score a run at. Raises: RunError for one that the model does not take."""
+    tier = load_tier(str(run.summary["tier"]), where=str(run.path))
+    return allowed_context(context, tier.shape.context_tokens, str(run.path)) or tier.eval_context_tokens
+
+
+def directory_model(path: Path, context: int | None = None) -> Evaluated:
+    """Return the model in a Hugging Face directory; an export of ours keeps what its run is known by.
+
+    Raises: RunError for a context that it does not take, or a directory without configuration or weights.
+    """
+    longest = _longest(path)
+    tokens = allowed_context(context, longest, str(path)) or exported_context(path) or CONTEXT_TOKENS
+    digest = directory_digest(path)
+    exported = _exported(path)
+    if exported is not None:
+        facts = run_facts(exported).model_copy(update={"digest": digest})
+    else:
+        facts = ModelFacts(name=path.resolve().name, digest=digest, trainer="unknown")
+    return Evaluated(
+        facts=facts,
+        context_tokens=min(tokens, longest or tokens),
+        load=lambda: directory_subject(path, context),
+        where=str(path),
+        panel=_inputs(exported).get("panel") if exported else None,
+        directory=path,
+    )
+
+
+def directory_digest(path: Path) -> str:
+    """Return one digest of the files that make the model and its tokenizer.
+
+    Raises: RunError if there are no weights.
+    """
+    files = sorted({file for pattern in _PATTERNS for file in path.glob(pattern) if file.is_file()})
+    if not any(file.suffix == ".safetensors" for file in files):
+        raise RunError(f"{path}: no *.safetensors; expected a model directory as `save_pretrained` writes it")
+    return digest_json(["directory", {file.name: sha256_file(file) for file in files}])
+
+
+def allowed_context(context: int | None, longest: int | None, where: str) -> int | None:
+    """Return `context`. Raises: RunError if the model takes no window of so many tokens."""
+    if context is not None and longest is not None and context > longest:
+        raise RunError(f"--context {context}: {where} takes at most {longest} tokens; give no more, or leave it out")
+    return context
+
+
+def _longest(path: Path) -> int | None:
+    try:
+        config = read_json(path / "config.json")
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: no readable config.json ({error}); expected a Hugging Face model directory") from None
+    found = config.get("max_position_embeddings") if isinstance(config, dict) else None
+    return found if isinstance(found, int) and found > 0 else None
+
+
+def _exported(path: Path) -> Artifact | None:
+    """Return the run that was exported to `path`, as its manifest describes it; None if it is no export of ours."""
+    if exported_context(path) is None:
+        return None
+    manifest = cast("dict[str, Json]", read_json(path / "run.json"))
+    try:
+        run = Artifact(path=path, manifest=manifest)
+        run_facts(run)
+    except (KeyError, ValueError, TypeError):
+        return None
+    return run
+
+
+def _inputs(run: Artifact) -> dict[str, str]:
+    return cast("dict[str, str]", run.manifest.get("inputs", {}))

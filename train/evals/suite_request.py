@@ -1,0 +1,223 @@
+"""`curate eval MODEL --suite ...`: which models, which suites, what is there already; then score, publish, show."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curation.errors import RunError, nearest
+from curation.files import TEMPORARY_PREFIX, Json
+from curation.nodes import Node, Planner
+from curation.own_output import finished_output
+from curation.progress import Progress
+from curation.store import LOCK, Artifact, Store
+from curation.suites.task_data import evals_directory
+from curation.suites.tasks import TaskSuite, load_task_suite, suite_names
+from train.evals.averages import average_node
+from train.evals.engines import engine_choice
+from train.evals.models import Evaluated, directory_model
+from train.evals.results import Results, read_summary
+from train.evals.run_states import ALL, run_states
+from train.evals.suite_scores import Asked, ask, scores_node
+from train.lookup import find_panel
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PANEL = "panel"
+EVERYTHING = ("core", "small", PANEL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command line asks."""
+
+    model: str
+    suites: tuple[str, ...]
+    panel: str | None = None
+    evals: Path | None = None
+    tasks: tuple[str, ...] = ()
+    limit: int | None = None
+    context: int | None = None
+    checkpoints: str | None = None
+    last_k: int | None = None
+    engine: str = "curate"
+    out: Path | None = None
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One model on one suite."""
+
+    model: Evaluated
+    suite: str
+    node: Node
+    asked: Asked | None
+    """None for a panel."""
+
+    @property
+    def place(self) -> str:
+        """Directory of its results below `--out`."""
+        step = "" if self.model.facts.checkpoint is None else f"-step-{self.model.facts.checkpoint:08d}"
+        return f"{self.model.facts.name}{step}/{self.suite}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """Results and where they lie."""
+
+    results: Results
+    path: Path
+
+    def as_json(self) -> dict[str, Json]:
+        """Return the results with their place."""
+        return {**self.results.as_json(), "path": str(self.path)}
+
+
+def jobs_of(request: Request, store: Store, progress: Progress) -> list[Job]:
+    """Return what the request comes to, without loading a model.
+
+    Raises: CurateError for whatever is not there or does not fit.
+    """
+    if (Path(request.model) / "config.json").is_file():
+        if request.checkpoints is not None:
+            raise RunError(f"--checkpoints: {request.model} is a model directory, which has none; give a run")
+        models = [directory_model(Path(request.model), request.context)]
+    else:
+        wanted = ALL if request.last_k and request.checkpoints is None else request.checkpoints
+        models = run_states(store, request.model, checkpoints=wanted, context=request.context, note=progress.note)
+    if request.last_k is not None:
+        models = models[-request.last_k :]
+    suites = _suites(request.suites)
+    for name in request.tasks:
+        if len(suites) > 1 or PANEL in suites:
+            raise RunError(f"--tasks {name}: expected one suite of tasks with it; give --suite core or small")
+    return [job for suite in suites for job in _jobs(request, store, suite, models, progress)]
+
+
+def finish(jobs: Sequence[Job], request: Request, planner: Planner) -> list[Finished]:
+    """Return the results of all jobs, those of a mean last, and publish them where `--out` says."""
+    done: list[Finished] = []
+    alone = len(jobs) == 1
+    for job in jobs:
+        target = None if request.out is None else request.out if alone else request.out / job.place
+        if target is not None:
+            finished_output(target, job.node.fingerprint, ())
+        done.append(_published(planner.materialise(job.node), target))
+    if request.last_k is not None:
+        done += _means(jobs, request, planner)
+    return done
+
+
+def _means(jobs: Sequence[Job], request: Request, planner: Planner) -> Iterator[Finished]:
+    for suite in dict.fromkeys(job.suite for job in jobs if job.asked is not None):
+        mine = [job for job in jobs if job.suite == suite]
+        asked = mine[-1].asked
+        assert asked is not None
+        node = average_node(asked.suite, [planner.materialise(job.node) for job in mine])
+        name = f"{mine[-1].model.facts.name}-last-{len(mine)}/{suite}"
+        yield _published(planner.materialise(node), None if request.out is None else request.out / name)
+
+
+def _suites(asked: Sequence[str]) -> tuple[str, ...]:
+    """Return the suites by name, `all` spelled out, each once."""
+    return tuple(dict.fromkeys(name for one in asked for name in (EVERYTHING if one == "all" else (one,))))
+
+
+def _jobs(request: Request, store: Store, suite: str, models: Sequence[Evaluated], progress: Progress) -> Iterator[Job]:
+    if suite == PANEL:
+        yield from _panel_jobs(request, store, models, progress)
+        return
+    loaded = _task_suite(suite)
+    asked = ask(loaded, evals_directory(request.evals), tasks=request.tasks, limit=request.limit)
+    engine = engine_choice(request.engine)
+    for model in models:
+        yield Job(model=model, suite=suite, node=scores_node(model, asked, engine), asked=asked)
+
+
+def _task_suite(name: str) -> TaskSuite:
+    known = {*(one.partition("@")[0] for one in suite_names()), *suite_names(), PANEL, "all"}
+    if name not in known and not Path(name).suffix:
+        raise RunError(f"--suite {name}: no such suite; {nearest(name, known)}, or give a YAML file of tasks")
+    return load_task_suite(name)
+
+
+def _panel_jobs(request: Request, store: Store, models: Sequence[Evaluated], progress: Progress) -> Iterator[Job]:
+    from train.evals.panel_results import panel_node
+
+    if request.limit is not None:
+        progress.note("--limit does not apply to the panel: it is scored whole")
+    for model in models:
+        panel = _panel(request, store, model, progress)
+        if panel is None:
+            progress.note(f"{model.where}: no panel is known of it, so none is scored; give --panel")
+            continue
+        yield Job(model=model, suite=PANEL, node=panel_node(store, model, panel), asked=None)
+
+
+def _panel(request: Request, store: Store, model: Evaluated, progress: Progress) -> Artifact | None:
+    """Return the panel asked for, else the one that the model's corpus was split from.
+
+    Raises: RunError if only the panel is asked for and none is known.
+    """
+    if request.panel is not None:
+        return find_panel(store, request.panel, progress)
+    found = store.find(PANEL, model.panel) if model.panel else None
+    if found is None and _suites(request.suites) == (PANEL,):
+        raise RunError(f"{model.where}: its panel is not in {store.root}; give --panel, or --store of where it is")
+    return found
+
+
+def _published(artifact: Artifact, out: Path | None) -> Finished:
+    """Return the results, copied to `out` by one rename where that is asked."""
+    if out is not None and finished_output(out, artifact.fingerprint, ()) is None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = out.parent / f"{TEMPORARY_PREFIX}{out.name}-{uuid.uuid4().hex[:8]}"
+        try:
+            shutil.copytree(artifact.path, temporary, ignore=shutil.ignore_patterns(LOCK))
+            if out.exists():
+                out.rmdir()
+            temporary.rename(out)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+    return Finished(results=read_summary(artifact.path), path=out or artifact.path)
+
+
+def plan_rows(jobs: Sequence[Job], planner: Planner) -> list[dict[str, Json]]:
+    """Return what would be done, job by job: action, model, suite, tasks, missing tasks, context."""
+    return [
+        {
+            "action": planner.plan(job.node)[-1].action,
+            "model": job.model.facts.name,
+            "checkpoint": job.model.facts.checkpoint,
+            "suite": job.suite,
+            "context": job.model.context_tokens,
+            "tasks": [task.name for task in job.asked.tasks] if job.asked else [],
+            "missing": dict(job.asked.missing) if job.asked else {},
+            "artifact": f"{job.node.kind}-{job.node.fingerprint[:8]}",
+        }
+        for job in jobs
+    ]
+
+
+def draw_plan(console: Console, rows: Sequence[dict[str, Json]]) -> None:
+    """Print what would be done."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in ("", "model", "step", "suite", "context", "tasks", "missing", "artifact"):
+        table.add_column(header)
+    for row in rows:
+        step, tasks, missing = row["checkpoint"], row["tasks"], row["missing"]
+        table.add_row(
+            str(row["action"]), str(row["model"]), "end" if step is None else str(step), str(row["suite"]),
+            str(row["context"]), str(len(tasks)) if tasks else "", ", ".join(missing) if missing else "",  # type: ignore[arg-type]
+            str(row["artifact"]),
+        )  # fmt: skip
+    console.print(table)
