@@ -11,11 +11,13 @@ LAWS: Registry[Law] = Registry(
         "chinchilla": "leaderboard.laws.chinchilla:CHINCHILLA",
         "critical-batch": "leaderboard.laws.critical_batch:CRITICAL_BATCH",
         "data-constrained": "leaderboard.laws.data_constrained:DATA_CONSTRAINED",
+        "direct-accuracy": "leaderboard.laws.direct_accuracy:DIRECT_ACCURACY",
         "error-from-loss": "leaderboard.laws.error_from_loss:ERROR_FROM_LOSS",
         "loss-curve": "leaderboard.laws.loss_curve:LOSS_CURVE",
         "overtraining": "leaderboard.laws.overtraining:OVERTRAINING",
         "kaplan": "leaderboard.laws.kaplan:KAPLAN",
         "envelope": "leaderboard.laws.envelope:ENVELOPE",
         "isoflop": "leaderboard.laws.isoflop:ISOFLOP",
+        "two-stage": "leaderboard.laws.two_stage:TWO_STAGE",
     },
 )
