@@ -17,15 +17,13 @@ from curation.errors import RunError
 from curation.numerics import (
     NoisePrior,
     Variance,
-    added,
     bootstrap_sums,
     difference_variance,
     pooled_variance,
-    sample_variance,
-    t_interval,
 )
 from curation.randomness import generator
 from curation.slices import NOISY_SLICES
+from leaderboard.comparison.paired import Design, Paired, Units, paired, shared_noise
 from leaderboard.results import Comparison, Delta, SliceDelta
 from leaderboard.scores import Floats, SliceScores, TierScores
 
@@ -54,27 +52,99 @@ def compare_arms(scores: TierScores, arm: str, against: str, rules: Rules) -> Co
 
     Raises: RunError if they share no seed.
     """
-    left, right = scores.columns(arm), scores.columns(against)
-    seeds = tuple(sorted(left.keys() & right.keys()))
-    if not seeds:
-        raise RunError(
-            f"comparison of {arm} with {against} at {scores.tier}: no seed in common "
-            f"({sorted(left)} and {sorted(right)}); expected seeds 1..n of both (rule 10); train the missing ones"
-        )
-    pairs = [(left[seed], right[seed]) for seed in seeds]
-    slices = tuple(_slice_delta(scores, one, pairs, rules) for one in scores.slices.values())
+    return as_comparison(slice_pairs(scores, arm, against, rules), scores, rules)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlicePairs:
+    """Paired differences of two arms by slice, and of their mean."""
+
+    arm: str
+    against: str
+    seeds: tuple[int, ...]
+    design: Design
+    slices: Mapping[str, Paired]
+    not_judged: Mapping[str, str]
+    headline: Paired | None
+    headline_slices: tuple[str, ...]
+    headline_judged: bool
+    joint_draws: Floats | None
+    """Draws of the headline's slices side by side: a family that spans slices is drawn whole."""
+
+
+def slice_pairs(scores: TierScores, arm: str, against: str, rules: Rules) -> SlicePairs:
+    """Return the differences of `arm` and `against` over the seeds both have.
+
+    Raises: RunError if they share no seed.
+    """
+    design, seeds = shared_seeds(scores.runs, arm, against, scores.tier)
+    slices = {
+        name: paired(_units(one), design, generator(SEED, "families", name), rules.noise.get(name))
+        for name, one in scores.slices.items()
+    }
+    not_judged = {name: why_not_judged(one, rules.selected_for) for name, one in scores.slices.items()}
     averaged, judged = headline_slices(scores, rules.selected_for)
-    headline = _headline(scores, [scores.slices[name] for name in averaged], pairs, rules) if averaged else None
-    return Comparison(
-        tier=scores.tier,
+    headline, joint = None, None
+    if averaged:
+        headline, joint = _headline([scores.slices[name] for name in averaged], design, rules.noise.get(HEADLINE))
+    return SlicePairs(
         arm=arm,
         against=against,
         seeds=seeds,
+        design=design,
+        slices=slices,
+        not_judged=not_judged,
         headline=headline,
         headline_slices=averaged,
         headline_judged=judged,
-        slices=slices,
-        invalid=why_invalid(rules.interventions, arm, against, seeds),
+        joint_draws=joint,
+    )
+
+
+def shared_seeds(runs: Sequence[tuple[str, int]], arm: str, against: str, where: str) -> tuple[Design, tuple[int, ...]]:
+    """Return the pairs of two arms by seed among columns of (arm, seed), and the seeds.
+
+    Raises: RunError if they share no seed.
+    """
+    sides = [{seed: column for column, (name, seed) in enumerate(runs) if name == side} for side in (arm, against)]
+    left, right = sides
+    seeds = tuple(sorted(left.keys() & right.keys()))
+    if not seeds:
+        raise RunError(
+            f"comparison of {arm} with {against} at {where}: no seed in common "
+            f"({sorted(left)} and {sorted(right)}); expected seeds 1..n of both (rule 10); train the missing ones"
+        )
+    pairs = tuple((left[seed], right[seed]) for seed in seeds)
+    return Design(arms=tuple(name for name, _ in runs), pairs=pairs), seeds
+
+
+def as_comparison(found: SlicePairs, scores: TierScores, rules: Rules) -> Comparison:
+    """Return the differences as the record that results keep."""
+    slices = []
+    for name, one in scores.slices.items():
+        bpb = one.bpb
+        slices.append(
+            SliceDelta(
+                slice=name,
+                delta=_delta(found.slices[name]),
+                bpb=float(np.mean(bpb[found.design.left])),
+                other_bpb=float(np.mean(bpb[found.design.right])),
+                num_docs=one.num_docs,
+                num_families=len(one.families),
+                num_bytes=int(one.num_bytes.sum()),
+                not_judged=found.not_judged[name],
+            )
+        )
+    return Comparison(
+        tier=scores.tier,
+        arm=found.arm,
+        against=found.against,
+        seeds=found.seeds,
+        headline=_delta(found.headline) if found.headline else None,
+        headline_slices=found.headline_slices,
+        headline_judged=found.headline_judged,
+        slices=tuple(slices),
+        invalid=why_invalid(rules.interventions, found.arm, found.against, found.seeds),
     )
 
 
@@ -122,76 +192,61 @@ def headline_slices(scores: TierScores, selected_for: frozenset[str]) -> tuple[t
     return small, False
 
 
-def _slice_delta(scores: TierScores, one: SliceScores, pairs: Sequence[tuple[int, int]], rules: Rules) -> SliceDelta:
-    ratios = _log_ratios(one.nats.sum(axis=0)[None, :], pairs)
-    one_run = pooled_variance(_by_arm(scores, np.log(one.bpb)), rules.noise.get(one.slice))
-    families = None
-    if len(one.families) > 1:
-        sums = bootstrap_sums(one.nats, generator(SEED, "families", one.slice))
-        families = sample_variance(_log_ratios(sums, pairs), len(one.families) - 1)
-    bpb = one.bpb
-    return SliceDelta(
-        slice=one.slice,
-        delta=_delta(float(ratios[0]), one_run, families, len(pairs)),
-        bpb=float(np.mean([bpb[left] for left, _ in pairs])),
-        other_bpb=float(np.mean([bpb[right] for _, right in pairs])),
-        num_docs=one.num_docs,
-        num_families=len(one.families),
-        num_bytes=int(one.num_bytes.sum()),
-        not_judged=why_not_judged(one, rules.selected_for),
-    )
+def _units(one: SliceScores) -> Units:
+    return Units(names=one.families, sums=one.nats / math.log(2), sizes=one.num_bytes, log=True)
 
 
-def _headline(
-    scores: TierScores, slices: Sequence[SliceScores], pairs: Sequence[tuple[int, int]], rules: Rules
-) -> Delta:
+def _headline(slices: Sequence[SliceScores], design: Design, prior: NoisePrior | None) -> tuple[Paired, Floats | None]:
     """Average log ratios over slices; families are drawn once for all slices they appear in."""
-    means = np.mean([np.log(one.bpb) for one in slices], axis=0)
-    one_run = pooled_variance(_by_arm(scores, means), rules.noise.get(HEADLINE))
-    ratio = float(np.mean([means[left] - means[right] for left, right in pairs]))
+    values = np.asarray(np.mean([np.log(one.bpb) for one in slices], axis=0), np.float64)
+    one_run = pooled_variance(design.by_arm(values), prior)
     names = sorted({family for one in slices for family in one.families})
-    families = None
+    stacked = _stacked(slices, names)
+    spread, draws, joint = None, None, None
     if len(names) > 1:
-        place = {name: row for row, name in enumerate(names)}
-        num_runs = len(scores.runs)
-        stacked = np.zeros((len(names), num_runs * len(slices)))
-        for number, one in enumerate(slices):
-            rows = [place[family] for family in one.families]
-            stacked[rows, number * num_runs : (number + 1) * num_runs] = one.nats
-        sums = bootstrap_sums(stacked, generator(SEED, "families", HEADLINE)).reshape(-1, len(slices), num_runs)
+        sums = bootstrap_sums(stacked, generator(SEED, "families", HEADLINE)).reshape(-1, len(slices), len(values))
         filled = sums[(sums > 0).all(axis=(1, 2))]
         if len(filled) > 1:
-            draws = np.mean([_log_ratios(filled[:, number], pairs) for number in range(len(slices))], axis=0)
-            families = sample_variance(draws, min(len(one.families) for one in slices) - 1)
-    return _delta(ratio, one_run, families, len(pairs))
+            joint = design.difference(np.log(filled))
+            draws = np.asarray(joint.mean(axis=1), np.float64)
+            fewest = min(len(one.families) for one in slices)
+            larger = len(names) / (len(names) - 1)
+            spread = Variance(value=float(np.var(draws, ddof=1)) * larger, degrees=max(1.0, fewest - 1))
+    seeds = difference_variance(one_run, len(design.pairs), len(design.pairs)) if one_run else None
+    influence = (stacked / stacked.sum(axis=0)).reshape(len(names), len(slices), -1).mean(axis=1)
+    headline = Paired(
+        delta=float(design.difference(values)),
+        values=values,
+        seeds=seeds,
+        units=spread,
+        both=shared_noise(influence, design) * 2 / len(design.pairs) if seeds else 0.0,
+        draws=draws,
+        num_units=len(names),
+        num_pairs=len(design.pairs),
+        measured=prior is not None,
+    )
+    return headline, joint
 
 
-def _log_ratios(sums: Floats, pairs: Sequence[tuple[int, int]]) -> Floats:
-    """Return the mean over pairs of the log ratio of two columns, one number a row; bytes cancel in it."""
-    logs = np.log(sums)
-    left, right = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    ratios: Floats = (logs[:, left] - logs[:, right]).mean(axis=1)
-    return ratios
+def _stacked(slices: Sequence[SliceScores], names: Sequence[str]) -> Floats:
+    """Return nats by family, columns slice by slice the runs."""
+    place = {name: row for row, name in enumerate(names)}
+    num_runs = slices[0].nats.shape[1]
+    stacked = np.zeros((len(names), num_runs * len(slices)))
+    for number, one in enumerate(slices):
+        rows = [place[family] for family in one.families]
+        stacked[rows, number * num_runs : (number + 1) * num_runs] = one.nats
+    return stacked
 
 
-def _by_arm(scores: TierScores, values: Floats) -> list[list[float]]:
-    arms: dict[str, list[float]] = {}
-    for (arm, _), value in zip(scores.runs, values.tolist(), strict=True):
-        arms.setdefault(arm, []).append(value)
-    return list(arms.values())
-
-
-def _delta(ratio: float, one_run: Variance | None, families: Variance | None, num_seeds: int) -> Delta:
-    seeds = difference_variance(one_run, num_seeds, num_seeds) if one_run else None
-    parts = [part for part in (seeds, families) if part is not None]
-    total = added(*parts) if parts else None
-    interval = t_interval(ratio, total) if total and families else None
+def _delta(found: Paired) -> Delta:
+    total, interval = found.total, found.interval
     return Delta(
-        log_ratio=ratio,
+        log_ratio=found.delta,
         low=interval.low if interval else None,
         high=interval.high if interval else None,
-        se_seeds=math.sqrt(seeds.value) if seeds else None,
-        se_families=math.sqrt(families.value) if families else None,
+        se_seeds=math.sqrt(found.seeds.value) if found.seeds else None,
+        se_families=math.sqrt(found.units.value) if found.units else None,
         degrees=total.degrees if total and math.isfinite(total.degrees) else None,
-        num_seeds=num_seeds,
+        num_seeds=found.num_pairs,
     )
