@@ -118,23 +118,39 @@ def study_report(
 
 def compare(
     results: Annotated[
-        list[str], typer.Argument(metavar="STUDY_DIR | RUN RUN", help="A study's directory, or two runs of the store.")
+        list[str],
+        typer.Argument(
+            metavar="STUDY_DIR | A B",
+            help="A study, or two sides: runs, corpora, results or STUDY:ARM; several with commas or a pattern.",
+        ),
     ],
     arm: Annotated[str | None, typer.Option("--arm", help="Arm of the study to compare (default: every arm).")] = None,
     against: Annotated[str | None, typer.Option("--against", help="Arm to compare with (default: baseline).")] = None,
+    control: Annotated[
+        str | None,
+        typer.Option("--control", help="Runs of A's random-matched control: splits the gain (rule 3); named as A is."),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Also draw a forest plot: .svg, .html or .png.")
+    ] = None,
     store: StoreOption = None,
     json_output: JsonFlag = False,
 ) -> None:
-    """Compare arms of a study, or two runs, slice by slice with intervals over seeds and families.
+    """Compare arms of a study, or two sides, slice by slice and task by task with intervals over seeds and items.
 
-    Runs on different panels, tokenizers or evaluation contexts are refused.
+    What got worse comes first; checks say when a gain shows only on easy tasks, only in loss, or under one budget.
+    Scores of different panels, suites, contexts or versions of the metrics are refused.
     """
     from curation.store import Store
-    from leaderboard.compare_command import comparisons, comparisons_json
-    from leaderboard.tables import draw_comparisons
+    from leaderboard.compare_command import compared, compared_json
+    from leaderboard.comparison.show import draw_compared
 
-    found = comparisons(Store.open(store), results, arm=arm, against=against)
-    give(comparisons_json(found), lambda console: draw_comparisons(console, found), as_json=json_output)
+    found = compared(Store.open(store), results, arm=arm, against=against, control=control)
+    if plot:
+        from leaderboard.comparison.picture import write_picture
+
+        write_picture(plot, found)
+    give(compared_json(found), lambda console: draw_compared(console, found), as_json=json_output)
 
 
 def leaderboard_show(

@@ -1,52 +1,97 @@
-"""What `curate compare` compares: the arms of a study's result, or two run artifacts of the store."""
+"""What `curate compare` compares: arms of a study, or two sides of runs, seeds and published results."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 from curation.errors import RunError, nearest
 from curation.files import Json
-from curation.store import Artifact, Store, load_artifact
-from leaderboard.assemble import interventions_digest, scored_run
-from leaderboard.compare_arms import Rules, compare_arms
-from leaderboard.noise.find import known_packs, noise_for
-from leaderboard.results import RESULT_FILE, Comparison, RunResult, StudyResult, read_result
-from leaderboard.scores import gather
+from curation.store import Store
+from leaderboard.comparison.checks import Check, checks
+from leaderboard.comparison.finding import find_side, find_study, study_sides
+from leaderboard.comparison.outcome import Outcome, Question, compare_sides
+from leaderboard.comparison.sides import Side, shared_places, without_tier
+from leaderboard.results import Comparison, StudyResult, read_result
 from leaderboard.study import BASELINE
 
 
-def comparisons(store: Store, names: Sequence[str], *, arm: str | None, against: str | None) -> list[Comparison]:
-    """Return the comparisons that the command's arguments mean.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One pair of sides: every place where they meet, and the checks over them."""
 
-    Raises: RunError for arguments that are neither one study nor two runs, or runs that cannot be compared.
+    outcomes: tuple[Outcome, ...]
+    checks: tuple[Check, ...]
+
+
+def compared(
+    store: Store,
+    names: Sequence[str],
+    *,
+    arm: str | None = None,
+    against: str | None = None,
+    control: str | None = None,
+) -> list[Compared]:
+    """Return what the command's arguments compare: a study's arms, or side A with side B.
+
+    Raises: RunError for arguments that are neither, ResultsError or RunError for sides that cannot be compared.
     """
     if len(names) == 1:
-        return _of_study(store, read_result(_study_path(store, names[0])), arm=arm, against=against or BASELINE)
-    if len(names) == 2:
-        if arm or against:
-            raise RunError("compare: --arm and --against choose arms of one study, but two runs were given; drop them")
-        return [_of_runs(store, names[0], names[1])]
-    raise RunError(f"compare: {len(names)} arguments, expected one study directory or two runs")
+        if control:
+            raise RunError("compare: --control names the control of two sides, but one study was given; drop it")
+        study = find_study(store, names[0])
+        return _of_study(store, study or _must_be_study(names[0]), arm=arm, against=against or BASELINE)
+    if len(names) != 2:
+        raise RunError(f"compare: {len(names)} arguments, expected one study directory or two runs")
+    if arm or against:
+        raise RunError("compare: --arm and --against choose arms of one study, but two runs were given; drop them")
+    return [_of_sides(store, names[0], names[1], control)]
 
 
-def comparisons_json(found: Sequence[Comparison]) -> Json:
-    """Return comparisons as plain JSON."""
+def comparisons(store: Store, names: Sequence[str], *, arm: str | None, against: str | None) -> list[Comparison]:
+    """Return the comparisons of panels alone. Raises: as `compared`."""
+    found = compared(store, names, arm=arm, against=against)
+    return [one.panels[0] for pair in found for one in pair.outcomes if one.panels]
+
+
+def compared_json(found: Sequence[Compared]) -> Json:
+    """Return everything as plain JSON: one object a pair of sides and place, the panel's comparison in its old form."""
     from pydantic import TypeAdapter
 
-    adapter: Any = TypeAdapter(list[Comparison])
-    value: Json = adapter.dump_python(list(found), mode="json")
-    return value
+    adapter: Any = TypeAdapter(Comparison)
+    listed: list[Json] = []
+    for pair in found:
+        told = cast("list[Json]", [asdict(one) for one in pair.checks])
+        for one in pair.outcomes:
+            panel = cast("Mapping[str, Json]", adapter.dump_python(one.panels[0], mode="json") if one.panels else {})
+            own: dict[str, Json] = {
+                "arm": one.a,
+                "against": one.b,
+                "tier": one.place.tier,
+                "place": one.place.label,
+                "checkpoint": one.place.checkpoint,
+                "seeds": list(one.seeds),
+                "suites": list(one.suites),
+                "rows": cast("list[Json]", [asdict(row) for row in one.rows]),
+                "got_worse": [row.name for row in one.regressions],
+                "verdict": one.verdict,
+                "reasons": cast("list[Json]", [asdict(reason) for reason in one.reasons]),
+                "notes": list(one.notes),
+                "invalid": one.invalid,
+                "checks": told,
+            }
+            listed.append({**panel, **own})
+    return listed
 
 
-def _study_path(store: Store, name: str) -> Path:
-    """Return the study's path: a directory, a file, or the name of a directory in the store."""
-    inside = store.root / name
-    return inside if not Path(name).exists() and (inside / RESULT_FILE).is_file() else Path(name)
+def _must_be_study(name: str) -> StudyResult:
+    from pathlib import Path
+
+    return read_result(Path(name))
 
 
-def _of_study(store: Store, result: StudyResult, *, arm: str | None, against: str) -> list[Comparison]:
+def _of_study(store: Store, result: StudyResult, *, arm: str | None, against: str) -> list[Compared]:
     known = [item.name for item in result.arms]
     if against not in known and f"{arm}.{against}" in known:  # with several arms each has controls of its own
         against = f"{arm}.{against}"
@@ -54,76 +99,56 @@ def _of_study(store: Store, result: StudyResult, *, arm: str | None, against: st
         if name is not None and name not in known:
             raise RunError(f"study {result.name}: no arm `{name}`; {nearest(name, known)}")
     chosen = [arm] if arm else [item.name for item in result.arms if item.name != against]
+    sides = study_sides(store, result)
     found = []
-    packs = known_packs(store.root)
-    for tier in result.tiers:
-        runs = [run for run in result.runs if run.tier == tier]
-        done = {(run.arm, run.seed): run.interventions for run in runs if run.intervened}
-        present = {run.arm for run in runs}
-        if against in present:
-            scored = [scored_run(_run_of(store, run), run.arm) for run in runs]
-            scores, selected = gather(scored), frozenset(result.selected_for)
-            noise = noise_for(scored, scores, packs, selected).priors
-            rules = Rules(selected_for=selected, interventions=done, noise=noise)
-            found += [compare_arms(scores, name, against, rules) for name in chosen if name in present]
+    for name in chosen:
+        if name in sides and against in sides and set(sides[name].places()) & set(sides[against].places()):
+            found.append(_of_arms(result, sides, name, against))
     if not found:
         raise RunError(f"study {result.name}: no tier has runs of both {', '.join(chosen)} and {against}; rerun it")
     return found
 
 
-def _run_of(store: Store, run: RunResult) -> Artifact:
-    artifact = store.find("run", run.fingerprint)
-    if artifact is None:
-        raise RunError(
-            f"{store.root}: holds no run {run.fingerprint[:16]} ({run.arm}, {run.tier}, seed {run.seed}); "
-            "expected the store that the study ran in; give it with --store"
-        )
-    return artifact
+def _of_arms(result: StudyResult, sides: Mapping[str, Side], arm: str, against: str) -> Compared:
+    """Compare two arms of a study; against the baseline the study's own verdict stands."""
+    roles = {item.name: item for item in result.arms}
+    matched = next((item.name for item in result.arms if (item.of, item.role) == (arm, "random-matched")), None)
+    filtering = result.kind == "filter" and roles[arm].role == "arm"
+    question = Question(
+        a=arm, b=against, matched=matched if matched in sides and matched != against else None, needs_control=filtering
+    )
+    outcomes = compare_sides(sides, question)
+    given = {item.tier: item for item in result.assessments if item.arm == arm} if against == BASELINE else {}
+    judged = []
+    for one in outcomes:
+        own = given.get(one.place.tier)
+        if own is not None:
+            notes = (*one.notes, *(f"{note.text} (rule {note.rule})" for note in own.notes))
+            one = replace(one, verdict=own.verdict, reasons=own.reasons, notes=notes)
+        judged.append(one)
+    return Compared(outcomes=tuple(judged), checks=tuple(checks(judged)))
 
 
-def _of_runs(store: Store, left: str, right: str) -> Comparison:
-    """Compare the first run with the second; their seeds must be equal, since arms pair by seed (rule 10).
-
-    Slices that something in either corpus was fitted to leave the headline (rule 2).
-    """
-    first, second = _find_run(store, left), _find_run(store, right)
-    if first.fingerprint == second.fingerprint:
-        raise RunError(f"compare: {left} and {right} are one run; expected two")
-    runs = [scored_run(first, first.path.name), scored_run(second, second.path.name)]
-    selected = _selected_for(store, first) | _selected_for(store, second)
-    done = {
-        (run.path.name, int(cast("int", run.summary["seed"]))): interventions_digest(run) for run in (first, second)
-    }
-    scores = gather(runs)
-    noise = noise_for(runs, scores, known_packs(store.root), selected).priors
-    rules = Rules(selected_for=selected, interventions=done, noise=noise)
-    return compare_arms(scores, first.path.name, second.path.name, rules)
-
-
-def _selected_for(store: Store, run: Artifact) -> frozenset[str]:
-    """Return the selected-for slices of the corpus that a run was trained on.
-
-    Raises: RunError when the store lacks the corpus, since the headline would then be over the wrong slices.
-    """
-    made_from = run
-    for kind in ("tokens", "corpus"):  # each is an input of the one before it, under its kind
-        fingerprint = str(cast("Mapping[str, Json]", made_from.manifest["inputs"]).get(kind, ""))
-        found = store.find(kind, fingerprint) if fingerprint else None
-        if found is None:
-            raise RunError(
-                f"{run.path}: its {kind} {fingerprint[:8]} is not in {store.root}, so the slices that something was "
-                "fitted to are unknown (rule 2); expected the store that trained it; give --store"
-            )
-        made_from = found
-    return frozenset(str(name) for name in cast("list[Json]", made_from.summary.get("selected_for", [])))
+def _of_sides(store: Store, left: str, right: str, control: str | None) -> Compared:
+    """Compare two sides; models without tier meet whatever the other side has."""
+    a, b = _labelled(find_side(store, left)), _labelled(find_side(store, right))
+    twice = {model.identity for model in a.models} & {model.identity for model in b.models}
+    if twice:
+        same = next(model.name for model in a.models if model.identity in twice)
+        raise RunError(f"compare: {left} and {right} are one run ({same}); expected two")
+    if a.label == b.label:
+        a, b = replace(a, label=left), replace(b, label=right)
+    sides = [a, b] + ([replace(_labelled(find_side(store, control)), label="control")] if control else [])
+    if any(not place.tier for side in (a, b) for place in side.places()):
+        sides = [without_tier(side) for side in sides]
+    by_label = {side.label: side for side in sides}
+    shared_places(sides[0], sides[1])
+    question = Question(a=sides[0].label, b=sides[1].label, matched="control" if control else None)
+    outcomes = compare_sides(by_label, question)
+    return Compared(outcomes=tuple(outcomes), checks=tuple(checks(outcomes)))
 
 
-def _find_run(store: Store, name: str) -> Artifact:
-    if Path(name).is_dir():
-        return load_artifact(Path(name))
-    known = {path.parent.name: path.parent for path in store.root.glob("run-*/manifest.json")}
-    matches = [path for key, path in sorted(known.items()) if key.startswith((name, f"run-{name}"))]
-    if len(matches) != 1:
-        problem = f"{len(matches)} runs match" if matches else "no such run"
-        raise RunError(f"{name}: {problem} in {store.root}; {nearest(name, known)}")
-    return load_artifact(matches[0])
+def _labelled(side: Side) -> Side:
+    """Return the side under its model's name, if it has only one."""
+    names = {model.name for model in side.models}
+    return replace(side, label=next(iter(names))) if len(names) == 1 else side

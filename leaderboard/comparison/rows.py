@@ -1,0 +1,298 @@
+"""Rows of a comparison: one difference each, of a slice, a task, a family of tasks, or the mean of all.
+
+A row is a difference A − B with its interval, turned (`side` says whether that is good for A), and marks over its
+table: Holm (family-wise 5 %), Benjamini and Hochberg (false discovery 10 %), max-T. Bits per byte are logarithms of
+ratios; shares, probabilities and margins are plain differences. p is given only where run noise was measured (rule 9).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from curation.numerics import NoisePrior
+from curation.randomness import generator
+from leaderboard.compare_arms import SEED, SlicePairs
+from leaderboard.comparison.multiple import ALPHA, benjamini_hochberg, holm, max_t, mcnemar
+from leaderboard.comparison.paired import Design, Paired, mean_of, paired
+from leaderboard.comparison.tasks import BITS, Measure, above_chance
+from leaderboard.scores import TierScores
+
+LOG_RATIO = "log-ratio"
+DIFFERENCE = "difference"
+SEEDS_AND_UNITS = "seeds and items"
+UNITS_ONLY = "items only"
+ALL_TASKS = "all tasks"
+ALL_SLICES = "mean of slices"
+CENTRED = "centred accuracy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One difference. Field by field: docs/evaluation.md, Comparing."""
+
+    level: str
+    """`headline`, `slice`, `all-tasks`, `family`, `task`."""
+    name: str
+    family: str
+    metric: str
+    role: str
+    unit: str
+    lower_is_better: bool
+    a: float
+    b: float
+    delta: float
+    low: float | None
+    high: float | None
+    se_seeds: float | None
+    se_units: float | None
+    degrees: float | None
+    covers: str
+    num_seeds: int
+    num_units: int
+    num_items: int
+    side: str
+    """`better`, `worse`, `level` (the interval holds zero) or `unknown`, of A."""
+    judged: bool
+    note: str
+    p: float | None = None
+    holm: bool | None = None
+    bh: bool | None = None
+    max_t: bool | None = None
+    above_chance: bool | None = None
+    chance: float | None = None
+    mcnemar_a_only: int | None = None
+    mcnemar_b_only: int | None = None
+    mcnemar_p: float | None = None
+    quality: float | None = None
+    """Part of `delta` against random-matched (rule 3)."""
+    quality_low: float | None = None
+    quality_high: float | None = None
+    rest: float | None = None
+    """`delta − quality`: reweighting and less text."""
+
+    @property
+    def gain(self) -> float:
+        """The difference turned so that more is better."""
+        return -self.delta if self.lower_is_better else self.delta
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the interval; None without one."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A row with the difference behind it."""
+
+    row: Row
+    paired: Paired
+
+
+def slice_rows(found: SlicePairs, scores: TierScores) -> list[Found]:
+    """Return the headline and every slice of a panel, marked over the slices that the headline averages."""
+    design = found.design
+    rows = []
+    if found.headline is not None:
+        judged = found.headline_judged
+        note = "" if judged else "orientation only: no slice may be judged (rule 5)"
+        shown = Shown(level="headline", name=ALL_SLICES, metric="bits_per_byte", judged=judged, note=note)
+        rows.append(_found(shown, found.headline, design, sum(one.num_docs for one in scores.slices.values())))
+    for name, part in found.slices.items():
+        why = found.not_judged[name]
+        shown = Shown(level="slice", name=name, metric="bits_per_byte", judged=not why, note=why)
+        rows.append(_found(shown, part, design, scores.slices[name].num_docs))
+    marked = [item for item in rows if item.row.level == "slice" and item.row.name in found.headline_slices]
+    joint = found.joint_draws
+    parts = [
+        replace(item.paired, draws=joint[:, number]) if joint is not None else item.paired
+        for number, item in enumerate(sorted(marked, key=lambda one: found.headline_slices.index(one.row.name)))
+    ]
+    return _marked(rows, marked, max_t(parts, generator(SEED, "max-t", "slices")))
+
+
+def task_rows(measured: Sequence[Measure], design: Design, noise: Mapping[str, NoisePrior]) -> list[Found]:
+    """Return tasks, their families and the mean of all, marked over the tasks of each measure.
+
+    `noise` is measured run noise by `TASK/METRIC`.
+    """
+    rows: list[Found] = []
+    by_measure: dict[str, list[Found]] = {}
+    parts: dict[str, list[tuple[Measure, Paired]]] = {}
+    for one in measured:
+        part = paired(one.units, design, generator(SEED, "items", one.task), noise.get(f"{one.task}/{one.metric}"))
+        if one.units.log:
+            parts.setdefault(BITS, []).append((one, part))
+        elif one.is_accuracy and one.chance is not None and one.chance < 1:
+            parts.setdefault(CENTRED, []).append((one, _centred(part, one.chance)))
+        row = _task_row(one, part, design)
+        rows.append(row)
+        by_measure.setdefault(_table(one), []).append(row)
+    for table, group in by_measure.items():
+        adjusted = max_t([item.paired for item in group], generator(SEED, "max-t", table))
+        rows = _marked(rows, group, adjusted)
+    return [*_aggregates(parts, design, measured), *rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a row is called and what is said of it."""
+
+    level: str
+    name: str
+    metric: str
+    family: str = ""
+    role: str = ""
+    judged: bool = True
+    note: str = ""
+    log: bool = True
+    lower: bool = True
+
+
+def _task_row(one: Measure, part: Paired, design: Design) -> Found:
+    able = above_chance(one, design) if one.is_accuracy and one.chance is not None else None
+    sides = {design.arms[design.left[0]], design.arms[design.right[0]]}
+    notes = [f"{one.lost_items:,} items not scored on both sides"] if one.lost_items else []
+    above = None if able is None else bool(sides & set(able))
+    if above is False:
+        notes.append("neither side is above chance by 2 standard errors")
+    shown = Shown(
+        level="task",
+        name=one.task,
+        metric=one.metric,
+        family=one.family,
+        role=one.role,
+        judged=above is not False,
+        note="; ".join(notes),
+        log=one.units.log,
+        lower=one.lower_is_better,
+    )
+    found = _found(shown, part, design, len(one.items))
+    row = replace(found.row, above_chance=above, chance=one.chance)
+    if len(design.pairs) == 1 and one.is_binary and len(one.items) > 0:
+        left, right = design.pairs[0]
+        test = mcnemar(one.items[:, left] == 1, one.items[:, right] == 1)
+        row = replace(row, mcnemar_a_only=test.left_only, mcnemar_b_only=test.right_only, mcnemar_p=test.p)
+    return Found(row=row, paired=part)
+
+
+def _aggregates(
+    parts: dict[str, list[tuple[Measure, Paired]]], design: Design, measured: Sequence[Measure]
+) -> list[Found]:
+    """Return the mean over all tasks and over every family: log ratios of bits per byte, centred accuracy."""
+    families = list(dict.fromkeys(one.family for one in measured))
+    rows: list[Found] = []
+    for metric, of_metric in parts.items():
+        rows.append(_mean_row("all-tasks", ALL_TASKS, metric, of_metric, design))
+        own = []
+        for family in families:
+            inside = [pair for pair in of_metric if pair[0].family == family]
+            if inside:
+                own.append(_mean_row("family", family, metric, inside, design))
+        rows += own
+        if len(own) > 1:
+            adjusted = max_t([item.paired for item in own], generator(SEED, "max-t", "families", metric))
+            rows = _marked(rows, own, adjusted)
+    return rows
+
+
+def _mean_row(level: str, name: str, metric: str, pairs: Sequence[tuple[Measure, Paired]], design: Design) -> Found:
+    part = mean_of([pair for _, pair in pairs], design)
+    log = metric == BITS
+    sides = {design.arms[design.left[0]], design.arms[design.right[0]]}
+    able = log or any(sides & set(above_chance(one, design)) for one, _ in pairs)
+    shown = Shown(
+        level=level,
+        name=name,
+        metric=metric,
+        family=name if level == "family" else "",
+        judged=able,
+        note=f"{len(pairs)} task{'s' if len(pairs) > 1 else ''}" + ("" if able else ", none above chance"),
+        log=log,
+        lower=log,
+    )
+    found = _found(shown, part, design, sum(len(one.items) for one, _ in pairs))
+    return found if log else replace(found, row=replace(found.row, above_chance=able))
+
+
+def _centred(part: Paired, chance: float) -> Paired:
+    """Return the difference on the scale where chance is 0 and all right is 1."""
+    scale = 1 / (1 - chance)
+    return replace(
+        part,
+        delta=part.delta * scale,
+        values=(part.values - chance) * scale,
+        seeds=replace(part.seeds, value=part.seeds.value * scale**2) if part.seeds else None,
+        units=replace(part.units, value=part.units.value * scale**2) if part.units else None,
+        both=part.both * scale**2,
+        draws=None if part.draws is None else part.draws * scale,
+    )
+
+
+def _found(shown: Shown, part: Paired, design: Design, num_items: int) -> Found:
+    total, interval = part.total, part.interval
+    scores = np.exp(part.values) if shown.log else part.values
+    low = interval.low if interval else None
+    high = interval.high if interval else None
+    known = part.seeds is not None
+    return Found(
+        paired=part,
+        row=Row(
+            level=shown.level,
+            name=shown.name,
+            family=shown.family,
+            metric=shown.metric,
+            role=shown.role,
+            unit=LOG_RATIO if shown.log else DIFFERENCE,
+            lower_is_better=shown.lower,
+            a=float(np.mean(scores[design.left])),
+            b=float(np.mean(scores[design.right])),
+            delta=part.delta,
+            low=low,
+            high=high,
+            se_seeds=math.sqrt(part.seeds.value) if part.seeds else None,
+            se_units=math.sqrt(part.units.value) if part.units else None,
+            degrees=total.degrees if total and math.isfinite(total.degrees) else None,
+            covers=(SEEDS_AND_UNITS if known else UNITS_ONLY) if interval else "nothing",
+            num_seeds=part.num_pairs,
+            num_units=part.num_units,
+            num_items=num_items,
+            side=_side(low, high, lower_is_better=shown.lower),
+            judged=shown.judged,
+            note=shown.note,
+            p=part.p_value if part.measured else None,
+        ),
+    )
+
+
+def _side(low: float | None, high: float | None, *, lower_is_better: bool) -> str:
+    if low is None or high is None:
+        return "unknown"
+    if low <= 0 <= high:
+        return "level"
+    return "better" if (high < 0) == lower_is_better else "worse"
+
+
+def _table(one: Measure) -> str:
+    return "bits" if one.units.log else "accuracy" if one.is_accuracy else one.metric
+
+
+def _marked(rows: list[Found], group: Sequence[Found], adjusted: Sequence[float | None]) -> list[Found]:
+    """Return `rows` with Holm's, Benjamini and Hochberg's and max-T's marks on those of `group` that are judged."""
+    able = [
+        (item, p, most)
+        for item, most in zip(group, adjusted, strict=True)
+        if item.row.judged and (p := item.paired.p_value) is not None
+    ]
+    steps = holm([p for _, p, _ in able])
+    rates = benjamini_hochberg([p for _, p, _ in able])
+    found = list(rows)
+    places = {id(item): number for number, item in enumerate(rows)}
+    for (item, _, most), step, rate in zip(able, steps, rates, strict=True):
+        row = replace(item.row, holm=step, bh=rate, max_t=None if most is None else most <= ALPHA)
+        found[places[id(item)]] = replace(item, row=row)
+    return found

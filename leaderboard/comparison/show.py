@@ -1,0 +1,158 @@
+"""A comparison on a terminal: what got worse first, then loss by slice, tasks, the split, checks and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from curation.console import printable
+from leaderboard.comparison.checks import CANNOT_TELL, FOUND, Check
+from leaderboard.comparison.forest import bars, grouped, shown
+from leaderboard.comparison.rows import LOG_RATIO, UNITS_ONLY, Row
+from leaderboard.verdict import is_laptop_tier
+from leaderboard.words import VERDICTS, percent
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from leaderboard.compare_command import Compared
+    from leaderboard.comparison.outcome import Outcome
+
+COLOURS = {"better": "blue", "worse": "dark_orange3", "level": "", "unknown": ""}
+MOST_REGRESSIONS = 12
+
+
+def draw_compared(console: Console, found: Sequence[Compared]) -> None:
+    """Print every pair of sides: place by place, then the checks over all places."""
+    for pair in found:
+        for outcome in pair.outcomes:
+            draw_outcome(console, outcome)
+        draw_checks(console, pair.checks)
+
+
+def draw_outcome(console: Console, outcome: Outcome) -> None:
+    """Print one place: regressions first."""
+    seeds = ", ".join(map(str, outcome.seeds))
+    head = f"{outcome.a} against {outcome.b} at {outcome.place.label}, paired by seed {seeds}"
+    console.print(printable(head), style="bold", markup=False)
+    _draw_regressions(console, outcome)
+    for title, rows in grouped(outcome.rows):
+        _draw_table(console, title, rows)
+    _draw_split(console, outcome)
+    for note in outcome.notes:
+        console.print(printable(f"note: {note}"), markup=False)
+    if outcome.invalid:
+        console.print(printable(f"Invalid: {outcome.invalid} (rule 17)."), markup=False)
+    console.print(_coverage(outcome.rows), markup=False)
+    console.print(f"verdict: [bold]{outcome.verdict}[/bold] ({VERDICTS[outcome.verdict]})")
+    for reason in outcome.reasons:
+        console.print(f"  - {printable(reason.text)} (rule {reason.rule})", markup=False)
+    if is_laptop_tier(outcome.place.tier):
+        console.print("pico and nano are plumbing, not evidence (rule 18): no difference here ranks recipes.")
+
+
+def draw_checks(console: Console, found: Sequence[Check]) -> None:
+    """Print the checks: those that found something in full, the others with what they looked at."""
+    for one in found:
+        style = "bold" if one.state == FOUND else "dim" if one.state == CANNOT_TELL else ""
+        console.print(printable(f"check: {one.name}: {one.state}"), style=style, markup=False)
+        if one.evidence:
+            console.print(printable(f"  {one.evidence}"), markup=False)
+        if one.state == FOUND:
+            console.print(printable(f"  {one.explanation}"), markup=False)
+            console.print(printable(f"  what to do: {one.advice}"), markup=False)
+
+
+def _draw_regressions(console: Console, outcome: Outcome) -> None:
+    worse = outcome.regressions
+    if not worse:
+        console.print("got worse: no slice, no family, no task")
+        return
+    beyond = sum(row.side == "worse" for row in worse)
+    console.print(f"got worse: {len(worse)}, of which {beyond} beyond the interval")
+    for row in worse[:MOST_REGRESSIONS]:
+        how = "beyond the interval" if row.side == "worse" else "within the interval"
+        text = f"  {row.level} {row.name} ({row.metric}): {_change(row)} {_interval(row)}, {how}{_marks(row)}"
+        console.print(printable(text), style=COLOURS[row.side] if row.side == "worse" else "", markup=False)
+    if len(worse) > MOST_REGRESSIONS:
+        console.print(f"  and {len(worse) - MOST_REGRESSIONS} more below")
+
+
+def _draw_table(console: Console, title: str, rows: Sequence[Row]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    listed = [row for row in rows if row.above_chance is not False]
+    hidden = [row.name for row in rows if row.above_chance is False]
+    if listed:
+        table = Table(title=title, title_justify="left", header_style="bold")
+        table.add_column("", overflow="fold")
+        for name in ("B", "A", "change", "95% interval"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(
+            "B better · A better" if not listed[0].lower_is_better else "A better · B better", no_wrap=True
+        )
+        table.add_column("marks", overflow="fold")
+        for row, bar in zip(listed, bars(listed), strict=True):
+            style = COLOURS[row.side]
+            said = " ".join(filter(None, [_mark_words(row), "" if row.judged else f"not judged: {row.note}"]))
+            cells = [row.name, f"{row.b:.4f}", f"{row.a:.4f}", _change(row), _interval(row), bar, said]
+            table.add_row(
+                *(Text(printable(cell), style=style if place > 2 else "") for place, cell in enumerate(cells))
+            )
+        console.print(table)
+    if hidden:
+        text = f"at chance on both sides, not shown (--json has them): {', '.join(hidden)}"
+        console.print(printable(text), markup=False)
+
+
+def _draw_split(console: Console, outcome: Outcome) -> None:
+    """Print how the gain divides by the control (rule 3)."""
+    rows = [row for row in outcome.rows if row.quality is not None and row.level in ("headline", "all-tasks", "family")]
+    for row in rows:
+        text = (
+            f"split of {row.name} ({row.metric}): {_change(row)} = {_amount(row, row.quality)} against random-matched "
+            f"(document quality) and {_amount(row, row.rest)} reweighting of slices and less text"
+        )
+        console.print(printable(text), markup=False)
+
+
+def _coverage(rows: Sequence[Row]) -> str:
+    alone = any(row.covers == UNITS_ONLY for row in rows)
+    if alone:
+        return (
+            "One seed each: the interval holds families and items only, seed noise is unknown (rule 8): it speaks of "
+            "these two models, not of the recipes that made them."
+        )
+    return "Intervals hold the noise of seeds (parametric) and of families and items (bootstrap): their variances add."
+
+
+def _mark_words(row: Row) -> str:
+    words = [word for word, mark in (("Holm", row.holm), ("BH", row.bh), ("max-T", row.max_t)) if mark]
+    if row.mcnemar_p is not None:
+        words.append(f"McNemar {row.mcnemar_a_only}:{row.mcnemar_b_only}, p {row.mcnemar_p:.2g} for these two models")
+    if row.p is not None:
+        words.append(f"p {row.p:.2g}")
+    return ", ".join(words)
+
+
+def _marks(row: Row) -> str:
+    words = _mark_words(row)
+    return f"; {words}" if words else ""
+
+
+def _change(row: Row) -> str:
+    return _amount(row, row.delta)
+
+
+def _amount(row: Row, value: float | None) -> str:
+    if value is None:
+        return "–"
+    text = percent(shown(value, row) / 100)
+    return text if row.unit == LOG_RATIO else text.replace("%", " pp")
+
+
+def _interval(row: Row) -> str:
+    if row.low is None or row.high is None:
+        return "unknown"
+    return f"{_amount(row, row.low)} to {_amount(row, row.high)}"
