@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 from curation.errors import RunError, nearest
@@ -11,10 +12,15 @@ from curation.files import Json
 from curation.store import Store
 from leaderboard.comparison.checks import Check, checks
 from leaderboard.comparison.finding import find_side, find_study, study_sides
-from leaderboard.comparison.outcome import Outcome, Question, compare_sides
+from leaderboard.comparison.outcome import Question, compare_sides
 from leaderboard.comparison.sides import Side, shared_places, without_tier
+from leaderboard.comparison.verdicts import Outcome
+from leaderboard.noise.find import known_packs
+from leaderboard.noise.pack import NoisePack
 from leaderboard.results import Comparison, StudyResult, read_result
 from leaderboard.study import BASELINE
+
+Packs = Sequence[tuple[Path, NoisePack]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +92,6 @@ def compared_json(found: Sequence[Compared]) -> Json:
 
 
 def _must_be_study(name: str) -> StudyResult:
-    from pathlib import Path
-
     return read_result(Path(name))
 
 
@@ -100,22 +104,28 @@ def _of_study(store: Store, result: StudyResult, *, arm: str | None, against: st
             raise RunError(f"study {result.name}: no arm `{name}`; {nearest(name, known)}")
     chosen = [arm] if arm else [item.name for item in result.arms if item.name != against]
     sides = study_sides(store, result)
+    packs = known_packs(store.root)
     found = []
     for name in chosen:
         if name in sides and against in sides and set(sides[name].places()) & set(sides[against].places()):
-            found.append(_of_arms(result, sides, name, against))
+            found.append(_of_arms(result, sides, (name, against), packs))
     if not found:
         raise RunError(f"study {result.name}: no tier has runs of both {', '.join(chosen)} and {against}; rerun it")
     return found
 
 
-def _of_arms(result: StudyResult, sides: Mapping[str, Side], arm: str, against: str) -> Compared:
+def _of_arms(result: StudyResult, sides: Mapping[str, Side], which: tuple[str, str], packs: Packs) -> Compared:
     """Compare two arms of a study; against the baseline the study's own verdict stands."""
+    arm, against = which
     roles = {item.name: item for item in result.arms}
     matched = next((item.name for item in result.arms if (item.of, item.role) == (arm, "random-matched")), None)
     filtering = result.kind == "filter" and roles[arm].role == "arm"
     question = Question(
-        a=arm, b=against, matched=matched if matched in sides and matched != against else None, needs_control=filtering
+        a=arm,
+        b=against,
+        matched=matched if matched in sides and matched != against else None,
+        needs_control=filtering,
+        packs=packs,
     )
     outcomes = compare_sides(sides, question)
     given = {item.tier: item for item in result.assessments if item.arm == arm} if against == BASELINE else {}
@@ -143,7 +153,9 @@ def _of_sides(store: Store, left: str, right: str, control: str | None) -> Compa
         sides = [without_tier(side) for side in sides]
     by_label = {side.label: side for side in sides}
     shared_places(sides[0], sides[1])
-    question = Question(a=sides[0].label, b=sides[1].label, matched="control" if control else None)
+    question = Question(
+        a=sides[0].label, b=sides[1].label, matched="control" if control else None, packs=known_packs(store.root)
+    )
     outcomes = compare_sides(by_label, question)
     return Compared(outcomes=tuple(outcomes), checks=tuple(checks(outcomes)))
 

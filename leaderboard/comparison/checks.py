@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from curation.errors import CurateError
-from leaderboard.comparison.outcome import Outcome
-from leaderboard.comparison.rows import CENTRED, LOG_RATIO, Row
+from leaderboard.comparison.row import CENTRED, LOG_RATIO, Row
+from leaderboard.comparison.verdicts import Outcome
 from leaderboard.words import log_percent, percent
 
 EASY = 0.5

@@ -187,6 +187,7 @@ def _run_model(run: Artifact, selected_for: frozenset[str], scores: list[Path]) 
         identity=run.fingerprint,
         place=Place(tier=facts.tier, checkpoint=None),
         seed=facts.seed,
+        tier_digest=facts.tier_digest,
         panels=(own,),
         selected_for=selected_for,
         interventions=interventions_digest(run),

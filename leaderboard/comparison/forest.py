@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from leaderboard.comparison.rows import LOG_RATIO, Row
+from leaderboard.comparison.row import LOG_RATIO, Row
 
 WIDTH = 31
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leaderboard.comparison.rows import Row
+from leaderboard.comparison.row import Row
 
 if TYPE_CHECKING:
     import pandas as pd

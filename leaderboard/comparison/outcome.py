@@ -7,17 +7,21 @@ differ in one of these are refused, never put in one table. Other arms (a study'
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from curation.errors import RunError
-from curation.numerics import NoisePrior
 from leaderboard.compare_arms import Rules, as_comparison, shared_seeds, slice_pairs, why_invalid
-from leaderboard.comparison.rows import Found, Row, slice_rows, task_rows
+from leaderboard.comparison.row import Row
+from leaderboard.comparison.rows import Found, slice_rows, task_rows
 from leaderboard.comparison.sides import OWN_TRAINER, Model, PanelScores, Place, Side, panel_run, shared_places
+from leaderboard.comparison.task_noise import task_noise
 from leaderboard.comparison.tasks import measures
-from leaderboard.results import Comparison, Reason
+from leaderboard.comparison.verdicts import Outcome, count_budgets, judged, model_of
+from leaderboard.noise.find import noise_for
+from leaderboard.noise.pack import NoisePack
+from leaderboard.results import Comparison
 from leaderboard.scores import gather
-from leaderboard.verdict import is_laptop_tier
 from train.evals.results import Scored, differences, refuse_unlike
 
 
@@ -29,40 +33,10 @@ class Question:
     b: str
     matched: str | None = None
     """The control `random-matched` of A (rule 3)."""
-    noise: Mapping[str, NoisePrior] = field(default_factory=dict)
-    """Measured run noise by slice and by `TASK/METRIC`, on the scale of its rows; empty: none was measured."""
+    packs: Sequence[tuple[Path, NoisePack]] = ()
+    """All noise packs that are known (rule 9)."""
     needs_control: bool = False
     """Whether a claim without control is refused, as in a filter study."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What comparing two sides at one place found."""
-
-    place: Place
-    a: str
-    b: str
-    seeds: tuple[int, ...]
-    panels: tuple[Comparison, ...]
-    suites: tuple[str, ...]
-    rows: tuple[Row, ...]
-    verdict: str
-    reasons: tuple[Reason, ...]
-    notes: tuple[str, ...]
-    invalid: str
-
-    @property
-    def headline(self) -> Row | None:
-        """The row that the verdict is about: the mean over slices, else over tasks."""
-        wanted = [row for row in self.rows if row.level in ("headline", "all-tasks")]
-        return wanted[0] if wanted else None
-
-    @property
-    def regressions(self) -> list[Row]:
-        """Slices, families and tasks that got worse, by how far they are beyond their noise."""
-        worse = [row for row in self.rows if row.level in ("slice", "family", "task") and row.gain < 0]
-        known = [row for row in worse if row.above_chance is not False]
-        return sorted(known, key=lambda row: (row.side != "worse", row.gain / ((row.half_width or 0.0) + 1e-12)))
 
 
 def compare_sides(sides: Mapping[str, Side], question: Question) -> list[Outcome]:
@@ -71,8 +45,8 @@ def compare_sides(sides: Mapping[str, Side], question: Question) -> list[Outcome
     Raises: RunError or ResultsError if they never meet, share no seed, or their scores must not share a table.
     """
     places = shared_places(sides[question.a], sides[question.b])
-    budgets = _budgets(places)
-    return [_at_place(sides, question, place, budgets.get(_model_of(place.tier), 1)) for place in places]
+    budgets = count_budgets(places)
+    return [_at_place(sides, question, place, budgets.get(model_of(place.tier), 1)) for place in places]
 
 
 def _at_place(sides: Mapping[str, Side], question: Question, place: Place, num_budgets: int) -> Outcome:
@@ -108,7 +82,9 @@ def _at_place(sides: Mapping[str, Side], question: Question, place: Place, num_b
         notes=tuple(_notes(ours, theirs, total, question)),
         invalid=why_invalid(done, question.a, question.b, seeds),
     )
-    return _judged(outcome, question, num_budgets)
+    return judged(
+        outcome, noise_reason=total.noise_reason, num_budgets=num_budgets, needs_control=_lacks_control(question)
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,6 +92,9 @@ class _Parts:
     rows: list[Found]
     panels: list[Comparison]
     suites: list[str]
+    noise_reason: str = ""
+    """Why the run noise of the headline decides nothing; empty when it was measured."""
+    noise_note: str = ""
 
 
 def _parts(present: Mapping[str, Mapping[int, Model]], question: Question, a: str, b: str) -> _Parts:
@@ -156,7 +135,10 @@ def _add_panel(
                 runs.append(panel_run(present[label][seed], panel, label, seed))
     scores = gather(runs)
     selected = frozenset[str]().union(*(model.selected_for for label in (a, b) for model in present[label].values()))
-    rules = Rules(selected_for=selected, noise=question.noise)
+    noise = noise_for(runs, scores, question.packs, selected)
+    if not parts.panels:
+        parts.noise_reason, parts.noise_note = noise.reason, noise.note
+    rules = Rules(selected_for=selected, noise=noise.priors)
     found = slice_pairs(scores, a, b, rules)
     rows = slice_rows(found, scores)
     if parts.panels:  # a second panel: its slices under its name, its mean no headline
@@ -189,7 +171,12 @@ def _add_suite(
     runs = {key: one for key, one in held.items() if key[0] in (a, b) or not differences(first.results, one.results)}
     where = f"comparison of {a} with {b} on suite {name}"
     design, _ = shared_seeds(list(runs), a, b, f"suite {name}")
-    parts.rows += task_rows(measures(list(runs.values()), where), design, question.noise)
+    measured = measures(list(runs.values()), where)
+    place = next(iter(present[a].values())).place
+    noise = task_noise(question.packs, place, first.results, measured, design)
+    parts.rows += task_rows(measured, design, noise.priors)
+    if not parts.panels and not parts.suites:
+        parts.noise_reason, parts.noise_note = noise.reason, noise.note
     parts.suites.append(f"{name} {first.results.suite.digest[:8]}")
 
 
@@ -222,67 +209,12 @@ def _notes(ours: Mapping[int, Model], theirs: Mapping[int, Model], parts: _Parts
     if len(seen) > 1:
         shown = ", ".join(f"{value:,}" for value in sorted(seen))
         notes.append(f"tokens seen differ: {shown}; a gain may be more training (rule 16)")
+    if parts.noise_note:
+        notes.append(parts.noise_note)
     if question.matched is None:
         notes.append("no random-matched control: the gain is not split into reweighting and document quality (rule 3)")
     return notes
 
 
-def _judged(outcome: Outcome, question: Question, num_budgets: int) -> Outcome:
-    reasons = list(_reasons(outcome, question, num_budgets))
-    return replace(outcome, reasons=tuple(reasons), verdict="insufficient" if reasons else _decide(outcome))
-
-
-def _reasons(outcome: Outcome, question: Question, num_budgets: int) -> list[Reason]:
-    """Return why nothing can be decided; empty when it can."""
-    tier, headline = outcome.place.tier, outcome.headline
-    reasons = []
-    if is_laptop_tier(tier):
-        reasons.append(Reason(rule=18, text=f"{tier} is a laptop tier: plumbing, not evidence, which starts at micro"))
-    if not question.noise:
-        where = tier or "models of unknown tier"
-        reasons.append(Reason(rule=9, text=f"run noise of {where} was never measured: no noise pack of 8 seeds"))
-    if len(outcome.seeds) < 2:
-        text = "one seed: seed noise is unknown, the intervals hold families and items only"
-        reasons.append(Reason(rule=8, text=text))
-    if headline is not None and headline.level == "headline" and not headline.judged:
-        text = "no slice has 50 families and 1 MB in the panel: all are shown, none judged"
-        reasons.append(Reason(rule=5, text=text))
-    if num_budgets < 2:
-        text = "one token budget: a claim needs at least two multiples of it"
-        reasons.append(Reason(rule=16, text=text))
-    if question.needs_control and question.matched is None:
-        text = "no random-matched control: quality and reweighting cannot be told apart"
-        reasons.append(Reason(rule=3, text=text))
-    if outcome.invalid:
-        reasons.append(Reason(rule=17, text=outcome.invalid))
-    return reasons
-
-
-def _decide(outcome: Outcome) -> str:
-    """Return the verdict of runs that may decide."""
-    headline = outcome.headline
-    side = headline.side if headline else "unknown"
-    lost = [row for row in outcome.rows if row.side == "worse" and row.judged and row.holm]
-    if side == "worse" or (lost and side != "better"):
-        return "worse"
-    if side != "better":
-        return "no-difference"
-    if lost:
-        return "regression"
-    assert headline is not None
-    kept = headline.quality is None or (headline.quality_high is not None and headline.quality_high < 0)
-    return "better" if kept or not headline.lower_is_better else "reweighting"
-
-
-def _model_of(tier: str) -> str:
-    plain = tier.partition("@")[0]
-    return plain.rpartition("-")[0] if plain.endswith("x") else plain
-
-
-def _budgets(places: Sequence[Place]) -> dict[str, int]:
-    """Count the token budgets of each model among finished, plain tiers."""
-    budgets: dict[str, set[str]] = {}
-    for place in places:
-        if place.tier and place.checkpoint is None and "@lr" not in place.tier:
-            budgets.setdefault(_model_of(place.tier), set()).add(place.tier.partition("@")[0])
-    return {model: len(found) for model, found in budgets.items()}
+def _lacks_control(question: Question) -> bool:
+    return question.needs_control and question.matched is None

@@ -19,7 +19,7 @@ from curation.page import page
 from leaderboard.charts import nice_ticks
 from leaderboard.compare_command import Compared
 from leaderboard.comparison.forest import grouped, scale, shown
-from leaderboard.comparison.rows import Row
+from leaderboard.comparison.row import Row
 
 SUFFIXES = (".svg", ".png", ".html")
 COLOURS = {"better": "#2166ac", "worse": "#b35806", "level": "#555555", "unknown": "#999999"}

@@ -1,8 +1,6 @@
-"""Rows of a comparison: one difference each, of a slice, a task, a family of tasks, or the mean of all.
+"""Rows of a comparison from paired differences: slices, tasks, families and the mean of all, with marks.
 
-A row is a difference A − B with its interval, turned (`side` says whether that is good for A), and marks over its
-table: Holm (family-wise 5 %), Benjamini and Hochberg (false discovery 10 %), max-T. Bits per byte are logarithms of
-ratios; shares, probabilities and margins are plain differences. p is given only where run noise was measured (rule 9).
+Marks are over one table of one measure: Holm (family-wise 5 %), Benjamini and Hochberg (false discovery 10 %), max-T.
 """
 
 from __future__ import annotations
@@ -18,71 +16,18 @@ from curation.randomness import generator
 from leaderboard.compare_arms import SEED, SlicePairs
 from leaderboard.comparison.multiple import ALPHA, benjamini_hochberg, holm, max_t, mcnemar
 from leaderboard.comparison.paired import Design, Paired, mean_of, paired
+from leaderboard.comparison.row import (
+    ALL_SLICES,
+    ALL_TASKS,
+    CENTRED,
+    DIFFERENCE,
+    LOG_RATIO,
+    SEEDS_AND_UNITS,
+    UNITS_ONLY,
+    Row,
+)
 from leaderboard.comparison.tasks import BITS, Measure, above_chance
 from leaderboard.scores import TierScores
-
-LOG_RATIO = "log-ratio"
-DIFFERENCE = "difference"
-SEEDS_AND_UNITS = "seeds and items"
-UNITS_ONLY = "items only"
-ALL_TASKS = "all tasks"
-ALL_SLICES = "mean of slices"
-CENTRED = "centred accuracy"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One difference. Field by field: docs/evaluation.md, Comparing."""
-
-    level: str
-    """`headline`, `slice`, `all-tasks`, `family`, `task`."""
-    name: str
-    family: str
-    metric: str
-    role: str
-    unit: str
-    lower_is_better: bool
-    a: float
-    b: float
-    delta: float
-    low: float | None
-    high: float | None
-    se_seeds: float | None
-    se_units: float | None
-    degrees: float | None
-    covers: str
-    num_seeds: int
-    num_units: int
-    num_items: int
-    side: str
-    """`better`, `worse`, `level` (the interval holds zero) or `unknown`, of A."""
-    judged: bool
-    note: str
-    p: float | None = None
-    holm: bool | None = None
-    bh: bool | None = None
-    max_t: bool | None = None
-    above_chance: bool | None = None
-    chance: float | None = None
-    mcnemar_a_only: int | None = None
-    mcnemar_b_only: int | None = None
-    mcnemar_p: float | None = None
-    quality: float | None = None
-    """Part of `delta` against random-matched (rule 3)."""
-    quality_low: float | None = None
-    quality_high: float | None = None
-    rest: float | None = None
-    """`delta − quality`: reweighting and less text."""
-
-    @property
-    def gain(self) -> float:
-        """The difference turned so that more is better."""
-        return -self.delta if self.lower_is_better else self.delta
-
-    @property
-    def half_width(self) -> float | None:
-        """Half of the interval; None without one."""
-        return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +80,7 @@ def task_rows(measured: Sequence[Measure], design: Design, noise: Mapping[str, N
     for table, group in by_measure.items():
         adjusted = max_t([item.paired for item in group], generator(SEED, "max-t", table))
         rows = _marked(rows, group, adjusted)
-    return [*_aggregates(parts, design, measured), *rows]
+    return [*_aggregates(parts, design, measured, noise), *rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,18 +126,22 @@ def _task_row(one: Measure, part: Paired, design: Design) -> Found:
 
 
 def _aggregates(
-    parts: dict[str, list[tuple[Measure, Paired]]], design: Design, measured: Sequence[Measure]
+    parts: dict[str, list[tuple[Measure, Paired]]],
+    design: Design,
+    measured: Sequence[Measure],
+    noise: Mapping[str, NoisePrior],
 ) -> list[Found]:
     """Return the mean over all tasks and over every family: log ratios of bits per byte, centred accuracy."""
     families = list(dict.fromkeys(one.family for one in measured))
     rows: list[Found] = []
     for metric, of_metric in parts.items():
-        rows.append(_mean_row("all-tasks", ALL_TASKS, metric, of_metric, design))
+        prior = noise.get(f"{ALL_TASKS}/{metric}")
+        rows.append(_mean_row("all-tasks", ALL_TASKS, metric, of_metric, (design, prior)))
         own = []
         for family in families:
             inside = [pair for pair in of_metric if pair[0].family == family]
             if inside:
-                own.append(_mean_row("family", family, metric, inside, design))
+                own.append(_mean_row("family", family, metric, inside, (design, noise.get(f"{family}/{metric}"))))
         rows += own
         if len(own) > 1:
             adjusted = max_t([item.paired for item in own], generator(SEED, "max-t", "families", metric))
@@ -200,8 +149,15 @@ def _aggregates(
     return rows
 
 
-def _mean_row(level: str, name: str, metric: str, pairs: Sequence[tuple[Measure, Paired]], design: Design) -> Found:
-    part = mean_of([pair for _, pair in pairs], design)
+def _mean_row(
+    level: str,
+    name: str,
+    metric: str,
+    pairs: Sequence[tuple[Measure, Paired]],
+    known: tuple[Design, NoisePrior | None],
+) -> Found:
+    design, prior = known
+    part = mean_of([pair for _, pair in pairs], design, prior)
     log = metric == BITS
     sides = {design.arms[design.left[0]], design.arms[design.right[0]]}
     able = log or any(sides & set(above_chance(one, design)) for one, _ in pairs)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from curation.console import printable
 from leaderboard.comparison.checks import CANNOT_TELL, FOUND, Check
 from leaderboard.comparison.forest import bars, grouped, shown
-from leaderboard.comparison.rows import LOG_RATIO, UNITS_ONLY, Row
+from leaderboard.comparison.row import LOG_RATIO, UNITS_ONLY, Row
 from leaderboard.verdict import is_laptop_tier
 from leaderboard.words import VERDICTS, percent
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from leaderboard.compare_command import Compared
-    from leaderboard.comparison.outcome import Outcome
+    from leaderboard.comparison.verdicts import Outcome
 
 COLOURS = {"better": "blue", "worse": "dark_orange3", "level": "", "unknown": ""}
 MOST_REGRESSIONS = 12

@@ -63,6 +63,7 @@ class Model:
     place: Place
     seed: int | None
     trainer: str = OWN_TRAINER
+    tier_digest: str = ""
     tokens_seen: int | None = None
     panels: tuple[PanelScores, ...] = ()
     suites: tuple[Scored, ...] = ()
@@ -140,12 +141,14 @@ def panel_run(model: Model, panel: PanelScores, side: str, seed: int) -> ScoredR
     """Return a model's panel scores as comparisons gather them; other trainers' tokenizers may differ."""
     return ScoredRun(
         arm=side,
-        tier=model.place.label,
+        tier=model.place.tier if model.place == Place(tier=model.place.tier, checkpoint=None) else model.place.label,
         seed=seed,
         panel=panel.digest,
         tokenizer=panel.tokenizer,
         context=panel.context,
         documents=panel.documents,
+        tier_digest=model.tier_digest,
+        fingerprint=model.identity,
     )
 
 
