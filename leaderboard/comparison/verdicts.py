@@ -1,7 +1,7 @@
 """What comparing two sides at one place found, and the verdict on it (docs/statistics.md, Verdicts).
 
-Without a measured run noise, with one seed, at a laptop tier or under one budget the verdict is `insufficient`. Else the
-headline decides: the mean over slices, or over tasks where there is no panel; a slice, family or task that is worse
+Without a measured run noise, with one seed, at a laptop tier or under one budget the verdict is `insufficient`. Else
+the headline decides: the mean over slices, or over tasks where there is no panel; a slice, family or task that is worse
 beyond Holm's mark makes it `regression`.
 """
 
