@@ -122,6 +122,11 @@ COMMANDS: tuple[Command, ...] = (
         "Show a panel's slices, languages and which may be judged.",
         "curation.panel_command:panel_show",
     ),
+    Command(
+        "panel curve",
+        "Show a panel's bits per byte by slice through training.",
+        "train.evals.curve_command:panel_curve",
+    ),
     Command("doctor", "Check this installation and say what to mend.", "curation.doctor:doctor"),
     Command("filters list", "List filters and rule sets.", "filters.commands:filters_list"),
     Command("filters agree", "Compare two filters on the same documents.", "filters.agree_command:filters_agree"),
