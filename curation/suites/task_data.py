@@ -68,6 +68,11 @@ def read_task(task: Task, folder: Path) -> TaskData | Absent:
             f"is {task.digest[:16]}; scores of other items never share a table; bring the pinned file back, or give a "
             "suite file of your own that names this one"
         )
+    if task.digest is None and task.num_items not in (None, len(data.records)):
+        raise SuiteChangedError(
+            f"{path}: task `{task.name}`: holds {len(data.records):,} records, expected the {task.num_items:,} of the "
+            "benchmark; a part of it is another task; bring the whole file, or give a suite file of your own"
+        )
     return data
 
 

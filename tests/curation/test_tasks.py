@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from curation.errors import RecipeError, ShardError, SuiteChangedError
+from curation.suites.load import load_suites
 from curation.suites.rendering import render_task
 from curation.suites.task_data import Absent, TaskData, evals_directory, read_task, suite_digest
 from curation.suites.tasks import FAMILIES, TaskSuite, load_task_suite, parse_suite, suite_names
@@ -92,6 +93,28 @@ def test_changed_records_are_refused_and_repacked_ones_are_not(tmp_path: Path) -
     a_file(tmp_path, [LINES[0], {**LINES[1], "gold": 0}])
     with pytest.raises(SuiteChangedError, match=r"task `colours`: its 2 records have the digest .*, pinned is "):
         read_task(pinned.tasks[0], tmp_path)
+
+
+def test_a_part_of_a_benchmark_without_a_pin_does_not_stand_for_it(tmp_path: Path) -> None:
+    a_file(tmp_path, LINES)
+    with pytest.raises(SuiteChangedError, match="holds 2 records, expected the 10,042 of the benchmark"):
+        read_task(a_suite(num_items=10_042).tasks[0], tmp_path)
+
+
+@needs_files
+@pytest.mark.parametrize("name", ["siqa", "sciq", "xquad_de"])
+def test_an_item_is_the_one_at_its_place_in_the_lists_of_decontamination(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CURATE_EVALS", str(EVALS))
+    task = next(task for task in load_task_suite("small").tasks if task.name == name)
+    data = read_task(task, EVALS)
+    assert isinstance(data, TaskData)
+    listed = load_suites([data.suite], "test")[0]
+    assert data.suite in task.data
+    assert listed.name == data.suite
+    for one in render_task(task, data, 512):
+        assert listed.items[one.item].question in one.contexts[0]
 
 
 def test_a_pinned_file_that_is_missing_leaves_the_digest_of_the_suite_alone(tmp_path: Path) -> None:
