@@ -14,6 +14,8 @@ LAWS: Registry[Law] = Registry(
         "direct-accuracy": "leaderboard.laws.direct_accuracy:DIRECT_ACCURACY",
         "error-from-loss": "leaderboard.laws.error_from_loss:ERROR_FROM_LOSS",
         "loss-curve": "leaderboard.laws.loss_curve:LOSS_CURVE",
+        "lr-batch": "leaderboard.laws.lr_batch:LR_BATCH",
+        "noise-scale": "leaderboard.laws.noise_scale:NOISE_SCALE",
         "overtraining": "leaderboard.laws.overtraining:OVERTRAINING",
         "kaplan": "leaderboard.laws.kaplan:KAPLAN",
         "envelope": "leaderboard.laws.envelope:ENVELOPE",
