@@ -202,3 +202,13 @@ def test_a_file_of_items_of_no_kind_is_refused_with_its_fields(tmp_path: Path) -
         load_task_suite(str(a_file(tmp_path, [{"text": "no task"}])))
     with pytest.raises(ShardError, match="no such file"):
         load_task_suite(str(tmp_path / "none.jsonl"))
+
+
+def test_the_suite_file_of_the_documentation_is_one(tmp_path: Path) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "evaluation.md"
+    block = page.read_text().partition("## A task of one's own")[2].partition("```yaml\n")[2].partition("```")[0]
+    file = tmp_path / "support.yaml"
+    file.write_text(block)
+    suite = load_task_suite(str(file))
+    assert [task.name for task in suite.members("support_bpb")] == ["tickets", "refunds"]
+    assert [task.shots_at(1024) for task in suite.tasks] == [5, 0]

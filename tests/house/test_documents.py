@@ -84,8 +84,6 @@ def test_a_wheel_carries_recipes_studies_tokenizers_and_templates(tmp_path: Path
     shipped = [
         f"curation/bundled/{path.relative_to(ROOT)}" for path in [*ROOT.glob("recipes/*"), *ROOT.glob("studies/*")]
     ]
-    data = [
-        str(path.relative_to(ROOT)) for path in [*ROOT.glob("curation/data/**/*.json"), *ROOT.glob("*/templates/*")]
-    ]
+    data = [str(path.relative_to(ROOT)) for path in [*ROOT.glob("curation/data/**/*.*"), *ROOT.glob("*/templates/*")]]
     assert [name for name in [*shipped, *data] if name not in names] == []
     assert not [name for name in names if name.startswith(("tests/", "docs/", ".curate"))]
