@@ -8,6 +8,7 @@ from leaderboard.laws.law import Law
 LAWS: Registry[Law] = Registry(
     name="law",
     builtin={
+        "by-group": "leaderboard.laws.by_group:BY_GROUP",
         "chinchilla": "leaderboard.laws.chinchilla:CHINCHILLA",
         "critical-batch": "leaderboard.laws.critical_batch:CRITICAL_BATCH",
         "data-constrained": "leaderboard.laws.data_constrained:DATA_CONSTRAINED",
