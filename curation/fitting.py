@@ -80,10 +80,13 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """How far a descent goes: evaluations a start, and the relative decrease that counts as none."""
+    """How far every start descends: evaluations, and the relative decrease that counts as none.
 
-    max_evaluations: int = 400
-    tolerance: float = 1e-11
+    On Chinchilla's 4,500 starts 200 evaluations bring a fifth of them to the optimum's basin; the best are polished.
+    """
+
+    max_evaluations: int = 200
+    tolerance: float = 1e-8
     polished: int = 24
     """Best starts that are descended again, with fresh curvature, until nothing is gained."""
 

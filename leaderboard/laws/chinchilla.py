@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from curation.fitting import Model, Pullback, grid
-from leaderboard.laws.compute import completed
+from leaderboard.laws.compute import completed, derived
 from leaderboard.laws.curve import CurveLaw
 from leaderboard.laws.law import Card, Columns, Data, Floats, Parameter, Settings, Variable
 
@@ -115,10 +115,12 @@ class Chinchilla(CurveLaw):
             with np.errstate(all="ignore"):
                 of_size = values["A"][:, None] / size ** values["alpha"][:, None]
                 return values["E"][:, None] + of_size + values["B"][:, None] / tokens ** values["beta"][:, None]
-        if "D" not in given:
-            given["D"] = given["C"] / 6 / given["N"]
-        if "N" not in given:
-            given["N"] = given["C"] / 6 / given["D"]
+        for name in ("N", "D"):
+            if name not in given:
+                values_of, _ = derived(given, name)
+                if values_of is None:
+                    raise KeyError(f"{name} or C")
+                given[name] = values_of
         return super().predict(theta_SP, given)
 
 

@@ -31,7 +31,7 @@ from leaderboard.laws.law import (
 )
 from leaderboard.laws.registry import LAWS
 from leaderboard.laws.rows import checked_rows
-from leaderboard.laws.warn import all_warnings, extrapolations
+from leaderboard.laws.warn import MIN_SIZES, all_warnings, extrapolations
 
 Table = Mapping[str, Sequence[object] | npt.NDArray[np.generic]]
 
@@ -47,6 +47,7 @@ def fit(law: Law | str, table: Table, settings: Settings | None = None, *, holdo
     _check_options(general, settings)
     chosen = general.adapted(frozenset(table), settings)
     data = _usable(chosen, table, settings)
+    _check_points(chosen, data)
     estimate = chosen.estimate(data, settings)
     draws = _bootstrap(chosen, data, estimate, settings)
     observed, expected = chosen.fitted(estimate.theta, data, settings)
@@ -118,6 +119,20 @@ def _usable(law: Law, table: Table, settings: Settings) -> Data:
         return data
     reasons = ", ".join(f"{count} {reason}" for reason, count in data.dropped.items()) or "the table has none"
     raise InsufficientError(f"{law.card.name}: insufficient: no row is left ({reasons}); check --map and --where")
+
+
+def _check_points(law: Law, data: Data) -> None:
+    """Refuse fewer than three different rows, whatever the law.
+
+    Raises: InsufficientError.
+    """
+    distinct = len(np.unique(np.stack(list(data.columns.values()), axis=1), axis=0))
+    if distinct < MIN_SIZES:
+        dropped = "; ".join(f"dropped {count} where {reason}" for reason, count in data.dropped.items())
+        raise InsufficientError(
+            f"{law.card.name}: insufficient: {data.n} rows, {distinct} of them different, expected at least {MIN_SIZES}"
+            f"{'; ' + dropped if dropped else ''}; add runs of other sizes"
+        )
 
 
 def _check_options(law: Law, settings: Settings) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from curation.fitting import Loss
-from leaderboard.laws.compute import completed
+from leaderboard.laws.compute import completed, derived
 from leaderboard.laws.kaplan_curves import PowerCurve
 from leaderboard.laws.law import (
     Card,
@@ -136,9 +136,12 @@ class Kaplan(Law):
     def predict(self, theta_SP: Floats, inputs: Columns) -> Floats:
         """Return L; with C in place of N or D the other follows from C = 6 N D."""
         given = dict(inputs)
-        if len(self.variables) == 2 and "C" in given and len(given) == 2:
-            name = "D" if "N" in given else "N"
-            given[name] = given["C"] / 6 / given["N" if name == "D" else "D"]
+        for name in self.variables:
+            if name not in given:
+                values, _ = derived(given, name)
+                if values is None:
+                    raise KeyError(name)
+                given[name] = values
         return self.curve(has_floor=True).predict(theta_SP, given)
 
     def fitted(self, theta: Floats, data: Data, settings: Settings) -> tuple[Floats, Floats]:

@@ -10,6 +10,7 @@ from leaderboard.laws.law import Data, Estimate, Law
 
 MIN_SIZES = 3
 MAX_EXTRAPOLATION = 100.0
+SAME_DIRECTION = 0.995
 SAME_SIZE = 1.02
 """Sizes within 2 % of each other count as one."""
 
@@ -24,6 +25,7 @@ def all_warnings(
         reasons = "; ".join(f"{count} where {reason}" for reason, count in data.dropped.items())
         found.append(f"dropped {total} rows: {reasons}")
     found += few_sizes(law, data)
+    found += moving_together(law, data)
     found += estimate.warnings
     found += at_bounds(law, params)
     if held_out is not None:
@@ -44,6 +46,20 @@ def few_sizes(law: Law, data: Data) -> list[str]:
                     f"only {num} distinct values of {name}, expected at least {MIN_SIZES}: no trend can be told"
                 )
     return found
+
+
+def moving_together(law: Law, data: Data) -> list[str]:
+    """Return a warning where the sizes of a law in N and D move as one, so that its two terms look alike."""
+    names = [name for name in law.card.sizes if name in data.columns]
+    if len(names) < 2 or names[:2] != ["N", "D"] or min(num_sizes(data, name) for name in names[:2]) < MIN_SIZES:
+        return []
+    correlation = float(np.corrcoef(np.log(data.columns["N"]), np.log(data.columns["D"]))[0, 1])
+    if abs(correlation) < SAME_DIRECTION:
+        return []
+    return [
+        f"flat ridge: N and D move together (correlation of logarithms {correlation:.4f}), so the terms of N and of D "
+        "are not identified apart; vary the tokens per parameter"
+    ]
 
 
 def num_sizes(data: Data, name: str) -> int:
