@@ -100,7 +100,9 @@ def evaluate(
     last_k: Annotated[
         int | None, typer.Option("--last-k", min=2, help="Also the mean of the last K checkpoints' scores.")
     ] = None,
-    engine: Annotated[str, typer.Option("--engine", help="Who computes the log-likelihoods.")] = "curate",
+    engine: Annotated[
+        str, typer.Option("--engine", help="Who computes the log-likelihoods: curate, or lm-eval beside it.")
+    ] = "curate",
     out: Annotated[
         Path | None, typer.Option("--out", help="Also write the results to a directory, one below it for each of many.")
     ] = None,

@@ -111,9 +111,18 @@ def _run(request: Mapping[str, Any], model: Any, manager: Any, task: Any) -> Non
         "version": found["versions"].get(key),
         "shots": int(found["n-shot"].get(key) or 0),
         "results": found["results"][key],
-        "samples": found["samples"][key],
+        "samples": [{**one, "num_tokens": _num_tokens(model, one["arguments"])} for one in found["samples"][key]],
     }
     _write(_file(request, name), value)
+
+
+def _num_tokens(model: Any, arguments: Any) -> list[int] | None:
+    """Return the tokens of each continuation as lm-eval counts them; None where a sample has none."""
+    pairs = [(one[0], one[1]) for one in arguments if len(one) == 2 and isinstance(one[1], str)]
+    if not pairs or len(pairs) != len(arguments):
+        return None
+    whole = [model._encode_pair(context, text)[1] if context else model.tok_encode(text) for context, text in pairs]
+    return [len(ids) for ids in whole]
 
 
 def _file(request: Mapping[str, Any], name: str) -> Path:

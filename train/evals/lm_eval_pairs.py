@@ -40,6 +40,7 @@ class PairScore:
     log_likelihood: float
     """Nats, summed over the continuation's tokens."""
     greedy: bool
+    num_tokens: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,5 +147,7 @@ def _scores(name: str, task: HarnessTask, pairs: Sequence[Pair]) -> tuple[PairSc
                 f"{(pair.context + pair.continuation)[-60:]!r}; this lm-eval renders text otherwise: install 0.4.13"
             )
         value, greedy = sample["filtered_resps"][0]
-        scores.append(PairScore(log_likelihood=float(value), greedy=str(greedy) == "True"))
+        scores.append(
+            PairScore(log_likelihood=float(value), greedy=str(greedy) == "True", num_tokens=sample["num_tokens"][0])
+        )
     return tuple(scores)

@@ -1,0 +1,282 @@
+"""Contamination in the scores: what a candidate gains on items that the corpus may hold, beside others.
+
+Parts of a task's items to one detector: *suspicious* (found in the corpus), *clean* (looked for and not found),
+*unknown* (cannot be found); *known* is suspicious and clean together. Of a metric, turned so that more is better:
+* gain of a part: mean over its items of candidate − baseline, each the mean of its runs;
+* gap (rule 14): gain on suspicious − gain on clean items. Suspicious items may be easier or harder; that cancels.
+* estimated performance gain of a model: score on known − score on clean items, with *suspicious* drawn at several
+  thresholds of the detector's score; the threshold of the largest is the model's own. Source: ConTAM (2411.03923).
+* growth: gap at the largest tier − gap at the smallest, on the items that both have.
+Intervals: seeds parametric, clusters of items bootstrapped (rule 8; `leaderboard.comparison.paired`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from curation.decontamination.item_lists import ItemLists
+from curation.errors import ResultsError, ShardError
+from leaderboard.contaminated_items import ItemScores, TaskItems, items_of, list_name, thresholds_of
+from leaderboard.contaminated_verdict import Verdict, verdict_of
+from leaderboard.part_means import MIN_CLUSTERS, Arm, Estimate, Part, estimate, mean_estimate
+from train.evals.results import Scored, refuse_unlike
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """Runs of both sides at one tier, one a seed."""
+
+    name: str
+    candidates: tuple[Scored, ...]
+    baselines: tuple[Scored, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartScore:
+    """One part of a task's items."""
+
+    num_items: int
+    num_clusters: int
+    candidate: float | None
+    """Mean score, as the metric counts."""
+    baseline: float | None
+    gain: Estimate | None
+    """Candidate − baseline, more is better; None without items."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerformanceGain:
+    """What the suspicious items add to scores when items found at `threshold` and above are suspicious."""
+
+    threshold: float
+    num_suspicious: int
+    candidate: Estimate | None
+    baseline: Estimate | None
+    largest: bool = False
+    """Whether the candidate's is the largest of all thresholds, the one ConTAM takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskContamination:
+    """One task at one tier."""
+
+    task: str
+    tier: str
+    metric: str
+    suite: str
+    """Name of its items in the lists."""
+    parts: Mapping[str, PartScore]
+    """`all`, `clean`, `suspicious`, `unknown`."""
+    gap: Estimate | None
+    gains: tuple[PerformanceGain, ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """How the gap of a task changes from the smallest tier to the largest."""
+
+    task: str
+    tiers: tuple[str, ...]
+    gaps: tuple[float | None, ...]
+    change: Estimate | None
+
+    @property
+    def grows(self) -> bool:
+        """Whether the change's interval lies above 0."""
+        return self.change is not None and self.change.low is not None and self.change.low > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contamination:
+    """All tasks, tiers in the order given."""
+
+    detector: str
+    removed: str
+    """What left the corpus of the documents in which the detector found items."""
+    tasks: tuple[TaskContamination, ...]
+    mean_gap: Mapping[str, Estimate | None]
+    """By tier, the mean gap of its judged tasks that share a metric; None where there are no two such tasks."""
+    growth: tuple[Growth, ...]
+    unlisted: tuple[str, ...]
+    """Tasks that the lists say nothing about."""
+
+    @property
+    def flagged(self) -> tuple[TaskContamination, ...]:
+        """Tasks whose win lives in the suspicious part, or whose gap is above 0."""
+        return tuple(task for task in self.tasks if task.verdict.flagged)
+
+
+def contamination_of(
+    tiers: Sequence[Tier],
+    lists: ItemLists,
+    *,
+    detector: str | None = None,
+    metric: str | None = None,
+    thresholds: Sequence[float] = (),
+) -> Contamination:
+    """Return what the lists say about the scores; `metric` in place of each task's primary one.
+
+    Raises: ResultsError for results that answer different questions or items that are others than the listed ones,
+    ShardError for an unknown detector or lists about none of the tasks.
+    """
+    chosen = detector or lists.default
+    found: list[TaskContamination] = []
+    items: dict[tuple[str, str], TaskItems] = {}
+    pieces: dict[str, list[tuple[TaskContamination, TaskItems]]] = {tier.name: [] for tier in tiers}
+    unlisted: dict[str, None] = {}
+    for tier in tiers:
+        refuse_unlike([*tier.candidates, *tier.baselines])
+        for name in _shared(tier):
+            suite = list_name(tier.candidates[0].results, name, lists)
+            if suite is None:
+                unlisted[name] = None
+                continue
+            here = items_of(tier.candidates, tier.baselines, name, lists, suite=suite, detector=chosen, metric=metric)
+            one = _task(here, tier.name, thresholds or thresholds_of(here))
+            items[tier.name, name] = here
+            pieces[tier.name].append((one, here))
+            found.append(one)
+    if not found:
+        raise ShardError(
+            f"{lists.path}: about none of the tasks {', '.join(unlisted) or '(no task has scores on both sides)'}; "
+            f"it lists {', '.join(sorted(lists.rows))}; look for these suites with `curate decontaminate`"
+        )
+    return Contamination(
+        detector=chosen,
+        removed=lists.removed.get(chosen, "none"),
+        tasks=tuple(found),
+        mean_gap={name: _mean_gap(several) for name, several in pieces.items()},
+        growth=tuple(_growth(tiers, items, name) for name in dict.fromkeys(one.task for one in found))
+        if len(tiers) > 1
+        else (),
+        unlisted=tuple(unlisted),
+    )
+
+
+def _shared(tier: Tier) -> list[str]:
+    if not tier.candidates or not tier.baselines:
+        raise ResultsError(f"tier {tier.name}: no results of one side; expected at least one run of each")
+    every = (*tier.candidates, *tier.baselines)
+    return [name for name in every[0].results.tasks if all(name in one.results.tasks for one in every)]
+
+
+def _task(here: TaskItems, tier: str, thresholds: Sequence[float]) -> TaskContamination:
+    scores = here.scores
+    masks = {"all": np.ones(len(here.suspicious), bool), "clean": here.clean, "suspicious": here.suspicious}
+    masks["unknown"] = ~(here.clean | here.suspicious)
+    parts = {name: _part(here, mask) for name, mask in masks.items()}
+    gap = _gap(here)
+    gains = [_performance(here, threshold) for threshold in thresholds]
+    values = [one.candidate.value if one.candidate else -np.inf for one in gains]
+    largest = int(np.argmax(values)) if values else -1
+    return TaskContamination(
+        task=here.task,
+        tier=tier,
+        metric=scores.metric,
+        suite=here.suite,
+        parts=parts,
+        gap=gap,
+        gains=tuple(_marked(one, place == largest) for place, one in enumerate(gains)),
+        verdict=verdict_of(
+            {name: part.gain for name, part in parts.items()},
+            gap,
+            {name: part.num_clusters for name, part in parts.items()},
+        ),
+    )
+
+
+def _marked(one: PerformanceGain, largest: bool) -> PerformanceGain:
+    return PerformanceGain(
+        threshold=one.threshold,
+        num_suspicious=one.num_suspicious,
+        candidate=one.candidate,
+        baseline=one.baseline,
+        largest=largest,
+    )
+
+
+def _part(here: TaskItems, mask: np.ndarray) -> PartScore:
+    scores = here.scores
+    count = int(mask.sum())
+    if not count:
+        return PartScore(num_items=0, num_clusters=0, candidate=None, baseline=None, gain=None)
+    means = scores.values[mask].mean(axis=0) * scores.sign
+    return PartScore(
+        num_items=count,
+        num_clusters=len(np.unique(scores.clusters[mask])),
+        candidate=float(means[list(here.candidates)].mean()),
+        baseline=float(means[list(here.baselines)].mean()),
+        gain=estimate(scores.units, [Part(mask, 1.0)], _sides(here), ("gain", here.task)),
+    )
+
+
+def _gap(here: TaskItems) -> Estimate | None:
+    parts = [Part(here.suspicious, 1.0), Part(here.clean, -1.0)]
+    return estimate(here.scores.units, parts, _sides(here), ("gap", here.task))
+
+
+def _performance(here: TaskItems, threshold: float) -> PerformanceGain:
+    suspicious = here.suspicious & (here.found_scores >= threshold)
+    clean = here.clean | (here.suspicious & ~suspicious)
+    parts = [Part(clean | suspicious, 1.0), Part(clean, -1.0)]
+    candidate, baseline = (
+        estimate(here.scores.units, parts, [Arm(columns, 1.0)], ("epg", here.task))
+        for columns in (here.candidates, here.baselines)
+    )
+    return PerformanceGain(
+        threshold=float(threshold), num_suspicious=int(suspicious.sum()), candidate=candidate, baseline=baseline
+    )
+
+
+def _sides(here: TaskItems) -> list[Arm]:
+    return [Arm(here.candidates, 1.0), Arm(here.baselines, -1.0)]
+
+
+def _mean_gap(several: Sequence[tuple[TaskContamination, TaskItems]]) -> Estimate | None:
+    judged = [(one, here) for one, here in several if one.verdict.judged]
+    if len(judged) < 2 or len({one.metric for one, _ in judged}) > 1:
+        return None
+    here = judged[0][1]
+    gaps = [one.gap for one, _ in judged if one.gap is not None]
+    return mean_estimate(gaps, _sides(here))
+
+
+def _growth(tiers: Sequence[Tier], items: Mapping[tuple[str, str], TaskItems], task: str) -> Growth:
+    present = [tier.name for tier in tiers if (tier.name, task) in items]
+    gaps = [_gap(items[name, task]) for name in present]
+    change = None
+    if len(present) > 1:
+        change = _change(items[present[0], task], items[present[-1], task])
+    return Growth(
+        task=task, tiers=tuple(present), gaps=tuple(gap.value if gap else None for gap in gaps), change=change
+    )
+
+
+def _change(small: TaskItems, large: TaskItems) -> Estimate | None:
+    """Return the gap of the large tier − that of the small one, on the items that both have."""
+    _, left, right = np.intersect1d(small.scores.places, large.scores.places, return_indices=True)
+    if small.scores.metric != large.scores.metric or not len(left):
+        return None
+    width = small.scores.values.shape[1]
+    joined = ItemScores(
+        metric=small.scores.metric,
+        sign=small.scores.sign,
+        places=small.scores.places[left],
+        clusters=small.scores.clusters[left],
+        values=np.concatenate([small.scores.values[left], large.scores.values[right]], axis=1),
+    )
+    moved = [tuple(width + column for column in columns) for columns in (large.candidates, large.baselines)]
+    arms = [
+        Arm(moved[0], 1.0, pool="large"),
+        Arm(moved[1], -1.0, pool="large"),
+        Arm(small.candidates, -1.0, pool="small"),
+        Arm(small.baselines, 1.0, pool="small"),
+    ]
+    parts = [Part(small.suspicious[left], 1.0), Part(small.clean[left], -1.0)]
+    if min(len(np.unique(joined.clusters[part.mask])) for part in parts) < MIN_CLUSTERS:
+        return None
+    return estimate(joined.units, parts, arms, ("growth", small.task))

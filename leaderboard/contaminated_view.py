@@ -1,0 +1,135 @@
+"""Contamination in the scores for people (tables, flags first) and programs (one JSON object)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from curation.files import Json
+from leaderboard.contaminated_scores import Contamination, PartScore, PerformanceGain, TaskContamination
+from leaderboard.contaminated_verdict import shown
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PARTS = ("all", "clean", "suspicious", "unknown")
+
+
+def draw_contamination(console: Console, found: Contamination) -> None:
+    """Print scores by part, gaps, performance gains and growth; flagged tasks first."""
+    from rich.table import Table
+
+    table = Table(
+        title=f"Scores on clean and suspicious items ({found.detector})", box=None, pad_edge=False,
+        header_style="bold", title_justify="left",
+    )  # fmt: skip
+    for header in ("task", "tier", "part", "items", "candidate", "baseline", "gain, more is better"):
+        table.add_column(header, justify="left" if header in ("task", "tier", "part") else "right")
+    ordered = sorted(found.tasks, key=lambda one: not one.verdict.flagged)
+    for one in ordered:
+        for number, name in enumerate(part for part in PARTS if one.parts[part].num_items):
+            part = one.parts[name]
+            lead = (f"{one.task} ({one.metric})", one.tier) if number == 0 else ("", "")
+            table.add_row(*lead, name, f"{part.num_items:,}", _number(part.candidate), _number(part.baseline),
+                          shown(part.gain))  # fmt: skip
+        table.add_row("", "", "gap", "", "", "", shown(one.gap))
+    console.print(table)
+    for one in ordered:
+        style = "bold red" if one.verdict.flagged else None
+        console.print(f"{one.task} at {one.tier}: {one.verdict.kind}: {one.verdict.words}", style=style)
+    _draw_gains(console, found)
+    _draw_growth(console, found)
+    if found.removed != "none":
+        console.print(
+            f"The corpus was cleaned of what {found.detector} found (removed: {found.removed}): items it found"
+        )
+        console.print("were in the pool, and only what it does not see can be left of them.")
+    if found.unlisted:
+        console.print(f"Nobody looked for the items of: {', '.join(found.unlisted)}.")
+
+
+def _draw_gains(console: Console, found: Contamination) -> None:
+    from rich.table import Table
+
+    rows = [(one, gain) for one in found.tasks for gain in one.gains]
+    if not rows:
+        return
+    table = Table(
+        title="Estimated performance gain: score on known − on clean items", box=None, pad_edge=False,
+        header_style="bold", title_justify="left",
+    )  # fmt: skip
+    for header in ("task", "tier", "from score", "suspicious", "candidate", "baseline", ""):
+        table.add_column(header, justify="left" if header in ("task", "tier", "") else "right")
+    for one, gain in rows:
+        table.add_row(
+            one.task, one.tier, f"{gain.threshold:.3g}", f"{gain.num_suspicious:,}", shown(gain.candidate),
+            shown(gain.baseline), "largest" if gain.largest else "",
+        )  # fmt: skip
+    console.print(table)
+
+
+def _draw_growth(console: Console, found: Contamination) -> None:
+    for name, gap in found.mean_gap.items():
+        if gap is not None:
+            console.print(f"Mean gap over tasks at {name}: {shown(gap)}")
+    for one in found.growth:
+        course = " → ".join(f"{tier} {_number(gap)}" for tier, gap in zip(one.tiers, one.gaps, strict=True))
+        told = "it grows with the tier" if one.grows else "no growth shown"
+        console.print(
+            f"{one.task}: gap {course}; change {shown(one.change)}: {told}", style="bold red" if one.grows else None
+        )
+
+
+def contamination_json(found: Contamination) -> Json:
+    """Return everything as one JSON object."""
+    return {
+        "detector": found.detector,
+        "removed": found.removed,
+        "tasks": [_task_json(one) for one in found.tasks],
+        "mean_gap": {name: gap.as_json() if gap else None for name, gap in found.mean_gap.items()},
+        "growth": [
+            {
+                "task": one.task, "tiers": list(one.tiers), "gaps": list(one.gaps), "grows": one.grows,
+                "change": one.change.as_json() if one.change else None,
+            }
+            for one in found.growth
+        ],
+        "unlisted": list(found.unlisted),
+        "flagged": sorted({one.task for one in found.flagged}),
+    }  # fmt: skip
+
+
+def _task_json(one: TaskContamination) -> Json:
+    return {
+        "task": one.task,
+        "tier": one.tier,
+        "metric": one.metric,
+        "suite": one.suite,
+        "parts": {name: _part_json(part) for name, part in one.parts.items()},
+        "gap": one.gap.as_json() if one.gap else None,
+        "performance_gain": [_gain_json(gain) for gain in one.gains],
+        "verdict": {"kind": one.verdict.kind, "flagged": one.verdict.flagged, "words": one.verdict.words},
+    }
+
+
+def _part_json(part: PartScore) -> Json:
+    return {
+        "num_items": part.num_items,
+        "num_clusters": part.num_clusters,
+        "candidate": part.candidate,
+        "baseline": part.baseline,
+        "gain": part.gain.as_json() if part.gain else None,
+    }
+
+
+def _gain_json(gain: PerformanceGain) -> Json:
+    return {
+        "threshold": gain.threshold,
+        "num_suspicious": gain.num_suspicious,
+        "candidate": gain.candidate.as_json() if gain.candidate else None,
+        "baseline": gain.baseline.as_json() if gain.baseline else None,
+        "largest": gain.largest,
+    }
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

@@ -1,0 +1,257 @@
+"""Wins on clean and on suspicious items, in worlds where the truth is planted."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from curation.decontamination.item_lists import ItemLists, read_item_lists
+from curation.errors import ResultsError, ShardError, SuiteChangedError
+from curation.randomness import generator
+from leaderboard.contaminated_scores import Contamination, Tier, contamination_of
+from leaderboard.contaminated_view import contamination_json, draw_contamination
+from leaderboard.part_means import Arm, Part, Units, estimate
+from train.evals.results import Metric, ModelFacts, Results, Scored, SuiteFacts, TaskResult
+from train.evals.score_tables import ITEMS_SCHEMA, METRIC_COLUMNS
+
+NUM = 600
+SUSPICIOUS = range(200)
+UNKNOWN = range(580, 600)
+
+
+def lists_at(folder: Path, *, removed: str = "none") -> ItemLists:
+    """Items 0 to 199 are suspicious, the first hundred by a score of 0.6, the others of 1.0; the last 20 unknown."""
+    rows = [
+        {
+            "suite": "quiz",
+            "item": item,
+            "own_id": f"q{item}",
+            "found": {"d": {"score": 0.6 if item < 100 else 1.0, "fields": [], "documents": 1}}
+            if item in SUSPICIOUS
+            else {},
+            "unfindable": ["d"] if item in UNKNOWN else [],
+        }
+        for item in range(NUM)
+    ]
+    header = {
+        "schema": "curate-items@1",
+        "default": "d",
+        "detectors": {"d": {"version": "1", "settings": {}, "removed": removed}},
+        "suites": {"quiz": {"digest": "0" * 64, "items": NUM}},
+    }
+    path = folder / "items.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in [header, *rows]) + "\n")
+    return read_item_lists(path)
+
+
+def scored(values: Sequence[float], *, seed: int, arm: str, metric: str = "acc_raw", task: str = "quiz") -> Scored:
+    empty: dict[str, object] = dict.fromkeys(METRIC_COLUMNS)
+    rows = [
+        {
+            **empty, "task": task, "item": item, "own_id": f"q{item}", "group": str(item), "gold": 0, metric: value,
+            "log_likelihoods": [-1.0], "greedy": [True], "num_tokens": [1], "num_bytes": [1], "num_chars": [1],
+            "uncond": None, "excluded": None, "partition": None,
+        }
+        for item, value in enumerate(values)
+    ]  # fmt: skip
+    result = TaskResult(
+        family="knowledge", kind="mc", shots=0, n=len(rows), digest="d" * 64, primary=metric,
+        metrics={metric: Metric(value=float(np.mean(values)), n=len(rows))},
+    )  # fmt: skip
+    results = Results(
+        model=ModelFacts(name=f"{arm}-{seed}", digest=f"{arm}{seed:08d}", arm=arm, seed=seed, tier="t"),
+        suite=SuiteFacts(name="own", version="1", digest="e" * 64),
+        context=64, metric_versions={"items": "1"}, software={}, tasks={task: result},
+    )  # fmt: skip
+    return Scored(results=results, items=pa.Table.from_pylist(rows, ITEMS_SCHEMA))
+
+
+def world(
+    clean_gain: float, leak: float, *, seeds: int = 3, easier: float = 0.2, label: str = "w"
+) -> tuple[tuple[Scored, ...], tuple[Scored, ...]]:
+    """Right answers with given chances: suspicious items are `easier` for all, the candidate gains on them more."""
+    stream = generator(1, label)
+    ability = stream.normal(0, 0.1, NUM)
+    suspicious = np.isin(np.arange(NUM), SUSPICIOUS)
+
+    def runs(arm: str, gain: np.ndarray) -> tuple[Scored, ...]:
+        chance = np.clip(0.4 + ability + easier * suspicious + gain, 0.02, 0.98)
+        return tuple(
+            scored((stream.random(NUM) < chance).astype(float).tolist(), seed=seed + 1, arm=arm)
+            for seed in range(seeds)
+        )
+
+    return runs("candidate", clean_gain + leak * suspicious), runs("baseline", np.zeros(NUM))
+
+
+def judged(folder: Path, clean_gain: float, leak: float, **more: float) -> Contamination:
+    candidates, baselines = world(clean_gain, leak, **more)  # type: ignore[arg-type]
+    return contamination_of([Tier(name="t", candidates=candidates, baselines=baselines)], lists_at(folder))
+
+
+def test_a_win_on_suspicious_items_only_is_flagged(tmp_path: Path) -> None:
+    found = judged(tmp_path, 0.0, 0.3)
+    one = found.tasks[0]
+    assert one.verdict.kind == "win-only-on-suspicious"
+    assert "lives in the suspicious items" in one.verdict.words
+    assert found.flagged == (one,)
+    assert one.gap is not None
+    assert one.gap.value == pytest.approx(0.3, abs=0.1)
+
+
+def test_an_honest_win_is_not_flagged_though_suspicious_items_are_easier(tmp_path: Path) -> None:
+    found = judged(tmp_path, 0.15, 0.0, easier=0.3)
+    assert found.tasks[0].verdict.kind == "win-on-clean"
+    assert "stands on clean items" in found.tasks[0].verdict.words
+    assert found.flagged == ()
+
+
+def test_a_win_on_both_with_more_on_suspicious_items_is_inflated(tmp_path: Path) -> None:
+    found = judged(tmp_path, 0.12, 0.25, easier=0.0)
+    assert found.tasks[0].verdict.kind == "win-inflated"
+    assert "quote the clean one" in found.tasks[0].verdict.words
+
+
+def test_what_a_leak_gives_and_clean_items_lose_is_a_gap_without_a_win(tmp_path: Path) -> None:
+    found = judged(tmp_path, -0.2, 0.45, easier=0.0)
+    assert found.tasks[0].verdict.kind == "gap-without-win"
+
+
+def test_two_equal_arms_show_nothing(tmp_path: Path) -> None:
+    assert judged(tmp_path, 0.0, 0.0).tasks[0].verdict.kind == "no-win"
+
+
+@pytest.mark.slow
+def test_an_honest_win_is_flagged_in_few_worlds_and_a_leak_found_in_most(tmp_path: Path) -> None:
+    lists = lists_at(tmp_path)
+    kinds: dict[float, list[bool]] = {0.0: [], 0.25: []}
+    for leak, flags in kinds.items():
+        for number in range(40):
+            sides = world(0.1, leak, seeds=2, label=f"{leak}-{number}")
+            found = contamination_of([Tier(name="t", candidates=sides[0], baselines=sides[1])], lists)
+            gap = found.tasks[0].gap
+            assert gap is not None
+            assert gap.low is not None
+            flags.append(gap.low > 0)
+    assert sum(kinds[0.0]) <= 4  # 2.5 % of 40 is 1; more than 4 has a chance below 0.3 %
+    assert sum(kinds[0.25]) >= 35
+
+
+def test_the_gap_and_the_parts_are_those_of_hand_arithmetic(tmp_path: Path) -> None:
+    base = [0.0] * NUM
+    ahead = [1.0 if item < 50 or 200 <= item < 219 else 0.0 for item in range(NUM)]
+    sides = (scored(ahead, seed=1, arm="a"),), (scored(base, seed=1, arm="b"),)
+    one = contamination_of([Tier(name="t", candidates=sides[0], baselines=sides[1])], lists_at(tmp_path)).tasks[0]
+    assert (one.parts["suspicious"].num_items, one.parts["clean"].num_items, one.parts["unknown"].num_items) == (
+        200, 380, 20,
+    )  # fmt: skip
+    assert one.parts["suspicious"].candidate == pytest.approx(0.25)
+    assert one.parts["clean"].gain is not None
+    assert one.parts["clean"].gain.value == pytest.approx(0.05)
+    assert one.gap is not None
+    assert one.gap.value == pytest.approx(0.2)
+    # one run a side: items alone, s²/n of each part: 0.25·0.75/200 + 0.05·0.95/380 (n for n − 1)
+    assert one.gap.se_seeds is None
+    assert one.gap.se_items == pytest.approx(math.sqrt(0.25 * 0.75 / 200 + 0.05 * 0.95 / 380), rel=0.05)
+
+
+def test_the_performance_gain_is_score_on_known_minus_score_on_clean_at_each_threshold(tmp_path: Path) -> None:
+    right = [1.0 if item < 50 or 100 <= item < 190 else 0.0 for item in range(NUM)]
+    sides = (scored(right, seed=1, arm="a"),), (scored([0.0] * NUM, seed=1, arm="b"),)
+    one = contamination_of([Tier(name="t", candidates=sides[0], baselines=sides[1])], lists_at(tmp_path)).tasks[0]
+    assert [gain.threshold for gain in one.gains] == [0.6, 1.0]
+    assert [gain.num_suspicious for gain in one.gains] == [200, 100]
+    known = 140 / 580
+    assert one.gains[0].candidate is not None
+    assert one.gains[1].candidate is not None
+    assert one.gains[0].candidate.value == pytest.approx(known - 0 / 380)
+    assert one.gains[1].candidate.value == pytest.approx(known - 50 / 480)
+    assert [gain.largest for gain in one.gains] == [True, False]
+
+
+def test_a_metric_of_which_less_is_better_is_turned(tmp_path: Path) -> None:
+    base = [2.0 + 0.01 * (item % 7) for item in range(NUM)]
+    less = [value - (0.5 + 0.01 * (item % 5)) * (item < 200) for item, value in enumerate(base)]
+    sides = [
+        (scored(values, seed=1, arm=arm, metric="bits_per_byte_corr"),) for arm, values in (("a", less), ("b", base))
+    ]
+    one = contamination_of([Tier(name="t", candidates=sides[0], baselines=sides[1])], lists_at(tmp_path)).tasks[0]
+    assert one.verdict.kind == "win-only-on-suspicious"
+    assert one.parts["suspicious"].candidate is not None
+    assert one.parts["suspicious"].candidate == pytest.approx(1.51, abs=0.02)
+    assert one.gap is not None
+    assert one.gap.value > 0.5
+
+
+def test_a_gap_that_appears_only_at_the_large_tier_grows(tmp_path: Path) -> None:
+    small, large = world(0.1, 0.0, label="small"), world(0.1, 0.35, easier=0.0, label="large")
+    tiers = [Tier(name=n, candidates=c, baselines=b) for n, (c, b) in (("small", small), ("large", large))]
+    growth = contamination_of(tiers, lists_at(tmp_path)).growth[0]
+    assert growth.grows
+    assert growth.tiers == ("small", "large")
+    steady = [Tier(name=n, candidates=c, baselines=b) for n, (c, b) in (("s", small), ("l", world(0.1, 0.0)))]
+    assert not contamination_of(steady, lists_at(tmp_path)).growth[0].grows
+
+
+def test_fewer_than_ten_suspicious_items_are_not_judged(tmp_path: Path) -> None:
+    lists = lists_at(tmp_path)
+    rows = tuple({**row, "found": row["found"] if row["item"] < 5 else {}} for row in lists.rows["quiz"])
+    sides = world(0.0, 0.5)
+    tier = Tier(name="t", candidates=sides[0], baselines=sides[1])
+    verdict = contamination_of([tier], replace(lists, rows={"quiz": rows})).tasks[0].verdict
+    assert (verdict.kind, verdict.flagged) == ("not-judged", False)
+    assert "5 suspicious items" in verdict.words
+
+
+def test_items_of_one_cluster_count_once() -> None:
+    values = np.repeat(generator(1, "c").normal(0, 1, (40, 1)), 10, axis=0)
+    alone = Units(values=values, clusters=np.arange(400))
+    together = Units(values=values, clusters=np.repeat(np.arange(40), 10))
+    parts, arms = [Part(np.ones(400, bool), 1.0)], [Arm((0,), 1.0)]
+    errors = [one.se_items for units in (alone, together) if (one := estimate(units, parts, arms, ("t",)))]
+    assert errors[0] is not None
+    assert errors[1] is not None
+    assert errors[1] / errors[0] == pytest.approx(math.sqrt(10), rel=0.1)
+
+
+def test_lists_of_other_items_are_refused(tmp_path: Path) -> None:
+    lists = lists_at(tmp_path)
+    sides = world(0.0, 0.0, seeds=1)
+    tier = Tier(name="t", candidates=sides[0], baselines=sides[1])
+    other = tuple({**row, "own_id": f"z{row['item']}"} for row in lists.rows["quiz"])
+    with pytest.raises(SuiteChangedError, match="item 0 is q0, listed is z0"):
+        contamination_of([tier], replace(lists, rows={"quiz": other}))
+    with pytest.raises(SuiteChangedError, match="item 300 is not listed"):
+        contamination_of([tier], replace(lists, rows={"quiz": lists.rows["quiz"][:300]}))
+    with pytest.raises(ShardError, match="about none of the tasks quiz"):
+        contamination_of([tier], replace(lists, rows={"other": lists.rows["quiz"]}))
+    with pytest.raises(ShardError, match="nothing about `e`"):
+        contamination_of([tier], lists, detector="e")
+    with pytest.raises(ResultsError, match="has no `margin`; it has acc_raw"):
+        contamination_of([tier], lists, metric="margin")
+
+
+def test_the_table_names_the_flag_and_the_json_holds_every_number(tmp_path: Path) -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    found = judged(tmp_path, 0.0, 0.3)
+    console = Console(file=StringIO(), width=120)
+    draw_contamination(console, found)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "win-only-on-suspicious" in text
+    assert "lives in the suspicious items" in text.replace("\n", " ")
+    value = json.loads(json.dumps(contamination_json(found)))
+    task = value["tasks"][0]
+    assert task["verdict"]["flagged"] is True
+    assert task["parts"]["clean"]["num_items"] == 380
+    assert task["gap"]["low"] > 0
+    assert [one["threshold"] for one in task["performance_gain"]] == [0.6, 1.0]
