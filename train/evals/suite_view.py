@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from curation.suites.eligibility import eligibility
 from train.evals.results import Metric, Results, TaskResult
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 NAMES = {"bits_per_byte_corr": "bits per byte of the answer", "acc_raw": "accuracy"}
 BELOW_CHANCE = "·"
+HIDDEN = "-"
 
 
 def draw_results(console: Console, results: Results, place: str) -> None:
@@ -54,7 +56,7 @@ def _draw_tasks(console: Console, results: Results) -> None:
     for family in dict.fromkeys(task.family for task in results.tasks.values()):
         for name, task in results.tasks.items():
             if task.family == family:
-                table.add_row(family, name, *_cells(task))
+                table.add_row(family, name, *_cells(results, name, task))
         over = results.families.get(family)
         if over is not None:
             told = "N/A" if over.value is None else _value(over.value, over.se)
@@ -62,23 +64,43 @@ def _draw_tasks(console: Console, results: Results) -> None:
     console.print(table)
     if any(task.above_chance is False for task in results.tasks.values()):
         console.print(f"{BELOW_CHANCE} accuracy not above chance by two standard errors: not shown.", markup=False)
+    for line in _trust(results):
+        console.print(line, markup=False)
 
 
-def _cells(task: TaskResult) -> list[str]:
+def _level(results: Results, name: str, metric: str | None) -> str:
+    """Return what a metric of a task is good for at the model's tier: `judged`, `shown` or `hidden`."""
+    return eligibility(name, metric or "", tier=results.model.tier, suite=results.suite.name).level
+
+
+def _trust(results: Results) -> list[str]:
+    """Return what the tier is too small for."""
+    tasks = results.tasks.items()
+    primary = [name for name, task in tasks if _level(results, name, task.primary) != "judged"]
+    hidden = [name for name, task in tasks if _level(results, name, task.accuracy) == "hidden"]
+    told = f"at tier {results.model.tier}"
+    found = [f"Not judged {told}: {'all tasks' if len(primary) == len(results.tasks) else ', '.join(primary)}."]
+    found = found if primary else []
+    return found + ([f"{HIDDEN} accuracy says nothing {told}: {', '.join(hidden)}."] if hidden else [])
+
+
+def _cells(results: Results, name: str, task: TaskResult) -> list[str]:
     primary = task.metrics.get(task.primary)
     chance = task.baseline_v2 if task.baseline_v2 is not None else task.baseline_v1
     left_out = [f"{reason} {count:,}" for reason, count in task.excluded.items()]
     left_out += [f"cut {task.truncated:,}"] if task.truncated else []
     return [
-        str(task.shots), f"{task.n:,}", task.primary, _metric(primary), _accuracy(task),
+        str(task.shots), f"{task.n:,}", task.primary, _metric(primary), _accuracy(results, name, task),
         "" if chance is None else f"{chance:.3f}", ", ".join(left_out),
     ]  # fmt: skip
 
 
-def _accuracy(task: TaskResult) -> str:
+def _accuracy(results: Results, name: str, task: TaskResult) -> str:
     found = task.metrics.get(task.accuracy or "")
     if found is None or found.value is None:
         return ""
+    if _level(results, name, task.accuracy) == "hidden":
+        return HIDDEN
     return _metric(found) if task.above_chance else BELOW_CHANCE
 
 
