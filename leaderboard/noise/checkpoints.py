@@ -1,10 +1,11 @@
 """Noise between checkpoints: how far scores of one training scatter around its trend, and averaging the last ones.
 
 The last `LAST` scores before the learning rate begins to fall are detrended by a parabola over the logarithm of the
-tokens seen; what is left, over `k − 3` degrees, is `sigma_ckpt`, pooled over the runs of a tier. (A straight line misses
-a fall like `2 + 1.5 D^-0.3` by 0.005 nats, more than the noise that is looked for; the parabola by 0.0003.) A mean of
-the last five scores has `sigma_ckpt / √5` of it. With fewer than three seeds their own spread is hardly known, so the larger of
-the two counts. Source: training reference 4.2; Heineman et al. 2508.13144 (averaging last checkpoints).
+tokens seen; what is left, over `k − 3` degrees, is `sigma_ckpt`, pooled over the runs of a tier. (A straight line
+misses a fall like `2 + 1.5 D^-0.3` by 0.005 nats, more than the noise that is looked for, the parabola by 0.0003.) A
+mean of the last five scores has `sigma_ckpt / √5` of it. With fewer than three seeds their own spread is hardly known,
+so the larger of the two counts.
+Source: training reference 4.2; Heineman et al. 2508.13144 (averaging last checkpoints).
 """
 
 from __future__ import annotations

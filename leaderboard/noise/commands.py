@@ -131,6 +131,10 @@ def noise_show(
     signal: Annotated[
         Path | None, typer.Option("--signal", metavar="STUDY_DIR", help="Study whose arms are the signal of the SNR.")
     ] = None,
+    gain: Annotated[
+        list[float] | None,
+        typer.Option("--gain", help="A claimed gain in per cent: how many seeds does it need? Repeatable."),
+    ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE.svg", help="Also draw it there.")] = None,
     store: StoreOption = None,
     json_output: JsonFlag = False,
@@ -142,12 +146,13 @@ def noise_show(
     from curation.store import Store
     from leaderboard.noise.find import known_packs
     from leaderboard.noise.pack_files import read_pack
+    from leaderboard.noise.power import gains_of
     from leaderboard.noise.rows import rows_json
     from leaderboard.noise.view import draw_pack, draw_packs
 
     found = [(path, read_pack(path)) for path in packs] if packs else known_packs(Store.open(store).root)
     chosen = _of_tier(found, tier)
-    shown = _rows(chosen, name, signal) if packs or tier or name else []
+    shown = _rows(chosen, name, signal, gains_of(gain or [])) if packs or tier or name or gain else []
     if plot is not None:
         _draw_picture(plot, shown)
     listed: list[Json] = [
@@ -203,14 +208,14 @@ def _of_tier(found: Sequence[tuple[Path, NoisePack]], tier: str | None) -> list[
 
 
 def _rows(
-    chosen: Sequence[tuple[Path, NoisePack]], name: str | None, signal: Path | None
+    chosen: Sequence[tuple[Path, NoisePack]], name: str | None, signal: Path | None, gains: Mapping[str, float]
 ) -> list[tuple[Path, NoisePack, list[Row]]]:
     from curation.errors import RunError, nearest
     from leaderboard.noise.rows import rows_of
 
     shown = []
     for path, pack in chosen:
-        rows = rows_of(pack, _signal(signal, pack.tier) if signal else None)
+        rows = rows_of(pack, _signal(signal, pack.tier) if signal else None, gains)
         shown.append((path, pack, [row for row in rows if name in (None, row.name)]))
     if name and not any(rows for _, _, rows in shown):
         known = {measure.name for _, pack in chosen for measure in pack.measures}

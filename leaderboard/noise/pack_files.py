@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from curation.errors import RunError, raise_faults
-from curation.files import read_json, write_json
+from curation.files import Json, read_json, write_json
 from leaderboard.noise.pack import (
     SCHEMA,
     Measure,
@@ -93,3 +94,13 @@ def _measure_faults(pack: NoisePack, measure: Measure) -> list[str]:
     if follows is not None and stated is not None and not math.isclose(follows.sigma, stated, rel_tol=TOLERANCE):
         return [f"sigma is {stated:.6g}, but its values give {follows.sigma:.6g}; build it again"]
     return []
+
+
+def json_schema() -> dict[str, Json]:
+    """Return the JSON schema of a noise file."""
+    value: dict[str, Json] = NoisePack.model_json_schema(by_alias=True)
+    return value
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2, sort_keys=True))

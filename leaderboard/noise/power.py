@@ -19,6 +19,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from curation.errors import RunError
 from curation.numerics import Variance, added
 from leaderboard.noise.spread import PRIOR_DEGREES, Spread
 
@@ -111,6 +112,17 @@ def seeds_needed(noise: Noise, gain: float, *, two_sided: bool = False) -> int |
 def seeds_by_looks(noise: Noise, gain: float) -> int | None:
     """Return the first look that finds a true `gain` with 80 %: 2, 3 or 5 seeds; None when five do not."""
     return next((count for count in LOOKS if detectable_by_looks(noise, count) <= gain), None)
+
+
+def gains_of(percents: Sequence[float]) -> Mapping[str, float]:
+    """Return claimed gains by name, of numbers in per cent; the usual three of none.
+
+    Raises: RunError for one that is not above zero.
+    """
+    wrong = [value for value in percents if not value > 0]
+    if wrong:
+        raise RunError(f"--gain: {wrong[0]:g} per cent, expected a number above zero; a gain of 0.3 % is --gain 0.3")
+    return {f"{value:g} %": value / 100 for value in percents} or GAINS
 
 
 def signal_to_noise(recipe_means: Sequence[float], noise_values: Sequence[float]) -> float | None:

@@ -66,7 +66,9 @@ class Row:
     """A run that makes more than half of sigma by itself; empty when none does."""
 
 
-def rows_of(pack: NoisePack, recipes: Mapping[str, Sequence[float]] | None = None) -> list[Row]:
+def rows_of(
+    pack: NoisePack, recipes: Mapping[str, Sequence[float]] | None = None, gains: Mapping[str, float] = GAINS
+) -> list[Row]:
     """Return a row a measure, and first the mean of all slices; measures without a spread have none.
 
     `recipes` holds, by slice or task, the mean metric of each of several recipes: the signal.
@@ -75,10 +77,11 @@ def rows_of(pack: NoisePack, recipes: Mapping[str, Sequence[float]] | None = Non
     slices = [one.name for one in pack.measures if one.kind == "slice"]
     head = spread_of(headline_values(pack, slices)) if len(slices) > 1 else None
     if head is not None:
-        rows.append(_row(pack, None, head, _signal_of_mean(slices, recipes or {})))
+        rows.append(_row(pack, None, head, _Asked(signal=_signal_of_mean(slices, recipes or {}), gains=gains)))
     for measure in pack.measures:
         if measure.seeds is not None:
-            rows.append(_row(pack, measure, measure.seeds.spread, (recipes or {}).get(measure.name, ())))
+            asked = _Asked(signal=(recipes or {}).get(measure.name, ()), gains=gains)
+            rows.append(_row(pack, measure, measure.seeds.spread, asked))
     return rows
 
 
@@ -87,14 +90,21 @@ def rows_json(rows: Sequence[Row]) -> list[Json]:
     return [asdict(row) for row in rows]
 
 
-def _row(pack: NoisePack, measure: Measure | None, spread: Spread, recipes: Sequence[float]) -> Row:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    signal: Sequence[float]
+    """The mean metric of each recipe; of the mean of slices its logarithm."""
+    gains: Mapping[str, float]
+
+
+def _row(pack: NoisePack, measure: Measure | None, spread: Spread, asked: _Asked) -> Row:
     items = measure.items if measure else None
     noise = noise_of(spread, pair_error=items.pair if items else None, clusters=items.clusters if items else 0)
     checkpoints = measure.checkpoints.spread if measure and measure.checkpoints else None
     slices = [one.name for one in pack.measures if one.kind == "slice"]
     values = seed_values(pack, measure) if measure else headline_values(pack, slices)
     scale = measure.scale if measure else "log"
-    signal = scaled(list(recipes), scale) if measure else list(recipes)
+    signal = scaled(asked.signal, scale) if measure else list(asked.signal)
     return Row(
         kind=measure.kind if measure else "mean",
         name=measure.name if measure else ALL_SLICES,
@@ -115,8 +125,8 @@ def _row(pack: NoisePack, measure: Measure | None, spread: Spread, recipes: Sequ
         detectable=_by_seeds(noise, two_sided=False),
         detectable_two_sided=_by_seeds(noise, two_sided=True),
         detectable_by_looks={str(count): detectable_by_looks(noise, count) for count in LOOKS},
-        seeds={name: seeds_needed(noise, gain) for name, gain in GAINS.items()},
-        seeds_by_looks={name: seeds_by_looks(noise, gain) for name, gain in GAINS.items()},
+        seeds={name: seeds_needed(noise, gain) for name, gain in asked.gains.items()},
+        seeds_by_looks={name: seeds_by_looks(noise, gain) for name, gain in asked.gains.items()},
         signal_to_noise=_signal_to_noise(signal, spread.sigma, scale, mean_of(measure) if measure else None),
         outlier=_outlier(pack, values),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from curation.console import printable
 from leaderboard.noise.pack import NoisePack
-from leaderboard.noise.power import GAINS, SEEDS_SHOWN
+from leaderboard.noise.power import SEEDS_SHOWN
 from leaderboard.noise.rows import Row
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def _draw_spread(console: Console, rows: Sequence[Row]) -> None:
 
 
 def _draw_power(console: Console, rows: Sequence[Row]) -> None:
-    numbers = [*(f"{count} seeds" for count in SEEDS_SHOWN), *(f"seeds for {gain}" for gain in GAINS), "SNR"]
+    gains = list(rows[0].seeds) if rows else []
+    numbers = [*(f"{count} seeds" for count in SEEDS_SHOWN), *(f"seeds for {gain}" for gain in gains), "SNR"]
     table = _table(
         "Smallest gain found with 80 % (one-sided 5 %), seeds it takes (by looks)", ["slice or task"], numbers, []
     )
@@ -81,7 +82,7 @@ def _draw_power(console: Console, rows: Sequence[Row]) -> None:
         table.add_row(
             _name(row),
             *(_size(row, row.detectable.get(str(count))) for count in SEEDS_SHOWN),
-            *(f"{_count(row.seeds[gain])} ({_look(row.seeds_by_looks[gain])})" for gain in GAINS),
+            *(f"{_count(row.seeds[gain])} ({_look(row.seeds_by_looks[gain])})" for gain in gains),
             "-" if row.signal_to_noise is None else f"{row.signal_to_noise:.1f}",
         )
     console.print(table)

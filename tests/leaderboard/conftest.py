@@ -17,6 +17,7 @@ from curation.randomness import generator
 from curation.store import Artifact, Store
 from leaderboard.arms import resolve_arms
 from leaderboard.assemble import BuiltArm, Findings, Frozen, TrainedRun, assemble
+from leaderboard.noise.find import known_packs
 from leaderboard.results import StudyResult, Supply
 from leaderboard.scores import ScoredRun, TierScores, gather
 from leaderboard.study import parse_study
@@ -230,6 +231,7 @@ def make_result(store: Store) -> Callable[..., StudyResult]:
             failures=(),
             seconds={"train": 60.0, "ingest": 3.0},
             code="test",
+            packs=known_packs(store.root),
             unigram={(item.arm.name, tier): dict.fromkeys(slices, 4.0) for item in built},
         )
         frozen = Frozen(fingerprint="f" * 64, pool="a" * 64, panel="p" * 64, runs_before_freeze=0)
