@@ -19,10 +19,12 @@ from curation.console import (
     give,
     progress_for,
 )
-from curation.errors import EXIT_INCOMPLETE
+from curation.errors import EXIT_INCOMPLETE, CurateError
 from curation.files import Json
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from curation.store import Store
     from leaderboard.results import StudyResult
     from leaderboard.run_study import PlanRow, Ran
@@ -133,6 +135,13 @@ def compare(
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Also draw a forest plot: .svg, .html or .png.")
     ] = None,
+    items_list: Annotated[
+        Path | None,
+        typer.Option("--items-list", metavar="PATH", help="items.jsonl: also compare on clean and suspicious items."),
+    ] = None,
+    detector: Annotated[
+        str | None, typer.Option("--detector", help="Whose suspicious items (default: the list's own).")
+    ] = None,
     store: StoreOption = None,
     json_output: JsonFlag = False,
 ) -> None:
@@ -150,7 +159,23 @@ def compare(
         from leaderboard.comparison.picture import write_picture
 
         write_picture(plot, found)
-    give(compared_json(found), lambda console: draw_compared(console, found), as_json=json_output)
+    if items_list is None:
+        if detector:
+            raise CurateError("--detector: belongs to --items-list, which is missing; give the lists too")
+        give(compared_json(found), lambda console: draw_compared(console, found), as_json=json_output)
+        return
+    from leaderboard.contaminated_sides import sides_contamination
+    from leaderboard.contaminated_view import contamination_json, draw_contamination
+
+    told = sides_contamination(Store.open(store), results, items_list, detector=detector)
+
+    def render(console: Console) -> None:
+        draw_compared(console, found)
+        for one in told:
+            draw_contamination(console, one)
+
+    both: Json = {"comparisons": compared_json(found), "contamination": [contamination_json(one) for one in told]}
+    give(both, render, as_json=json_output)
 
 
 def leaderboard_show(

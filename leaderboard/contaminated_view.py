@@ -39,9 +39,7 @@ def draw_contamination(console: Console, found: Contamination) -> None:
     _draw_gains(console, found)
     _draw_growth(console, found)
     if found.removed != "none":
-        console.print(
-            f"The corpus was cleaned of what {found.detector} found (removed: {found.removed}): items it found"
-        )
+        console.print(f"The corpus was cleaned of what {found.detector} found ({found.removed}s removed): these items")
         console.print("were in the pool, and only what it does not see can be left of them.")
     if found.unlisted:
         console.print(f"Nobody looked for the items of: {', '.join(found.unlisted)}.")

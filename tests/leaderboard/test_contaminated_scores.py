@@ -255,3 +255,27 @@ def test_the_table_names_the_flag_and_the_json_holds_every_number(tmp_path: Path
     assert task["parts"]["clean"]["num_items"] == 380
     assert task["gap"]["low"] > 0
     assert [one["threshold"] for one in task["performance_gain"]] == [0.6, 1.0]
+
+
+def test_the_command_compares_sides_on_clean_and_suspicious_items(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from curation.cli import main
+    from train.evals.results import write_results
+
+    lists_at(tmp_path)
+    names: dict[str, list[str]] = {"candidate": [], "baseline": []}
+    for side, runs in zip(names, world(0.0, 0.3, seeds=2), strict=True):
+        for number, one in enumerate(runs):
+            write_results(tmp_path / f"{side}-{number}", one)
+            names[side].append(str(tmp_path / f"{side}-{number}"))
+    asked = ["compare", ",".join(names["candidate"]), ",".join(names["baseline"]), "--store", str(tmp_path / "store")]
+    with pytest.raises(SystemExit) as stop:
+        main([*asked, "--items-list", str(tmp_path), "--json"])
+    assert stop.value.code == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["contamination"][0]["flagged"] == ["quiz"]
+    assert told["comparisons"][0]["arm"]
+    with pytest.raises(SystemExit):
+        main([*asked, "--detector", "d"])
+    assert "belongs to --items-list" in capsys.readouterr().err
