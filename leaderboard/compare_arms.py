@@ -22,7 +22,7 @@ from curation.numerics import (
     pooled_variance,
 )
 from curation.randomness import generator
-from curation.slices import NOISY_SLICES
+from curation.slices import domain_of
 from leaderboard.comparison.paired import Design, Paired, Units, paired, shared_noise
 from leaderboard.results import Comparison, Delta, SliceDelta
 from leaderboard.scores import Floats, SliceScores, TierScores
@@ -171,9 +171,9 @@ def why_not_judged(slice_scores: SliceScores, selected_for: frozenset[str]) -> s
     """Return why a slice is shown but not judged (rules 2 and 5); empty when it is judged."""
     name, num_families = slice_scores.slice, len(slice_scores.families)
     num_bytes = float(slice_scores.num_bytes.sum())
-    if name in selected_for:
+    if {name, name.partition("/")[0]} & selected_for:  # a language's slice is part of one
         return "selected-for: a classifier or search drew on it (rule 2)"
-    if name in NOISY_SLICES:
+    if domain_of(name) == "noisy-web":
         return "noisy web is never gated (rule 5)"
     if num_families < MIN_FAMILIES:
         return f"{num_families} families, under {MIN_FAMILIES} (rule 5)"
@@ -188,7 +188,7 @@ def headline_slices(scores: TierScores, selected_for: frozenset[str]) -> tuple[t
     judged = tuple(name for name, reason in why.items() if not reason)
     if judged:
         return judged, True
-    small = tuple(name for name, reason in why.items() if "rule 2" not in reason and name not in NOISY_SLICES)
+    small = tuple(name for name, reason in why.items() if "rule 2" not in reason and domain_of(name) != "noisy-web")
     return small, False
 
 

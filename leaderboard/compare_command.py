@@ -20,6 +20,8 @@ from leaderboard.noise.pack import NoisePack
 from leaderboard.results import Comparison, StudyResult, read_result
 from leaderboard.study import BASELINE
 
+LONGEST_NAME = 40
+"""A recipe called by more is called by a fingerprint."""
 Packs = Sequence[tuple[Path, NoisePack]]
 
 
@@ -161,6 +163,10 @@ def _of_sides(store: Store, left: str, right: str, control: str | None) -> Compa
 
 
 def _labelled(side: Side) -> Side:
-    """Return the side under its model's name, if it has only one."""
+    """Return the side under its model's name if it has only one, or its recipe's if results name one in words."""
     names = {model.name for model in side.models}
-    return replace(side, label=next(iter(names))) if len(names) == 1 else side
+    if len(names) == 1:
+        return replace(side, label=next(iter(names)))
+    arms = {model.arm for model in side.models}
+    arm = next(iter(arms)) if len(arms) == 1 else ""
+    return replace(side, label=arm) if 0 < len(arm) <= LONGEST_NAME else side

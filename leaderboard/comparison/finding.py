@@ -19,7 +19,8 @@ from leaderboard.assemble import interventions_digest, scored_run
 from leaderboard.comparison.sides import OWN_PANEL, Model, PanelScores, Place, Side, side_of
 from leaderboard.results import RESULT_FILE, SCHEMA, StudyResult, read_result
 from leaderboard.scores import COLUMNS
-from train.evals.results import KIND, RESULTS, Scored, read_results
+from train.evals.panel_marks import SELECTED_FOR
+from train.evals.results import KIND, RESULTS, Scored, read_results, read_summary
 
 PATTERN = frozenset("*?[")
 
@@ -156,19 +157,12 @@ def _of_corpus(store: Store, corpus: Artifact, tier: str) -> Iterator[Model]:
 
 
 def _scores_of_runs(store: Store) -> dict[str, list[Path]]:
-    """Return the scores artifacts of finished runs by the run's fingerprint."""
+    """Return the scores artifacts of finished models by the model's digest, a run's fingerprint."""
     found: dict[str, list[Path]] = {}
-    runs = {path.parent.name: path.parent for path in store.root.glob(f"run-*/{MANIFEST}")}
     for path in sorted(store.root.glob(f"{KIND}-*/{MANIFEST}")):
-        held = cast("Mapping[str, Json]", read_json(path.parent / RESULTS))
-        model = cast("Mapping[str, Json]", held.get("model", {}))
-        if model.get("checkpoint") is not None or held.get("averaged") or held.get("partial"):
-            continue
-        run = str(_inputs(load_artifact(path.parent)).get("run", ""))
-        if not run and model.get("name") in runs:
-            run = load_artifact(runs[str(model["name"])]).fingerprint
-        if run:
-            found.setdefault(run, []).append(path.parent)
+        results = read_summary(path.parent)
+        if results.model.checkpoint is None and not results.averaged and results.partial is None:
+            found.setdefault(results.model.digest, []).append(path.parent)
     return found
 
 
@@ -212,11 +206,12 @@ def _scores_model(scored: Scored, run: Model | None = None) -> Model:
             results=scored,
         )
         panels = (panel,)
-    drawn = frozenset(name for panel in panels for name, marks in panel.marks.items() if "selected-for" in marks)
+    drawn = frozenset(name for panel in panels for name, marks in panel.marks.items() if SELECTED_FOR in marks)
     place = Place(tier=facts.tier or "", checkpoint=facts.checkpoint, averaged=tuple(results.averaged))
     return Model(
         name=run.name if run else facts.name,
         identity=run.identity if run else facts.digest,
+        arm="" if run else facts.arm or "",
         place=run.place if run else place,
         seed=run.seed if run else facts.seed,
         trainer=facts.trainer,

@@ -22,6 +22,7 @@ from leaderboard.noise.find import noise_for
 from leaderboard.noise.pack import NoisePack
 from leaderboard.results import Comparison
 from leaderboard.scores import gather
+from train.evals.panel_marks import NOT_SPLIT_OFF
 from train.evals.results import Scored, differences, refuse_unlike
 
 
@@ -95,11 +96,12 @@ class _Parts:
     noise_reason: str = ""
     """Why the run noise of the headline decides nothing; empty when it was measured."""
     noise_note: str = ""
+    notes: list[str]
 
 
 def _parts(present: Mapping[str, Mapping[int, Model]], question: Question, a: str, b: str) -> _Parts:
     """Return the rows of every panel and every suite that two sides share."""
-    parts = _Parts(rows=[], panels=[], suites=[])
+    parts = _Parts(rows=[], panels=[], suites=[], notes=[])
     for name in _shared_names(present, a, b, panels=True):
         _add_panel(parts, present, question, (a, b, name))
     for name in _shared_names(present, a, b, panels=False):
@@ -126,21 +128,27 @@ def _add_panel(
     first = next(iter(held[a].values()))
     shared = {panel.digest for panel in held[a].values()} & {panel.digest for panel in held[b].values()}
     digest = first.digest if first.digest in shared or not shared else sorted(shared)[0]
-    compared = [panel for label in (a, b) for panel in held[label].values() if panel.results is not None]
-    refuse_unlike([panel.results for panel in compared if panel.results is not None] or [])
+    compared = [panel for label in (a, b) for panel in held[label].values()]
+    told = [panel.results for panel in compared if panel.results is not None]
+    if told:
+        refuse_unlike(told)
     runs = []
     for label, panels in held.items():
         for seed, panel in panels.items():
             if label in (a, b) or panel.digest == digest:  # a digest that differs between A and B is refused by gather
                 runs.append(panel_run(present[label][seed], panel, label, seed))
     scores = gather(runs)
-    selected = frozenset[str]().union(*(model.selected_for for label in (a, b) for model in present[label].values()))
+    models = [model for label in (a, b) for model in present[label].values()]
+    selected = frozenset[str]().union(*(model.selected_for for model in models))
     noise = noise_for(runs, scores, question.packs, selected)
     if not parts.panels:
         parts.noise_reason, parts.noise_note = noise.reason, noise.note
     rules = Rules(selected_for=selected, noise=noise.priors)
     found = slice_pairs(scores, a, b, rules)
     rows = slice_rows(found, scores)
+    unsafe = {slice_name for panel in compared for slice_name, marks in panel.marks.items() if NOT_SPLIT_OFF in marks}
+    if unsafe:
+        parts.notes.append(f"panel {name}: a compared model may have been trained on it ({NOT_SPLIT_OFF}, rule 1)")
     if parts.panels:  # a second panel: its slices under its name, its mean no headline
         rows = [_renamed(item, name) for item in rows]
     parts.rows += rows
@@ -209,6 +217,7 @@ def _notes(ours: Mapping[int, Model], theirs: Mapping[int, Model], parts: _Parts
     if len(seen) > 1:
         shown = ", ".join(f"{value:,}" for value in sorted(seen))
         notes.append(f"tokens seen differ: {shown}; a gain may be more training (rule 16)")
+    notes += parts.notes
     if parts.noise_note:
         notes.append(parts.noise_note)
     if question.matched is None:

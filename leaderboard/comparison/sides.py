@@ -62,6 +62,8 @@ class Model:
     identity: str
     place: Place
     seed: int | None
+    arm: str = ""
+    """What its results call its recipe; empty when they do not."""
     trainer: str = OWN_TRAINER
     tier_digest: str = ""
     tokens_seen: int | None = None
@@ -153,12 +155,12 @@ def panel_run(model: Model, panel: PanelScores, side: str, seed: int) -> ScoredR
 
 
 def _joined(first: Model, second: Model) -> Model:
-    known = {panel.digest for panel in first.panels}
+    panels = {(panel.name, panel.digest, panel.context): panel for panel in (*first.panels, *second.panels)}
     suites = {(one.results.suite.name, one.results.suite.digest): one for one in (*first.suites, *second.suites)}
     return replace(
         first,
         seed=first.seed if first.seed is not None else second.seed,
-        panels=first.panels + tuple(panel for panel in second.panels if panel.digest not in known),
+        panels=tuple(panels.values()),
         suites=tuple(suites.values()),
         selected_for=first.selected_for | second.selected_for,
         interventions=first.interventions or second.interventions,
