@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.errors import EXIT_FAILURE, EXIT_INTERRUPTED, CurateError, PluginError, ShardError
+from curation.law_commands import law_targets
 from curation.lean_start import collect_rarely
 
 
@@ -73,16 +74,7 @@ COMMANDS: tuple[Command, ...] = (
         "leaderboard.noise.commands:noise_show",
     ),
     Command("fit list", "Explain every scaling law: variables, units, source.", "leaderboard.laws.command:fit_list"),
-    Command("fit kaplan", "Loss in N, D, C, or N and D (Kaplan).", "leaderboard.laws.command:fit_kaplan"),
-    Command(
-        "fit envelope", "Compute-optimal size from loss curves (approach 1).", "leaderboard.laws.command:fit_envelope"
-    ),
-    Command(
-        "fit chinchilla",
-        "Loss in parameters and tokens (Chinchilla, approach 3).",
-        "leaderboard.laws.command:fit_chinchilla",
-    ),
-    Command("fit isoflop", "Compute-optimal size and tokens (approach 2).", "leaderboard.laws.command:fit_isoflop"),
+    *(Command(path, text, target) for path, text, target in law_targets()),
     Command(
         "dedup run",
         "Drop near copies from Parquet or JSONL files you already have.",

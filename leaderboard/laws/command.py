@@ -46,6 +46,10 @@ LossOption = Annotated[
 DeltaOption = Annotated[float | None, typer.Option("--delta", help="Where Huber's loss turns linear.")]
 VariantOption = Annotated[str | None, typer.Option("--variant", help="Procedure of the law; see `curate fit list`.")]
 WeightsOption = Annotated[str | None, typer.Option("--weights", help="Weights of rows; see `curate fit list`.")]
+GroupOption = Annotated[
+    str | None,
+    typer.Option("--group", metavar="COL", help="Fit by this column, exponents apart and shared (law `by-group`)."),
+]
 OptionOption = Annotated[
     list[str], typer.Option("--option", metavar="NAME=VALUE", help="Another option of the law; see `curate fit list`.")
 ]
@@ -83,6 +87,7 @@ def law_command(name: str) -> Callable[..., None]:
         delta: DeltaOption = None,
         variant: VariantOption = None,
         weights: WeightsOption = None,
+        group: GroupOption = None,
         option: OptionOption = [],  # noqa: B006
         json_output: JsonFlag = False,
         quiet: QuietFlag = False,
@@ -93,7 +98,7 @@ def law_command(name: str) -> Callable[..., None]:
         chosen = {**pairs(option, "--option"), **_given(variant=variant, weights=weights)}
         asked = Asked(
             file=file,
-            mapping=mapping,
+            mapping=[*mapping, f"group={group}"] if group else mapping,
             where=where,
             holdout=holdout,
             predict=predict,
@@ -104,7 +109,7 @@ def law_command(name: str) -> Callable[..., None]:
             options=chosen,
             quiet=quiet or json_output,
         )
-        fitted, predictions, notes = perform(name, asked)
+        fitted, predictions, notes = perform(_law_of(name, grouped=group is not None), asked)
         value = fit_json(fitted, predictions, notes)
         give(value, lambda console: draw_fit(console, fitted, predictions, notes), as_json=json_output)
 
@@ -177,6 +182,16 @@ def _settings(losses: Sequence[str], own_delta: float, asked: Asked) -> Settings
     return Settings(loss=loss, draws=asked.bootstrap, options=asked.options, progress=progress)
 
 
+def _law_of(name: str, *, grouped: bool) -> str:
+    from leaderboard.laws.law import LawError
+
+    if not grouped or name == "by-group":
+        return name
+    if name != "chinchilla":
+        raise LawError(f"{name}: --group compares the exponents of `chinchilla`; use it there, or filter with --where")
+    return "by-group"
+
+
 def _given(**options: str | None) -> dict[str, str]:
     return {name: value for name, value in options.items() if value is not None}
 
@@ -185,3 +200,13 @@ fit_chinchilla = law_command("chinchilla")
 fit_isoflop = law_command("isoflop")
 fit_kaplan = law_command("kaplan")
 fit_envelope = law_command("envelope")
+fit_overtraining = law_command("overtraining")
+fit_error_from_loss = law_command("error-from-loss")
+fit_data_constrained = law_command("data-constrained")
+fit_direct_accuracy = law_command("direct-accuracy")
+fit_two_stage = law_command("two-stage")
+fit_loss_curve = law_command("loss-curve")
+fit_critical_batch = law_command("critical-batch")
+fit_noise_scale = law_command("noise-scale")
+fit_lr_batch = law_command("lr-batch")
+fit_by_group = law_command("by-group")

@@ -206,13 +206,19 @@ class _Frozen(DataConstrained):
         theta = np.concatenate([np.asarray(self.base), found.theta])
         ridge = self.ridge(data, settings, found.objective)
         told = tuple(text for text in found.warnings if not text.startswith("flat ridge"))
-        return replace(found, theta=theta, warnings=(*told, *_remarks(ridge)))
+        base = {name: float(values[0]) for name, values in super().parameters(theta[None]).items() if name in C4_FIT}
+        return replace(found, theta=theta, warnings=(*told, *_remarks(ridge)), extras=base)
 
     def resample(self, data: Data, estimate: Estimate, settings: Settings, weights_BN: Floats) -> Floats:
         """Return refits of the two."""
         two = self.problem_of_two(data, settings)
         draws = two.resample(data, replace(estimate, theta=estimate.theta[5:]), settings, weights_BN)
         return np.hstack([np.tile(np.asarray(self.base), (len(draws), 1)), draws])
+
+    def parameters(self, theta_SP: Floats) -> dict[str, Floats]:
+        """Return the two that are fitted."""
+        found = super().parameters(theta_SP)
+        return {name: found[name] for name in self.names}
 
     def ridge(self, data: Data, settings: Settings, least: float) -> dict[str, tuple[float, float]]:
         """Return for R*_D and R*_N the range in which some value of the other stays within 0.5 % of the least."""

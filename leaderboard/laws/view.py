@@ -36,6 +36,7 @@ def fit_json(fitted: Fit, predictions: Sequence[Prediction], notes: Sequence[str
             "n": fitted.holdout.n,
             "mean_relative_error": _number(fitted.holdout.mean_relative_error),
         },
+        "details": _sound(dict(fitted.details)),
     }
 
 
@@ -78,6 +79,8 @@ def draw_fit(console: Console, fitted: Fit, predictions: Sequence[Prediction], n
         console.print(f"held-out error: {error:.2f} % of the value, mean over {fitted.holdout.n} rows", markup=False)
     if predictions:
         _draw_predictions(console, card, predictions)
+    for name, part in fitted.details.items():
+        _draw_detail(console, name, part)
     for warning in (*fitted.warnings, *notes):
         console.print(f"warning: {warning}", style="yellow", markup=False)
 
@@ -110,6 +113,39 @@ def draw_cards(console: Console, cards: Sequence[Card]) -> None:
             console.print(f"  option {option.name}{choices}; {option.meaning}", markup=False)
         console.print(f"  source: {card.source}\n", markup=False)
     console.print("next: curate fit LAW FILE.csv --map N=column,D=column,L=column", style="dim", markup=False)
+
+
+def _draw_detail(console: Console, name: str, part: Json) -> None:
+    """Draw records of equal keys as a table, anything else as one line."""
+    from rich.table import Table
+
+    rows = part.items() if isinstance(part, dict) else enumerate(part, 1) if isinstance(part, list) else ()
+    records = {str(key): row for key, row in rows if isinstance(row, dict)}
+    if not records or len(records) < len(list(part)):  # type: ignore[arg-type]
+        console.print(f"{name}: {_words(part)}", markup=False)
+        return
+    keys = list(dict.fromkeys(key for row in records.values() for key in row))
+    table = Table(name.replace("_", " "), *(key.replace("_", " ") for key in keys))
+    for key, row in records.items():
+        table.add_row(key, *(_words(row.get(column)) for column in keys))
+    console.print(table)
+
+
+def _words(value: Json) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_words(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return " to ".join(_words(part) for part in value)
+    return _text(value) if isinstance(value, float) else "" if value is None else str(value)
+
+
+def _sound(value: Json) -> Json:
+    """Return JSON without numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _sound(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_sound(part) for part in value]
+    return _number(value) if isinstance(value, float) else value
 
 
 def _number(value: float | None) -> float | None:
