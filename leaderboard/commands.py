@@ -137,7 +137,12 @@ def compare(
     ] = None,
     items_list: Annotated[
         Path | None,
-        typer.Option("--items-list", metavar="PATH", help="items.jsonl: also compare on clean and suspicious items."),
+        typer.Option(
+            "--items-list",
+            "--item-lists",
+            metavar="PATH",
+            help="items.jsonl: also compare on clean and suspicious items.",
+        ),
     ] = None,
     detector: Annotated[
         str | None, typer.Option("--detector", help="Whose suspicious items (default: the list's own).")

@@ -178,7 +178,7 @@ def tasks_only(outcomes: Sequence[Outcome]) -> Check:
         evidence="; ".join(told),
         explanation="The change may improve a narrow domain that is diluted in average validation loss.",
         advice="Read the slice of that domain, add it to the panel if there is none, and check contamination of the "
-        "tasks that moved (`--item-lists`).",
+        "tasks that moved (`--items-list`).",
     )
 
 

@@ -23,7 +23,7 @@ FIRST_COLUMNS = ("a_name", "b_name", "tier", "place", "verdict")
 def compare(a: str | Path, b: str | Path | None = None, *, store: Path | None = None, **options: str) -> pd.DataFrame:
     """Return what `curate compare A B --json` says, a row a difference; the same words mean the same sides.
 
-    `b` None: `a` is a study. `options` are `arm`, `against`, `control`, `item_lists` of the command.
+    `b` None: `a` is a study. `options` are `arm`, `against`, `control` of the command.
     Raises: CurateError as the command does.
     """
     from curation.store import Store
