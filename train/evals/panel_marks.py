@@ -53,6 +53,25 @@ def run_training(store: Store, run: Artifact) -> Training:
     )
 
 
+def tokens_training(store: Store, tokens: str | None) -> Training:
+    """Return the training of a checkpoint from the fingerprint of the token streams that it reads."""
+    streams = store.find("tokens", tokens) if tokens else None
+    if streams is None:
+        return Training()
+    corpus = store.find("corpus", _inputs(streams).get("corpus", ""))
+    return Training(
+        shares=dict(cast("Mapping[str, float]", streams.summary.get("token_shares", {}))),
+        selected_for=frozenset(cast("list[str]", corpus.summary.get("selected_for", [])) if corpus else ()),
+        panels=frozenset([_inputs(corpus).get("panel", "")] if corpus else ()),
+    )
+
+
+def tokens_panel(store: Store, tokens: str | None) -> Artifact | None:
+    """Return the panel that left the corpus of token streams, if the store holds all three."""
+    corpus = _corpus(store, tokens) if tokens else None
+    return store.find("panel", _inputs(corpus).get("panel", "")) if corpus else None
+
+
 def directory_training(store: Store, folder: Path) -> Training:
     """Return the training of a model directory: that of the run it was exported from, else nothing known."""
     try:

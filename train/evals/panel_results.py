@@ -11,7 +11,7 @@ from curation.files import Json, read_json
 from curation.nodes import Node, NodeRun
 from curation.store import Artifact, Store
 from train.evals.models import Evaluated, opened
-from train.evals.panel_marks import Training, directory_training, run_training
+from train.evals.panel_marks import Training, directory_training, run_training, tokens_training
 from train.evals.panel_suite import METRIC_VERSIONS, PanelJob, panel_facts, score_suite
 from train.evals.results import KIND, RESULTS, Scored, write_results
 from train.evals.suite_scores import SOFTWARE, VERSION, results_summary, software
@@ -61,4 +61,6 @@ def _training(store: Store, model: Evaluated) -> Training:
     """Return what the model was trained on, as far as the store knows."""
     if model.run is not None:
         return run_training(store, model.run)
-    return directory_training(store, model.directory) if model.directory is not None else Training()
+    if model.directory is not None:
+        return directory_training(store, model.directory)
+    return tokens_training(store, model.facts.arm)

@@ -13,6 +13,7 @@ from curation.errors import RunError, nearest
 from curation.files import TEMPORARY_PREFIX, Json
 from curation.nodes import Node, Planner
 from curation.own_output import finished_output
+from curation.panel_check import verified
 from curation.progress import Progress
 from curation.store import LOCK, Artifact, Store
 from curation.suites.task_data import evals_directory
@@ -20,6 +21,7 @@ from curation.suites.tasks import TaskSuite, load_task_suite, suite_names
 from train.evals.averages import average_node
 from train.evals.engines import engine_choice
 from train.evals.models import Evaluated, directory_model
+from train.evals.panel_marks import tokens_panel
 from train.evals.results import Results, read_summary
 from train.evals.run_states import ALL, run_states
 from train.evals.suite_scores import Asked, ask, scores_node
@@ -152,25 +154,24 @@ def _panel_jobs(request: Request, store: Store, models: Sequence[Evaluated], pro
 
     if request.limit is not None:
         progress.note("--limit does not apply to the panel: it is scored whole")
+    given = find_panel(store, request.panel, progress) if request.panel is not None else None
     for model in models:
-        panel = _panel(request, store, model, progress)
+        panel = given or _own_panel(request, store, model)
         if panel is None:
             progress.note(f"{model.where}: no panel is known of it, so none is scored; give --panel")
             continue
         yield Job(model=model, suite=PANEL, node=panel_node(store, model, panel), asked=None)
 
 
-def _panel(request: Request, store: Store, model: Evaluated, progress: Progress) -> Artifact | None:
-    """Return the panel asked for, else the one that the model's corpus was split from.
+def _own_panel(request: Request, store: Store, model: Evaluated) -> Artifact | None:
+    """Return the panel that the model's corpus was split from.
 
-    Raises: RunError if only the panel is asked for and none is known.
+    Raises: RunError if only the panel is asked for and none is known; SuiteChangedError if its documents changed.
     """
-    if request.panel is not None:
-        return find_panel(store, request.panel, progress)
-    found = store.find(PANEL, model.panel) if model.panel else None
+    found = store.find(PANEL, model.panel) if model.panel else tokens_panel(store, model.facts.arm)
     if found is None and _suites(request.suites) == (PANEL,):
         raise RunError(f"{model.where}: its panel is not in {store.root}; give --panel, or --store of where it is")
-    return found
+    return verified(found) if found else None
 
 
 def _published(artifact: Artifact, out: Path | None) -> Finished:
