@@ -69,9 +69,9 @@ def _chosen(found: Sequence[Evaluated], wanted: str, name: str) -> list[Evaluate
 
 def _unfinished(store: Store, name: str) -> Path | None:
     """Return the directory of a run that has checkpoints and no manifest yet, if `name` names one."""
-    places = [Path(name), *sorted(store.root.glob(f"{name}*")), *sorted(store.root.glob(f"run-{name}*"))]
-    for path in places:
-        if path.name.startswith("run-") and (path / "checkpoints").is_dir() and not (path / MANIFEST).is_file():
+    known = [path for path in sorted(store.root.glob("run-*")) if path.name.startswith((name, f"run-{name}"))]
+    for path in (Path(name), *known):
+        if (path / "checkpoints").is_dir() and not (path / MANIFEST).is_file():
             return path
     return None
 
