@@ -54,6 +54,21 @@ COMMANDS: tuple[Command, ...] = (
     Command("plateaus", "List or remove the states that budgets of a model share.", "train.plateaus_command:plateaus"),
     Command("eval", "Score a trained model on a panel: bits per byte per slice.", "train.commands:evaluate"),
     Command(
+        "import-scores lm-eval",
+        "Import a result directory of lm-eval with its samples.",
+        "train.evals.import_command:import_lm_eval",
+    ),
+    Command(
+        "import-scores json",
+        "Import runs of other trainers from small JSON files.",
+        "train.evals.import_command:import_json",
+    ),
+    Command(
+        "import-scores dclm",
+        "Import DCLM's evaluation records.",
+        "train.evals.import_command:import_dclm",
+    ),
+    Command(
         "compare",
         "Compare arms of a study, or two runs, slice by slice with intervals.",
         "leaderboard.commands:compare",
@@ -152,6 +167,7 @@ MACHINE_FAULTS = {
 """Faults of the machine that a user can mend, and how; any other stays a traceback."""
 
 GROUPS = {
+    "import-scores": "Results made elsewhere, to compare with your own.",
     "study": "Studies: a base recipe, one named change, its controls.",
     "leaderboard": "The memory of results.",
     "noise": "Noise of a tier: measure it, keep it, read what it lets one see.",

@@ -37,7 +37,8 @@ DOCUMENTS = "documents.parquet"
 CLOCKS = ("date", "duration_seconds")
 """The only fields of equal evaluations that may differ."""
 
-TaskKind = Literal["mc", "schema", "lm", "gold"]
+TaskKind = Literal["mc", "schema", "lm", "gold", "other"]
+"""`other`: of another program, whose own metrics are all that is known."""
 Digest = Annotated[str, Field(min_length=8)]
 
 
@@ -100,6 +101,8 @@ class TaskResult(Part):
     baseline_v1: FiniteFloat | None = None
     baseline_v2: FiniteFloat | None = None
     metrics: Mapping[str, Metric]
+    rows: bool = True
+    """Whether the items are in `items.parquet`; imports may know sums alone."""
 
 
 class FamilyResult(Part):
@@ -135,6 +138,8 @@ class SliceResult(Part):
     num_bytes: NonNegativeInt
     num_tokens: NonNegativeInt
     marks: tuple[str, ...] = ()
+    rows: bool = True
+    """Whether the documents are in `documents.parquet`; imports may know sums alone."""
 
 
 class Partial(Part):
@@ -211,8 +216,10 @@ def read_results(folder: Path) -> Scored:
     Raises: ResultsError if there are none, of another schema, or that lists what is wrong with them.
     """
     results = read_summary(folder)
-    items = read_items(folder / ITEMS, results) if results.tasks else None
-    documents = read_documents(folder / DOCUMENTS, results) if results.slices else None
+    items = read_items(folder / ITEMS, results) if any(task.rows for task in results.tasks.values()) else None
+    documents = (
+        read_documents(folder / DOCUMENTS, results) if any(part.rows for part in results.slices.values()) else None
+    )
     return Scored(results=results, items=items, documents=documents, folder=folder)
 
 

@@ -59,6 +59,7 @@ DOCUMENTS_SCHEMA = pa.schema(
     ]
 )
 
+OWN_TRAINER = "curate"
 _LISTS = ("log_likelihoods", "greedy", "num_tokens", "num_bytes", "num_chars")
 
 
@@ -82,7 +83,8 @@ def item_faults(table: pa.Table, results: Results) -> Iterator[str]:
     excluded = np.asarray([reason or "" for reason in table["excluded"].to_pylist()], object)
     if unknown := sorted(set(tasks.tolist()) - set(results.tasks)):
         yield f"items of task `{unknown[0]}`, which results.json does not name; write both again"
-    for name, task in results.tasks.items():
+    known = {name: task for name, task in results.tasks.items() if task.rows}
+    for name, task in known.items():
         rows = tasks == name
         scored = int((excluded[rows] == "").sum())
         if scored != task.n:
@@ -93,7 +95,7 @@ def item_faults(table: pa.Table, results: Results) -> Iterator[str]:
         places = table["item"].to_numpy()[rows]
         if len(set(places.tolist())) != len(places):
             yield f"task `{name}`: an item stands there twice; expected each once"
-    yield from _row_faults(table, excluded)
+    yield from _row_faults(table, excluded, imported=results.model.trainer != OWN_TRAINER)
 
 
 def document_faults(table: pa.Table, results: Results) -> Iterator[str]:
@@ -103,7 +105,8 @@ def document_faults(table: pa.Table, results: Results) -> Iterator[str]:
         worst = int(np.flatnonzero(~np.isfinite(nats))[0])
         yield f"document {table['id'][worst].as_py()}: {nats[worst]} nats, expected a finite score"
     slices = np.asarray(table["slice"].to_pylist(), object)
-    for name in sorted(set(slices.tolist()) ^ set(results.slices)):
+    expected = {name for name, part in results.slices.items() if part.rows}
+    for name in sorted(set(slices.tolist()) ^ expected):
         place = "documents.parquet" if name in results.slices else "results.json"
         yield f"slice `{name}` is missing in {place}; write both again"
     for name, found in results.slices.items():
@@ -111,15 +114,21 @@ def document_faults(table: pa.Table, results: Results) -> Iterator[str]:
             yield f"slice `{name}`: {count} documents, results.json says {found.num_docs}; write both again"
 
 
-def _row_faults(table: pa.Table, excluded: np.ndarray) -> Iterator[str]:
-    """Yield the first fault of each kind among the rows that have scores."""
+def _row_faults(table: pa.Table, excluded: np.ndarray, *, imported: bool) -> Iterator[str]:
+    """Yield the first fault of each kind among the rows that have scores.
+
+    Imported rows may have metrics alone, and need not know the tokens of their choices.
+    """
     kept = table.filter(pa.array(excluded == ""))
+    if imported:
+        kept = kept.filter(pc.is_valid(kept["log_likelihoods"]))
     if kept.num_rows == 0:
         return
     where = [f"task `{t}` item {i}" for t, i in zip(kept["task"].to_pylist(), kept["item"].to_pylist(), strict=True)]
     lengths = {name: np.asarray(pc.list_value_length(kept[name]).fill_null(-1)) for name in _LISTS}
     for name in _LISTS:
-        wrong = np.flatnonzero((lengths[name] != lengths["log_likelihoods"]) | (lengths[name] < 1))
+        unknown = (lengths[name] < 0) & (imported and name == "num_tokens")
+        wrong = np.flatnonzero(((lengths[name] != lengths["log_likelihoods"]) | (lengths[name] < 1)) & ~unknown)
         if len(wrong):
             yield f"{where[wrong[0]]}: {name} has {lengths[name][wrong[0]]} entries, expected one a choice"
     gold = np.asarray(kept["gold"])

@@ -110,7 +110,7 @@ def finish(jobs: Sequence[Job], request: Request, planner: Planner) -> list[Fini
         target = None if request.out is None else request.out if alone else request.out / job.place
         if target is not None:
             finished_output(target, job.node.fingerprint, ())
-        done.append(_published(planner.materialise(job.node), target))
+        done.append(published(planner.materialise(job.node), target))
     if request.last_k is not None:
         done += _means(jobs, request, planner)
     return done
@@ -123,7 +123,7 @@ def _means(jobs: Sequence[Job], request: Request, planner: Planner) -> Iterator[
         assert asked is not None
         node = average_node(asked.suite, [planner.materialise(job.node) for job in mine])
         name = f"{mine[-1].model.facts.name}-last-{len(mine)}/{suite}"
-        yield _published(planner.materialise(node), None if request.out is None else request.out / name)
+        yield published(planner.materialise(node), None if request.out is None else request.out / name)
 
 
 def _suites(asked: Sequence[str]) -> tuple[str, ...]:
@@ -174,7 +174,7 @@ def _own_panel(request: Request, store: Store, model: Evaluated) -> Artifact | N
     return verified(found) if found else None
 
 
-def _published(artifact: Artifact, out: Path | None) -> Finished:
+def published(artifact: Artifact, out: Path | None) -> Finished:
     """Return the results, copied to `out` by one rename where that is asked."""
     if out is not None and finished_output(out, artifact.fingerprint, ()) is None:
         out.parent.mkdir(parents=True, exist_ok=True)
