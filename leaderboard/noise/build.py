@@ -29,9 +29,9 @@ from leaderboard.noise.pack import (
 )
 from leaderboard.noise.read_runs import Gathered, NoiseRun
 from leaderboard.noise.spread import crossed, one_at_a_time, spread_of
-from leaderboard.noise.task_measures import task_measures
+from leaderboard.noise.task_measures import task_measures, with_checkpoints
 from leaderboard.scores import ScoredRun, SliceScores, gather
-from train.tiers import Tier, load_tier
+from train.tiers import load_tier
 
 BPB = "bits_per_byte"
 
@@ -70,7 +70,9 @@ def build_pack(gathered: Gathered, *, date: str, device: str = "") -> NoisePack:
         runs=tuple(one.run for one in runs),
         measures=(),
     )
-    measures = [*_slice_measures(runs, tier), *task_measures(len(runs), results)]
+    tasks = task_measures(len(runs), results)
+    decay_tokens = tier.rates.decay_start * tier.batch_tokens
+    measures = [*_slice_measures(runs, decay_tokens), *with_checkpoints(tasks, gathered.on_the_way, decay_tokens)]
     return sealed(pack.model_copy(update={"measures": tuple(_measured(pack, one) for one in measures)}))
 
 
@@ -119,12 +121,11 @@ def _measured(pack: NoisePack, measure: Measure) -> Measure:
     return measure.model_copy(update={"seeds": spread, "parts": causes(pack.runs, on_scale)})
 
 
-def _slice_measures(runs: Sequence[NoiseRun], tier: Tier) -> list[Measure]:
+def _slice_measures(runs: Sequence[NoiseRun], decay_tokens: float) -> list[Measure]:
     names = sorted({name for one in runs for name in one.bpb})
     missing = [f"{one.where}: no score of slice {name}" for one in runs for name in names if name not in one.bpb]
     raise_faults(RunError, "noise build", missing)
     by_family = _families(runs)
-    decay_tokens = tier.rates.decay_start * tier.batch_tokens
     return [
         Measure(
             kind="slice",

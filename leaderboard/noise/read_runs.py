@@ -52,6 +52,8 @@ class Gathered:
 
     runs: tuple[NoiseRun, ...]
     results: Mapping[int, Sequence[Scored]]
+    on_the_way: Mapping[int, Sequence[Scored]] = field(default_factory=dict)
+    """Results of checkpoints."""
     date: str = ""
     device: str = ""
     software: Mapping[str, str] = field(default_factory=dict)
@@ -100,7 +102,12 @@ def gather_runs(store: Store, names: Sequence[str], tier: str | None) -> Gathere
         raise RunError(
             f"noise build: no run{f' of {tier}' if tier else ''} among {len(names)} names; give runs of one tier"
         )
-    return Gathered(runs=tuple(wanted), results=_placed(wanted, [read_results(Path(name)) for name in folders]))
+    placed = _placed(wanted, [read_results(Path(name)) for name in folders])
+    return Gathered(
+        runs=tuple(wanted),
+        results=_chosen(placed, finished=True),
+        on_the_way=_chosen(placed, finished=False),
+    )
 
 
 def runs_in(store: Store, tier: str) -> list[str]:
@@ -172,12 +179,24 @@ def _placed(runs: Sequence[NoiseRun], results: Sequence[Scored]) -> dict[int, li
     for scored in results:
         model = scored.results.model
         place = places.get((load_tier(model.tier).name if model.tier else "", model.seed))
-        if place is None or not model.seed:
+        if scored.results.averaged:
+            faults.append(
+                f"{scored.where}: a mean of checkpoints has less noise than a run; give the runs' own results"
+            )
+        elif place is None or not model.seed:
             faults.append(f"{scored.where}: of {model.name}, tier {model.tier}, seed {model.seed}; give its run too")
-        elif model.checkpoint is None:
+        else:
             found.setdefault(place, []).append(scored)
-    raise_faults(RunError, "noise build: results that belong to no run given", faults)
+    raise_faults(RunError, "noise build: results that do not belong here", faults)
     return found
+
+
+def _chosen(placed: Mapping[int, Sequence[Scored]], *, finished: bool) -> dict[int, list[Scored]]:
+    chosen = {
+        place: [one for one in several if (one.results.model.checkpoint is None) == finished]
+        for place, several in placed.items()
+    }
+    return {place: several for place, several in chosen.items() if several}
 
 
 def _from_table(path: Path, tier: str | None) -> Gathered:

@@ -10,9 +10,32 @@ import pyarrow.compute as pc
 
 from curation.errors import RunError
 from curation.numerics import Floats
+from leaderboard.noise.checkpoints import Point, before_decay, pooled_checkpoint_spread
 from leaderboard.noise.items import item_error, pair_error, seeds_and_items
-from leaderboard.noise.pack import ItemFacts, Measure, scale_of
+from leaderboard.noise.pack import ItemFacts, Measure, SpreadFacts, scale_of, scaled
 from train.evals.results import Scored, refuse_unlike
+
+
+def with_checkpoints(
+    measures: Sequence[Measure], on_the_way: Mapping[int, Sequence[Scored]], decay_start_tokens: float
+) -> list[Measure]:
+    """Return the measures of tasks with the noise of the checkpoints that were scored before the rate fell."""
+    found = []
+    for measure in measures:
+        runs = [_points(several, measure.name, measure.metric) for several in on_the_way.values()]
+        spread = pooled_checkpoint_spread([before_decay(points, decay_start_tokens) for points in runs])
+        found.append(measure.model_copy(update={"checkpoints": SpreadFacts.of(spread)}))
+    return found
+
+
+def _points(several: Sequence[Scored], task: str, metric: str) -> list[Point]:
+    points = []
+    for scored in several:
+        model, told = scored.results.model, scored.results.tasks.get(task)
+        value = told.metrics[metric].value if told and metric in told.metrics else None
+        if value is not None and model.tokens_seen:
+            points.append(Point(tokens=float(model.tokens_seen), value=scaled([value], scale_of(metric))[0]))
+    return points
 
 
 def task_measures(num_runs: int, results: Mapping[int, Sequence[Scored]]) -> list[Measure]:

@@ -18,6 +18,7 @@ from leaderboard.noise.read_runs import gather_runs
 from leaderboard.noise.task_measures import task_measures
 from train.evals.results import Metric, ModelFacts, Results, Scored, SuiteFacts, TaskResult, write_results
 from train.evals.score_tables import ITEMS_SCHEMA
+from train.tiers import load_tier
 
 Make = Callable[..., Scored]
 PASSAGES, QUESTIONS = 30, 4
@@ -27,7 +28,15 @@ PASSAGES, QUESTIONS = 30, 4
 def scored() -> Make:
     """Return a maker of results of one task: accuracy by item from passages, items and seeds."""
 
-    def make(seed: int, *, digest: str = "d" * 64, tier: str = "micro-1x", shift: float = 0.0) -> Scored:
+    def make(
+        seed: int,
+        *,
+        digest: str = "d" * 64,
+        tier: str = "micro-1x",
+        shift: float = 0.0,
+        tokens: int | None = None,
+        averaged: tuple[int, ...] = (),
+    ) -> Scored:
         groups = np.repeat(np.arange(PASSAGES), QUESTIONS)
         level = generator(6, "passages").normal(size=PASSAGES)[groups]
         own = generator(6, "items", seed).normal(scale=0.5, size=len(groups))
@@ -50,9 +59,10 @@ def scored() -> Make:
             metrics={"correct_prob": Metric(value=float(values.mean()), n=len(groups))},
         )  # fmt: skip
         results = Results(
-            model=ModelFacts(name=f"run {seed}", digest="m" * 16, tier=tier, seed=seed),
+            model=ModelFacts(name=f"run {seed}", digest="m" * 16, tier=tier, seed=seed, tokens_seen=tokens,
+                             checkpoint=None if tokens is None else tokens // 1000),
             suite=SuiteFacts(name="small", version="1", digest=digest),
-            context=512, metric_versions={"correct_prob": "1"}, software={}, tasks={"reading": task},
+            context=512, metric_versions={"correct_prob": "1"}, software={}, tasks={"reading": task}, averaged=averaged,
         )  # fmt: skip
         return Scored(results=results, items=pa.table(columns, schema=ITEMS_SCHEMA))
 
@@ -112,3 +122,30 @@ def test_results_without_their_run_are_refused(store: Any, baseline: Any, scored
     write_results(tmp_path / "r", scored(7))
     with pytest.raises(RunError, match="seed 7; give its run too"):
         gather_runs(store, [*(str(one.path) for one in baseline(2)), str(tmp_path / "r")], None)
+
+
+def test_scores_of_checkpoints_give_the_noise_between_them(
+    store: Any, baseline: Any, scored: Make, tmp_path: Path
+) -> None:
+    names = [str(one.path) for one in baseline(2)]
+    decay = 0.79 * load_tier("micro").num_tokens
+    for seed in (1, 2):
+        write_results(tmp_path / str(seed), scored(seed))
+        names.append(str(tmp_path / str(seed)))
+        for part in range(2, 8):  # the last lies behind the fall of the rate
+            tokens = int(decay * part / 6)
+            folder = tmp_path / f"{seed}-{part}"
+            write_results(folder, scored(seed, tokens=tokens, shift=0.1 * part + (0.02 if part % 2 else -0.02)))
+            names.append(str(folder))
+    measure = build_pack(gather_runs(store, names, None), date="").measure("task", "reading", "correct_prob")
+    assert measure is not None
+    assert measure.checkpoints is not None
+    assert measure.checkpoints.degrees == 2 * (5 - 3)
+    assert 0.001 < measure.checkpoints.sigma < 0.01  # 0.02 of a logit is 0.005 of a probability at most
+    assert [value is not None for value in measure.values] == [True, True]
+
+
+def test_means_of_checkpoints_are_no_runs(store: Any, baseline: Any, scored: Make, tmp_path: Path) -> None:
+    write_results(tmp_path / "a", scored(1, averaged=(3, 4)))
+    with pytest.raises(RunError, match="less noise than a run"):
+        gather_runs(store, [*(str(one.path) for one in baseline(2)), str(tmp_path / "a")], None)
