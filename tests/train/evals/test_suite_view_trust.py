@@ -13,14 +13,26 @@ from train.evals.suite_view import draw_results
 
 def drawn(tier: str | None) -> str:
     task = TaskResult(
-        family="knowledge", kind="mc", shots=0, n=100, digest="0" * 8, primary="bits_per_byte_corr",
-        accuracy="acc_per_char", above_chance=True, baseline_v1=0.25, baseline_v2=0.25,
+        family="knowledge",
+        kind="mc",
+        shots=0,
+        n=100,
+        digest="0" * 8,
+        primary="bits_per_byte_corr",
+        accuracy="acc_per_char",
+        above_chance=True,
+        baseline_v1=0.25,
+        baseline_v2=0.25,
         metrics={"bits_per_byte_corr": Metric(value=1.2, n=100), "acc_per_char": Metric(value=0.4321, n=100)},
-    )  # fmt: skip
+    )
     results = Results(
         model=ModelFacts(name="m", digest="0" * 8, tier=tier),
-        suite=SuiteFacts(name="small", version="1", digest="0" * 8), context=512, metric_versions={}, software={}, tasks={"mmlu_rc": task},
-    )  # fmt: skip
+        suite=SuiteFacts(name="small", version="1", digest="0" * 8),
+        context=512,
+        metric_versions={},
+        software={},
+        tasks={"mmlu_rc": task},
+    )
     console = Console(width=160, file=io.StringIO())
     draw_results(console, results, "out")
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
