@@ -23,8 +23,6 @@ from curation.errors import EXIT_INCOMPLETE, CurateError
 from curation.files import Json
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from curation.store import Store
     from leaderboard.results import StudyResult
     from leaderboard.run_study import PlanRow, Ran
@@ -155,6 +153,8 @@ def compare(
     What got worse comes first; checks say when a gain shows only on easy tasks, only in loss, or under one budget.
     Scores of different panels, suites, contexts or versions of the metrics are refused.
     """
+    if detector and items_list is None:
+        raise CurateError("--detector: belongs to --items-list, which is missing; give the lists too")
     from curation.store import Store
     from leaderboard.compare_command import compared, compared_json
     from leaderboard.comparison.show import draw_compared
@@ -165,22 +165,14 @@ def compare(
 
         write_picture(plot, found)
     if items_list is None:
-        if detector:
-            raise CurateError("--detector: belongs to --items-list, which is missing; give the lists too")
         give(compared_json(found), lambda console: draw_compared(console, found), as_json=json_output)
         return
     from leaderboard.contaminated_sides import sides_contamination
-    from leaderboard.contaminated_view import contamination_json, draw_contamination
+    from leaderboard.contaminated_view import contamination_json
 
     told = sides_contamination(Store.open(store), results, items_list, detector=detector)
-
-    def render(console: Console) -> None:
-        draw_compared(console, found)
-        for one in told:
-            draw_contamination(console, one)
-
     both: Json = {"comparisons": compared_json(found), "contamination": [contamination_json(one) for one in told]}
-    give(both, render, as_json=json_output)
+    give(both, lambda console: draw_compared(console, found, told), as_json=json_output)
 
 
 def leaderboard_show(

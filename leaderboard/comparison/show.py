@@ -9,6 +9,7 @@ from curation.console import printable
 from leaderboard.comparison.checks import CANNOT_TELL, FOUND, Check
 from leaderboard.comparison.forest import bars, grouped, shown
 from leaderboard.comparison.row import LOG_RATIO, UNITS_ONLY, Row
+from leaderboard.contaminated_view import draw_contamination
 from leaderboard.verdict import is_laptop_tier
 from leaderboard.words import VERDICTS, percent
 
@@ -17,17 +18,20 @@ if TYPE_CHECKING:
 
     from leaderboard.compare_command import Compared
     from leaderboard.comparison.verdicts import Outcome
+    from leaderboard.contaminated_scores import Contamination
 
 COLOURS = {"better": "blue", "worse": "dark_orange3", "level": "", "unknown": ""}
 MOST_REGRESSIONS = 12
 
 
-def draw_compared(console: Console, found: Sequence[Compared]) -> None:
-    """Print every pair of sides: place by place, then the checks over all places."""
+def draw_compared(console: Console, found: Sequence[Compared], lists: Sequence[Contamination] = ()) -> None:
+    """Print every pair of sides: place by place, then the checks over all places; last, what item lists say."""
     for pair in found:
         for outcome in pair.outcomes:
             draw_outcome(console, outcome)
         draw_checks(console, pair.checks)
+    for one in lists:
+        draw_contamination(console, one)
 
 
 def draw_outcome(console: Console, outcome: Outcome) -> None:
