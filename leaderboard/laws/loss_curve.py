@@ -46,6 +46,8 @@ from leaderboard.laws.schedules import Schedule, described, rebuild
 MIN_ROWS = 14
 """Two rows a parameter."""
 RESAMPLE_BLOCK_STEPS = 128
+FINE_BLOCK_STEPS = 4
+"""Of the last descent; the starts use coarser blocks."""
 
 CARD = Card(
     name="loss-curve",
@@ -153,7 +155,8 @@ class LossCurve(Law):
             found = stopped_early(curves, begin, free)
         else:
             ends = [converge(curves, begin, free=free) for begin in base]
-            found = min(ends, key=curves.objective)
+            fine = self._curves(data, FINE_BLOCK_STEPS)
+            found = converge(fine, min(ends, key=curves.objective), free=free)
         return Estimate(
             theta=found, objective=curves.objective(found), warnings=(*remarks, *_ridge(curves, found, free))
         )
