@@ -21,6 +21,7 @@ from leaderboard.results import RESULT_FILE, SCHEMA, StudyResult, read_result
 from leaderboard.scores import COLUMNS
 from train.evals.panel_marks import SELECTED_FOR
 from train.evals.results import KIND, RESULTS, Scored, read_results, read_summary
+from train.noise_seeds import NOISE_INDEX
 
 PATTERN = frozenset("*?[")
 
@@ -149,6 +150,8 @@ def _of_corpus(store: Store, corpus: Artifact, tier: str) -> Iterator[Model]:
         tokens = store.find("tokens", str(_inputs(run).get("tokens", "")))
         if tokens is None or str(_inputs(tokens).get("corpus", "")) != corpus.fingerprint:
             continue
+        if "noise" in run.summary:  # no seed 1..n: it measures noise and is compared with nothing (rule 10)
+            continue
         tiers.add(str(run.summary["tier"]))
         if tier in ("", str(run.summary["tier"])):
             yield _run_model(run, selected, index.get(run.fingerprint, []))
@@ -193,6 +196,8 @@ def _run_model(run: Artifact, selected_for: frozenset[str], scores: list[Path]) 
 def _scores_model(scored: Scored, run: Model | None = None) -> Model:
     """Return the model of a directory of results; `run` is the run that it was made by, when it is known."""
     facts, results = scored.results.model, scored.results
+    if facts.trainer == "curate" and facts.seed == NOISE_INDEX:
+        raise RunError(f"{scored.where}: scores of a noise run, expected a seed 1..n (rule 10); leave it out")
     panels: tuple[PanelScores, ...] = ()
     if scored.documents is not None:
         marks = {name: tuple(one.marks) for name, one in results.slices.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ def noise_run(store: Store, make_run: Any, write_run: Any) -> Callable[..., Arti
                 (out.path / name).write_bytes((made.path / name).read_bytes())
             noise: Json = {"init": init, "order": order, "subset": subset}
             manifest = {key: made.manifest[key] for key in ("inputs", "params")}
+            shutil.rmtree(made.path)
             return out.finish({**manifest, "summary": {**made.summary, "seed": 0, "noise": noise}})
 
     return make

@@ -15,7 +15,6 @@ import pytest
 from curation.errors import RunError
 from curation.files import write_json
 from curation.store import Artifact, Store
-from leaderboard.assemble import scored_run
 from leaderboard.noise.build import build_pack
 from leaderboard.noise.checkpoints import Point
 from leaderboard.noise.items import pair_ratio_error
@@ -151,8 +150,3 @@ def test_all_runs_of_a_tier_are_found_in_the_store(store: Store, baseline: Any) 
     made = baseline(3)
     baseline(1, tier="smoke-1x")
     assert sorted(runs_in(store, "micro")) == sorted(str(one.path) for one in made)
-
-
-def test_a_noise_run_enters_no_comparison(noise_run: Any) -> None:
-    with pytest.raises(RunError, match="noise packs only"):
-        scored_run(noise_run(1, 1, 1, 2.0), "mine")
