@@ -244,3 +244,9 @@ def make_result(store: Store) -> Callable[..., StudyResult]:
 def write_run() -> Callable[..., Artifact]:
     """Return `write_run_artifact`."""
     return write_run_artifact
+
+
+@pytest.fixture
+def make_corpus() -> Callable[..., Artifact]:
+    """Return `write_corpus`."""
+    return write_corpus
