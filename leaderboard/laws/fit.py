@@ -33,6 +33,8 @@ from leaderboard.laws.registry import LAWS
 from leaderboard.laws.rows import checked_rows
 from leaderboard.laws.warn import MIN_SIZES, all_warnings, extrapolations
 
+MAX_LOST_DRAWS = 0.05
+"""Share of resamples without a fit from which it is told."""
 Table = Mapping[str, Sequence[object] | npt.NDArray[np.generic]]
 
 
@@ -66,7 +68,7 @@ def fit(law: Law | str, table: Table, settings: Settings | None = None, *, holdo
         r2=_r_squared(observed, expected, logs=chosen.card.r2_of_logs),
         observed=observed,
         expected=expected,
-        warnings=all_warnings(chosen, data, estimate, params, held_out),
+        warnings=(*all_warnings(chosen, data, estimate, params, held_out), *_lost_draws(settings, draws)),
         holdout=_holdout_error(chosen, estimate, held_out, settings),
         held_out=held_out,
     )
@@ -158,6 +160,14 @@ def _bootstrap(law: Law, data: Data, estimate: Estimate, settings: Settings) -> 
     draws = law.resample(data, estimate, settings, weights)
     sound: Floats = draws[~np.any(np.isnan(draws), axis=1)]
     return sound
+
+
+def _lost_draws(settings: Settings, draws: Floats) -> tuple[str, ...]:
+    """Return a warning when many resamples had no fit: the intervals of the others are too narrow."""
+    lost = settings.draws - len(draws)
+    if not len(draws) or lost <= MAX_LOST_DRAWS * settings.draws:
+        return ()
+    return (f"intervals rest on {len(draws)} of {settings.draws} resamples: the others drew too few different runs",)
 
 
 def _intervals(law: Law, draws: Floats) -> dict[str, tuple[float, float]]:
