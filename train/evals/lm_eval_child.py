@@ -31,7 +31,7 @@ def main(request: Mapping[str, Any]) -> None:
     if request["threads"]:
         torch.set_num_threads(request["threads"])
     manager = TaskManager(include_path=request["folder"], include_defaults=request["defaults"], verbosity="ERROR")
-    tasks = _loaded(manager, request["tasks"])
+    tasks = _loaded(manager, request["tasks"] or _in_files(manager, request))
     waiting = {name: task for name, task in tasks.items() if not _file(request, name).is_file()}
     if waiting:
         model = _model(request)
@@ -61,6 +61,22 @@ def _loaded(manager: Any, names: list[str]) -> dict[str, Any]:
                 f"(`lm_eval ls`, `datasets.load_dataset`), or name local files in a task of your own"
             ) from None
     return found
+
+
+def _in_files(manager: Any, request: Mapping[str, Any]) -> list[str]:
+    """Return the tasks that the request's folder, or the one file in it, defines."""
+    kinds = ("TASK", "PY_TASK") if request["file"] is None else ("TASK", "PY_TASK", "GROUP")
+    found = [
+        name
+        for name, entry in manager.task_index.items()
+        if entry.kind.name in kinds
+        and entry.yaml_path is not None
+        and request["file"] in (None, str(Path(entry.yaml_path).resolve()))
+    ]
+    if not found:
+        place = request["file"] or request["folder"]
+        raise SystemExit(f"{place}: defines no task that lm-eval can read; expected YAML with `task: NAME`")
+    return sorted(found)
 
 
 def _model(request: Mapping[str, Any]) -> Any:

@@ -37,7 +37,9 @@ class Request:
     out: str
     """Directory of the results; tasks that have one are not run again."""
     folder: str | None = None
-    """Directory of task files."""
+    """Directory of task files; without `tasks`, all that they define are run."""
+    file: str | None = None
+    """The only file of `folder` whose tasks are run."""
     defaults: bool = False
     """Whether lm-eval's own tasks are known: it reads some 10,000 files for that."""
     own_tokens: bool = False
@@ -85,7 +87,8 @@ def run_lm_eval(
     out.mkdir(parents=True, exist_ok=True)
     path = out / "request.json"
     path.write_text(json.dumps(asdict(request)), encoding="utf-8")
-    where = f"lm-eval {', '.join(request.tasks[:3])}{' …' if len(request.tasks) > 3 else ''}"
+    asked = request.tasks or (request.file or request.folder or "",)
+    where = f"lm-eval {', '.join(asked[:3])}{' …' if len(asked) > 3 else ''}"
     with (out / "stderr.txt").open("w+b") as errors, progress.task(where, float(len(request.tasks))) as bar:
         process = subprocess.Popen(
             [sys.executable, "-m", "train.child", str(os.getpid()), "train.evals.lm_eval_child", str(path)],

@@ -20,6 +20,7 @@ from curation.suites.task_data import evals_directory
 from curation.suites.tasks import TaskSuite, load_task_suite, suite_names
 from train.evals.averages import average_node
 from train.evals.engines import engine_choice
+from train.evals.lm_eval_suite import LM_EVAL, lm_eval_node
 from train.evals.models import Evaluated, directory_model
 from train.evals.panel_marks import tokens_panel
 from train.evals.results import Results, read_summary
@@ -135,6 +136,12 @@ def _jobs(request: Request, store: Store, suite: str, models: Sequence[Evaluated
     if suite == PANEL:
         yield from _panel_jobs(request, store, models, progress)
         return
+    if suite.startswith(LM_EVAL):
+        for model in models:
+            name = suite.replace("/", "-").replace(":", "-")
+            node = lm_eval_node(model, suite, limit=request.limit, workers=request.workers)
+            yield Job(model=model, suite=name, node=node, asked=None)
+        return
     loaded = _task_suite(suite)
     asked = ask(loaded, evals_directory(request.evals), tasks=request.tasks, limit=request.limit)
     engine = engine_choice(request.engine)
@@ -145,7 +152,7 @@ def _jobs(request: Request, store: Store, suite: str, models: Sequence[Evaluated
 def _task_suite(name: str) -> TaskSuite:
     known = {*(one.partition("@")[0] for one in suite_names()), *suite_names(), PANEL, "all"}
     if name not in known and not Path(name).suffix:
-        raise RunError(f"--suite {name}: no such suite; {nearest(name, known)}, or give a YAML file of tasks")
+        raise RunError(f"--suite {name}: no such suite; {nearest(name, known)}, a YAML file of tasks, or lm-eval:TASK")
     return load_task_suite(name)
 
 
