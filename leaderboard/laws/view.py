@@ -60,6 +60,7 @@ def card_json(card: Card) -> dict[str, Json]:
 
 def draw_fit(console: Console, fitted: Fit, predictions: Sequence[Prediction], notes: Sequence[str]) -> None:
     """Draw parameters with intervals, quality, predictions and warnings."""
+    from rich.markup import escape
     from rich.table import Table
 
     card = fitted.law.card
@@ -69,7 +70,7 @@ def draw_fit(console: Console, fitted: Fit, predictions: Sequence[Prediction], n
     for name, value in fitted.params.items():
         interval = fitted.ci95.get(name)
         shown = f"{_text(interval[0])} to {_text(interval[1])}" if interval else ""
-        table.add_row(name, _text(value), shown, meanings.get(name, ""))
+        table.add_row(escape(name), _text(value), shown, meanings.get(name, ""))
     console.print(table)
     dropped = sum(fitted.data.dropped.values())
     quality = f"{fitted.data.n} rows ({dropped} dropped), objective {fitted.objective:.6g}, r2 {fitted.r2:.4f}"
@@ -117,6 +118,7 @@ def draw_cards(console: Console, cards: Sequence[Card]) -> None:
 
 def _draw_detail(console: Console, name: str, part: Json) -> None:
     """Draw records of equal keys as a table, anything else as one line."""
+    from rich.markup import escape
     from rich.table import Table
 
     rows = part.items() if isinstance(part, dict) else enumerate(part, 1) if isinstance(part, list) else ()
@@ -127,7 +129,7 @@ def _draw_detail(console: Console, name: str, part: Json) -> None:
     keys = list(dict.fromkeys(key for row in records.values() for key in row))
     table = Table(name.replace("_", " "), *(key.replace("_", " ") for key in keys))
     for key, row in records.items():
-        table.add_row(key, *(_words(row.get(column)) for column in keys))
+        table.add_row(escape(key), *(escape(_words(row.get(column))) for column in keys))
     console.print(table)
 
 
@@ -135,7 +137,8 @@ def _words(value: Json) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_words(part)}" for key, part in value.items())
     if isinstance(value, list):
-        return " to ".join(_words(part) for part in value)
+        is_range = len(value) == 2 and all(isinstance(part, float) for part in value)
+        return (" to " if is_range else ", ").join(_words(part) for part in value)
     return _text(value) if isinstance(value, float) else "" if value is None else str(value)
 
 
