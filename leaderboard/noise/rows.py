@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from curation.files import Json
+from leaderboard.noise.build import causes
 from leaderboard.noise.checkpoints import working_sigma
 from leaderboard.noise.find import headline_values
-from leaderboard.noise.pack import Measure, NoisePack, mean_of, scaled, seed_values
+from leaderboard.noise.pack import Measure, NoisePack, PartFacts, mean_of, scaled, seed_values
 from leaderboard.noise.power import (
     GAINS,
     LOOKS,
@@ -116,7 +117,7 @@ def _row(pack: NoisePack, measure: Measure | None, spread: Spread, asked: _Asked
         high=spread.high,
         degrees=spread.degrees,
         cautious=cautious_sigma(spread),
-        causes=_causes(measure),
+        causes=_causes(measure.parts if measure else causes(pack.runs, _means_of_slices(pack))),
         sigma_checkpoints=checkpoints.sigma if checkpoints else None,
         working_sigma=working_sigma(spread, checkpoints, 2) or spread.sigma,
         naive_error=items.naive if items else None,
@@ -137,9 +138,16 @@ def _by_seeds(noise: Noise, *, two_sided: bool) -> dict[str, float]:
     return {count: value for count, value in found.items() if value is not None}
 
 
-def _causes(measure: Measure | None) -> dict[str, dict[str, float | str]]:
-    if measure is None:
-        return {}
+def _means_of_slices(pack: NoisePack) -> list[float | None]:
+    """Return each run's mean over slices of log bits per byte, noise runs too."""
+    columns = [one.values for one in pack.measures if one.kind == "slice"]
+    return [
+        None if None in row else float(np.mean(np.log([value for value in row if value is not None])))
+        for row in zip(*columns, strict=True)
+    ]
+
+
+def _causes(parts: Mapping[str, PartFacts]) -> dict[str, dict[str, float | str]]:
     return {
         name: {
             "sigma": math.sqrt(max(0.0, part.variance)),
@@ -147,7 +155,7 @@ def _causes(measure: Measure | None) -> dict[str, dict[str, float | str]]:
             "high": math.sqrt(part.high),
             "design": part.design,
         }
-        for name, part in measure.parts.items()
+        for name, part in parts.items()
     }
 
 

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from curation.cli import main
 from curation.store import Store
+from leaderboard.noise.build import build_pack
 from leaderboard.noise.pack import NoisePack
 from leaderboard.noise.pack_files import read_pack, write_pack
 from leaderboard.noise.plan import Design, wanted_runs
+from leaderboard.noise.read_runs import gather_runs
 from leaderboard.noise.rows import rows_of
 
 Make = Callable[..., NoisePack]
@@ -103,6 +106,14 @@ def test_signal_to_noise_comes_from_the_arms_of_a_study(make_pack: Make) -> None
     found = {row.name: row.signal_to_noise for row in rows}
     assert all(value is not None and value > 10 for value in found.values())
     assert {row.signal_to_noise for row in rows_of(make_pack())} == {None}
+
+
+def test_the_mean_of_slices_has_its_causes_too(store: Store, baseline: Any, noise_run: Any) -> None:
+    runs = baseline(2) + [noise_run(1, 1, subset, 2.0 * subset) for subset in (1, 2)]
+    pack = build_pack(gather_runs(store, [str(one.path) for one in runs], None), date="")
+    head = rows_of(pack)[0].causes["variable-subset"]
+    assert head["sigma"] == pytest.approx(np.std(np.log([2.0, 4.0]), ddof=1))
+    assert head["design"] == "2 runs"
 
 
 def test_a_run_far_out_is_pointed_at_and_kept(make_pack: Make) -> None:
