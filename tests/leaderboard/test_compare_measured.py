@@ -29,7 +29,7 @@ def measured(store: Store, make_run: Any, write_run: Any, make_corpus: Any) -> C
 
     def make(effect: Effect) -> list[Outcome]:
         def level(arm: str, seed: int, name: str) -> float:
-            noise = generator(6, arm, seed).normal() + generator(6, arm, seed, name).normal()
+            noise = generator(5, seed).normal() + generator(5, seed, name).normal()  # alike in all arms
             return 2.0 * effect(arm, name) * math.exp(SIGMA * float(noise))
 
         for arm in ("baseline", "mine", "matched"):
