@@ -18,8 +18,8 @@ from leaderboard.laws.law import Card, Columns, Data, Floats, Settings
 
 FLOOR_SHARES = (0.02, 0.3, 0.7, 0.95)
 """Starts of E, as shares of the lowest loss."""
-EXPONENTS = (0.05, 0.1, 0.2, 0.4, 0.8)
-SCALES = (5.0, 10.0, 15.0, 20.0, 25.0, 30.0)
+EXPONENTS = (0.08, 0.2, 0.5)
+SCALES = (5.0, 10.0, 15.0, 20.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,8 +56,10 @@ def as_floats(values: Sequence[object] | npt.NDArray[np.generic], variable: Vari
 
 def codes(values: Sequence[object] | npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
     """Return the place of each value among the sorted distinct ones."""
-    texts = np.array([str(value) for value in np.asarray(values).tolist()])
-    return np.unique(texts, return_inverse=True)[1].astype(np.int64)
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiu":
+        array = np.array([str(value) for value in array.tolist()])
+    return np.unique(array, return_inverse=True)[1].astype(np.int64)
 
 
 def _labels(values: Sequence[object] | npt.NDArray[np.generic]) -> tuple[str, ...]:
