@@ -101,7 +101,8 @@ class CurveLaw(Law):
             return (f"not identified: {', '.join(dead)}; the data do not depend on them",)
         _, singular, axes = np.linalg.svd(slopes / lengths, full_matrices=False)
         if singular[-1] < RANK_TOLERANCE * singular[0]:
-            involved = np.abs(axes[-1]) > 0.1
+            flat = axes[singular < RANK_TOLERANCE * singular[0]]
+            involved = np.any(np.abs(flat) > 0.1, axis=0)
             return (f"flat ridge: {_list(self.names, involved)} can only be told together; not identified apart",)
         residuals = problem.model(theta[None])[0][0] - problem.targets
         spread = float(np.sqrt(np.mean(residuals**2) * len(residuals) / max(1, len(residuals) - len(theta))))

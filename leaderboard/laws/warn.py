@@ -73,7 +73,9 @@ def at_bounds(law: Law, params: Mapping[str, float]) -> list[str]:
     found = []
     for parameter in law.card.params:
         value = params.get(parameter.name)
-        if value is not None and not parameter.low < value < parameter.high:
+        if value is not None and np.isnan(value):
+            found.append(f"{parameter.name} is undefined: it needs exponents above 0")
+        elif value is not None and not parameter.low < value < parameter.high:
             found.append(
                 f"{parameter.name} = {value:.4g} is at a bound (sensible: {parameter.low:g} to {parameter.high:g}); "
                 "do not extrapolate with this fit"
