@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def fit_json(fitted: Fit, predictions: Sequence[Prediction], notes: Sequence[str]) -> dict[str, Json]:
-    """Return the fit as JSON; numbers that do not exist are null. `dropped` counts rows, `warnings` says why."""
+    """Return the fit as JSON; numbers that do not exist are null. `dropped` counts rows, `warnings` says why.
+
+    `details` is there only for laws that have some.
+    """
+    details = {"details": _sound(dict(fitted.details))} if fitted.details else {}
     return {
         "law": fitted.law.card.name,
         "n": fitted.data.n,
@@ -36,7 +40,7 @@ def fit_json(fitted: Fit, predictions: Sequence[Prediction], notes: Sequence[str
             "n": fitted.holdout.n,
             "mean_relative_error": _number(fitted.holdout.mean_relative_error),
         },
-        "details": _sound(dict(fitted.details)),
+        **details,
     }
 
 
@@ -69,6 +73,8 @@ def draw_fit(console: Console, fitted: Fit, predictions: Sequence[Prediction], n
     table = Table("parameter", "value", "95 % interval", "meaning")
     for name, value in fitted.params.items():
         interval = fitted.ci95.get(name)
+        if fitted.details and interval is None and name not in meanings:
+            continue  # told among the details
         shown = f"{_text(interval[0])} to {_text(interval[1])}" if interval else ""
         table.add_row(escape(name), _text(value), shown, meanings.get(name, ""))
     console.print(table)
