@@ -32,6 +32,7 @@ from curation.suites.rendering import render_task
 from curation.suites.task_data import TaskData, evals_directory, read_task
 from curation.suites.tasks import load_task_suite
 from train.evals.engine import ChoiceScores
+from train.evals.requests import encode_items
 from train.evals.scorer import scorer_of
 from train.export import export_model
 from train.model import build_model
@@ -104,6 +105,8 @@ def compare(model: Path, asked: dict[str, list[Prompted]], context: int, batch: 
     count, worst = 0, Differences()
     print(f"{'task':<32}{'n':>6}{'ours':>10}{'no sharing':>12}{'lm-eval':>10}{'ratio':>8}  max |difference|")
     for name, items in asked.items():
+        encoded = encode_items(reader, items, context)  # lm-eval stops at a choice longer than the window
+        items = [item for item, one in zip(items, encoded, strict=True) if one.excluded is None]
         mine, plain = timed(ours, items), timed(replace(ours, sharing=False), items)
         theirs = by_lm_eval(peer, items)
         difference = largest(mine, theirs).with_(largest(plain, theirs))

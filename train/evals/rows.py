@@ -20,7 +20,8 @@ from train.readers import Ids
 
 BATCH_POSITIONS = 2_048
 MIN_SAVED_TOKENS = 16
-"""A shared beginning that saves less is read again with each end: its mask costs more."""
+MIN_SAVED_FRACTION = 0.2
+"""Of an item's tokens. A shared beginning that saves less is read again with each end: its mask costs more."""
 PAD, SHARED = -1, 0
 
 
@@ -117,7 +118,8 @@ def _rows(requests: dict[int, Request]) -> list[Row]:
         by_inputs.setdefault(request.inputs.tobytes(), {})[number] = request
     ends = list(by_inputs.values())
     shared = _shared_length([request for end in ends for request in end.values()])
-    if shared * (len(ends) - 1) < MIN_SAVED_TOKENS:
+    total = sum(len(next(iter(end.values())).inputs) for end in ends)
+    if shared * (len(ends) - 1) < max(MIN_SAVED_TOKENS, MIN_SAVED_FRACTION * total):
         return [_plain(end) for end in ends]
     return [_tree(ends, shared)]
 

@@ -16,6 +16,7 @@ from curation.own_output import finished_output
 from curation.panel_check import verified
 from curation.progress import Progress
 from curation.store import LOCK, Artifact, Store
+from curation.suites.names import evals_folder
 from curation.suites.task_data import evals_directory
 from curation.suites.tasks import TaskSuite, load_task_suite, suite_names
 from train.evals.averages import average_node
@@ -143,7 +144,9 @@ def _jobs(request: Request, store: Store, suite: str, models: Sequence[Evaluated
             yield Job(model=model, suite=name, node=node, asked=None)
         return
     loaded = _task_suite(suite)
-    asked = ask(loaded, evals_directory(request.evals), tasks=request.tasks, limit=request.limit)
+    own = Path(suite).expanduser()
+    folder = own.parent if own.is_file() and request.evals is None and evals_folder() is None else None
+    asked = ask(loaded, folder or evals_directory(request.evals), tasks=request.tasks, limit=request.limit)
     engine = engine_choice(request.engine)
     for model in models:
         yield Job(model=model, suite=suite, node=scores_node(model, asked, engine), asked=asked)

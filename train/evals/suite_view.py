@@ -14,7 +14,6 @@ from train.evals.results import Metric, Results, TaskResult
 if TYPE_CHECKING:
     from rich.console import Console
 
-NAMES = {"bits_per_byte_corr": "bits per byte of the answer", "acc_raw": "accuracy"}
 BELOW_CHANCE = "·"
 HIDDEN = "-"
 
