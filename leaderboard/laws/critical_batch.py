@@ -54,6 +54,7 @@ CARD = Card(
         Parameter(name="exp", meaning="exponent of the size", low=-1.0, high=3.0),
     ),
     target="steps",
+    predicts="CBS (with B: steps)",
     sizes=("N", "D"),
     losses=(),
     options=(

@@ -60,6 +60,7 @@ CARD = Card(
         ),
     ),
     target="lr",
+    predicts="optimum (option target)",
     sizes=SIZES,
     losses=(),
     options=(Option(name="target", meaning="what --predict gives", choices=TARGETS),),
