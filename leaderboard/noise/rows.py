@@ -41,6 +41,8 @@ class Row:
     scale: str
     mean: float | None
     """Of the metric itself."""
+    basis: str
+    """What sigma is of: `seeds` (runs 1..n), or without two of them `fixed-subset`, `variable-subset`."""
     sigma: float
     low: float
     high: float
@@ -76,13 +78,14 @@ def rows_of(
     """
     rows = []
     slices = [one.name for one in pack.measures if one.kind == "slice"]
-    head = spread_of(headline_values(pack, slices)) if len(slices) > 1 else None
-    if head is not None:
+    head = _based(spread_of(headline_values(pack, slices)), causes(pack.runs, _means_of_slices(pack)))
+    if head is not None and len(slices) > 1:
         rows.append(_row(pack, None, head, _Asked(signal=_signal_of_mean(slices, recipes or {}), gains=gains)))
     for measure in pack.measures:
-        if measure.seeds is not None:
+        own = _based(measure.seeds.spread if measure.seeds else None, measure.parts)
+        if own is not None:
             asked = _Asked(signal=(recipes or {}).get(measure.name, ()), gains=gains)
-            rows.append(_row(pack, measure, measure.seeds.spread, asked))
+            rows.append(_row(pack, measure, own, asked))
     return rows
 
 
@@ -98,7 +101,26 @@ class _Asked:
     gains: Mapping[str, float]
 
 
-def _row(pack: NoisePack, measure: Measure | None, spread: Spread, asked: _Asked) -> Row:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Based:
+    spread: Spread
+    basis: str
+
+
+def _based(seeds: Spread | None, parts: Mapping[str, PartFacts]) -> _Based | None:
+    """Return the spread of runs 1..n, else of noise runs that vary all but one thing; None without either."""
+    if seeds is not None:
+        return _Based(spread=seeds, basis="seeds")
+    for name in ("fixed-subset", "variable-subset"):
+        part = parts.get(name)
+        if part is not None and part.variance > 0:
+            sigma, low, high = (math.sqrt(value) for value in (part.variance, part.low, part.high))
+            return _Based(spread=Spread(sigma=sigma, degrees=part.degrees, low=low, high=high), basis=name)
+    return None
+
+
+def _row(pack: NoisePack, measure: Measure | None, based: _Based, asked: _Asked) -> Row:
+    spread = based.spread
     items = measure.items if measure else None
     noise = noise_of(spread, pair_error=items.pair if items else None, clusters=items.clusters if items else 0)
     checkpoints = measure.checkpoints.spread if measure and measure.checkpoints else None
@@ -111,7 +133,8 @@ def _row(pack: NoisePack, measure: Measure | None, spread: Spread, asked: _Asked
         name=measure.name if measure else ALL_SLICES,
         metric=measure.metric if measure else "bits_per_byte",
         scale=scale,
-        mean=mean_of(measure) if measure else math.exp(float(np.mean(values))),
+        mean=mean_of(measure) if measure else _typical(pack),
+        basis=based.basis,
         sigma=spread.sigma,
         low=spread.low,
         high=spread.high,
@@ -136,6 +159,12 @@ def _row(pack: NoisePack, measure: Measure | None, spread: Spread, asked: _Asked
 def _by_seeds(noise: Noise, *, two_sided: bool) -> dict[str, float]:
     found = {str(count): detectable(noise, count, two_sided=two_sided) for count in SEEDS_SHOWN}
     return {count: value for count, value in found.items() if value is not None}
+
+
+def _typical(pack: NoisePack) -> float | None:
+    """Return the geometric mean over slices and runs."""
+    found = [value for value in _means_of_slices(pack) if value is not None]
+    return math.exp(float(np.mean(found))) if found else None
 
 
 def _means_of_slices(pack: NoisePack) -> list[float | None]:

@@ -106,7 +106,8 @@ def draw_plan(console: Console, runs: Sequence[PlannedRun], cost: Mapping[str, s
 
 
 def _name(row: Row) -> str:
-    return printable(row.name if row.metric == "bits_per_byte" else f"{row.name}: {row.metric}")
+    name = row.name if row.metric == "bits_per_byte" else f"{row.name}: {row.metric}"
+    return printable(name if row.basis == "seeds" else f"{name} ({row.basis})")
 
 
 def _size(row: Row, value: float | None) -> str:

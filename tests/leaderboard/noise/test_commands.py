@@ -116,6 +116,13 @@ def test_the_mean_of_slices_has_its_causes_too(store: Store, baseline: Any, nois
     assert head["design"] == "2 runs"
 
 
+def test_noise_runs_alone_are_shown_for_what_they_are(store: Store, noise_run: Any) -> None:
+    runs = [noise_run(init, order, 1, 2.0 + init + order * init) for init in (1, 2) for order in (1, 2)]
+    pack = build_pack(gather_runs(store, [str(one.path) for one in runs], None), date="")
+    assert {row.basis for row in rows_of(pack)} == {"fixed-subset"}
+    assert pack.status == "preliminary"
+
+
 def test_a_run_far_out_is_pointed_at_and_kept(make_pack: Make) -> None:
     def level(arm: str, seed: int, name: str) -> float:
         return 2.5 if seed == 5 else 2.0 + 0.001 * seed
