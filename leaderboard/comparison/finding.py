@@ -163,6 +163,8 @@ def _scores_of_runs(store: Store) -> dict[str, list[Path]]:
     """Return the scores artifacts of finished models by the model's digest, a run's fingerprint."""
     found: dict[str, list[Path]] = {}
     for path in sorted(store.root.glob(f"{KIND}-*/{MANIFEST}")):
+        if not (path.parent / RESULTS).is_file():
+            continue  # scores of items of one's own: plumbing that enters no comparison
         results = read_summary(path.parent)
         if results.model.checkpoint is None and not results.averaged and results.partial is None:
             found.setdefault(results.model.digest, []).append(path.parent)

@@ -58,7 +58,10 @@ def draw_outcome(console: Console, outcome: Outcome) -> None:
 def draw_checks(console: Console, found: Sequence[Check]) -> None:
     """Print the checks: those that found something in full, the others with what they looked at."""
     for one in found:
-        style = "bold" if one.state == FOUND else "dim" if one.state == CANNOT_TELL else ""
+        if one.state == CANNOT_TELL:
+            console.print(printable(f"check: {one.name}: {one.state}: {one.evidence}"), style="dim", markup=False)
+            continue
+        style = "bold" if one.state == FOUND else ""
         console.print(printable(f"check: {one.name}: {one.state}"), style=style, markup=False)
         if one.evidence:
             console.print(printable(f"  {one.evidence}"), markup=False)
@@ -75,8 +78,9 @@ def _draw_regressions(console: Console, outcome: Outcome) -> None:
     beyond = sum(row.side == "worse" for row in worse)
     console.print(f"got worse: {len(worse)}, of which {beyond} beyond the interval")
     for row in worse[:MOST_REGRESSIONS]:
-        how = "beyond the interval" if row.side == "worse" else "within the interval"
-        text = f"  {row.level} {row.name} ({row.metric}): {_change(row)} {_interval(row)}, {how}{_marks(row)}"
+        how = {"worse": "beyond the interval", "unknown": "noise unknown"}.get(row.side, "within the interval")
+        bounds = "" if row.side == "unknown" else f" ({_interval(row)})"
+        text = f"  {row.level} {row.name} ({row.metric}): {_change(row)}{bounds}, {how}{_marks(row)}"
         console.print(printable(text), style=COLOURS[row.side] if row.side == "worse" else "", markup=False)
     if len(worse) > MOST_REGRESSIONS:
         console.print(f"  and {len(worse) - MOST_REGRESSIONS} more below")
@@ -115,8 +119,8 @@ def _draw_split(console: Console, outcome: Outcome) -> None:
     rows = [row for row in outcome.rows if row.quality is not None and row.level in ("headline", "all-tasks", "family")]
     for row in rows:
         text = (
-            f"split of {row.name} ({row.metric}): {_change(row)} = {_amount(row, row.quality)} against random-matched "
-            f"(document quality) and {_amount(row, row.rest)} reweighting of slices and less text"
+            f"split of {row.name} ({row.metric}): of {_change(row)}, {_amount(row, row.quality)} is against "
+            f"random-matched (document quality), {_amount(row, row.rest)} is reweighting of slices and less text"
         )
         console.print(printable(text), markup=False)
 

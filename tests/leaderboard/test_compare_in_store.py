@@ -134,6 +134,13 @@ def test_scores_of_a_checkpoint_do_not_stand_for_the_finished_run(study: Any, st
     assert sum(not model.suites for model in sides) == 1
 
 
+def test_scores_of_items_of_ones_own_enter_no_comparison(study: Any, store: Store) -> None:
+    with store.building("scores", digest_json({"own": "items"})) as out:
+        out.finish({"inputs": {}, "params": {}, "summary": {}})
+    (pair,) = compared(store, ["study-small"], arm="mine")
+    assert pair.outcomes[0].suites == ("small 55555555",)
+
+
 def test_the_store_is_not_touched_by_comparing(study: Any, store: Store) -> None:
     before = sorted((path, path.stat().st_mtime_ns) for path in Path(store.root).rglob("*"))
     compared(store, ["study-small"], arm="mine")
