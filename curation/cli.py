@@ -1,6 +1,6 @@
-"""`curate`: the static table of commands and the way in.
+"""`curate`: the way in.
 
-Only the command that runs is imported; the others are names with one line of help, so `curate --help` stays quick.
+Only the command that runs is imported; the others are rows of `command_table`, so `curate --help` stays quick.
 A command is a typer function in some package; it returns normally, raises a `CurateError`, or `typer.Exit(code)`.
 """
 
@@ -12,151 +12,13 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from curation.command_table import COMMANDS, GROUPS
 from curation.errors import EXIT_FAILURE, EXIT_INTERRUPTED, CurateError, PluginError, ShardError
-from curation.law_commands import law_targets
 from curation.lean_start import collect_rarely
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One verb: its words, one line of help, and where its function lives."""
-
-    path: str
-    help: str
-    target: str
-
-
-COMMANDS: tuple[Command, ...] = (
-    Command(
-        "demo", "Run the whole path on this machine's own text: recipes, models, a page.", "leaderboard.commands:demo"
-    ),
-    Command(
-        "study plan",
-        "Show what a study would build, reuse and train, without doing it.",
-        "leaderboard.commands:study_plan",
-    ),
-    Command(
-        "study run", "Build, train, score and compare all arms of a study; resumable.", "leaderboard.commands:study_run"
-    ),
-    Command(
-        "study report",
-        "Write the page of a finished study again, from its result alone.",
-        "leaderboard.commands:study_report",
-    ),
-    Command("build", "Build a corpus from a recipe: raw text in, sharded Parquet out.", "curation.build_command:build"),
-    Command("train", "Train one tier on one corpus with one seed.", "train.commands:train"),
-    Command("watch", "Follow a training run live, from its files alone.", "train.watch_command:watch"),
-    Command("plateaus", "List or remove the states that budgets of a model share.", "train.plateaus_command:plateaus"),
-    Command("eval", "Score a trained model on a panel: bits per byte per slice.", "train.commands:evaluate"),
-    Command(
-        "import-scores lm-eval",
-        "Import a result directory of lm-eval with its samples.",
-        "train.evals.import_command:import_lm_eval",
-    ),
-    Command(
-        "import-scores json",
-        "Import runs of other trainers from small JSON files.",
-        "train.evals.import_command:import_json",
-    ),
-    Command(
-        "import-scores dclm",
-        "Import DCLM's evaluation records.",
-        "train.evals.import_command:import_dclm",
-    ),
-    Command(
-        "compare",
-        "Compare arms of a study, or two runs, slice by slice with intervals.",
-        "leaderboard.commands:compare",
-    ),
-    Command(
-        "leaderboard show",
-        "List study results with seeds, intervals and verdicts.",
-        "leaderboard.commands:leaderboard_show",
-    ),
-    Command(
-        "noise plan", "Show which runs measure a tier's noise, and their cost.", "leaderboard.noise.commands:noise_plan"
-    ),
-    Command("noise train", "Train the runs that measure a tier's noise.", "leaderboard.noise.commands:noise_train"),
-    Command("noise build", "Build a noise pack from finished runs.", "leaderboard.noise.commands:noise_build"),
-    Command(
-        "noise show",
-        "Show noise packs: spread, smallest detectable gain, seeds needed.",
-        "leaderboard.noise.commands:noise_show",
-    ),
-    Command("fit list", "Explain every scaling law: variables, units, source.", "leaderboard.laws.command:fit_list"),
-    *(Command(path, text, target) for path, text, target in law_targets()),
-    Command(
-        "dedup run",
-        "Drop near copies from Parquet or JSONL files you already have.",
-        "curation.dedup.run_command:dedup_run",
-    ),
-    Command(
-        "dedup index",
-        "Add what a corpus's dedups kept to an index for later dumps.",
-        "curation.dedup.index_command:dedup_index",
-    ),
-    Command(
-        "dedup report",
-        "Report duplicates: rates, clusters, sources that repeat each other.",
-        "curation.dedup.report_command:dedup_report",
-    ),
-    Command(
-        "dedup curve", "Show what MinHash settings find and let through.", "curation.dedup.curve_command:dedup_curve"
-    ),
-    Command(
-        "tokenize",
-        "Tokenize Parquet or JSONL files into packed streams that numpy maps.",
-        "train.tokenize_command:tokenize",
-    ),
-    Command("show", "Show what an artifact holds and from what it was made.", "curation.show_command:show"),
-    Command(
-        "decontaminate",
-        "Find benchmark items in files that you have; read-only, resumable.",
-        "curation.decontaminate_command:decontaminate",
-    ),
-    Command(
-        "panel build",
-        "Make a panel of validation documents from files: Paloma, Parquet, JSONL.",
-        "curation.panel_command:panel_build",
-    ),
-    Command(
-        "panel show",
-        "Show a panel's slices, languages and which may be judged.",
-        "curation.panel_command:panel_show",
-    ),
-    Command(
-        "panel curve",
-        "Show a panel's bits per byte by slice through training.",
-        "train.evals.curve_command:panel_curve",
-    ),
-    Command("doctor", "Check this installation and say what to mend.", "curation.doctor:doctor"),
-    Command("filters list", "List filters and rule sets.", "filters.commands:filters_list"),
-    Command("filters agree", "Compare two filters on the same documents.", "filters.agree_command:filters_agree"),
-    Command("filters show", "Show a filter's rules, bounds, reasons and sources.", "filters.commands:filters_show"),
-    Command("filters plot", "Show a signal's distribution by slice, with bounds.", "filters.plot_command:filters_plot"),
-    Command(
-        "classifier train",
-        "Train a fastText classifier on good and other documents; bitwise reproducible.",
-        "filters.classifier_commands:classifier_train",
-    ),
-    Command(
-        "classifier apply",
-        "Score documents with a classifier, a fastText model or a transformer.",
-        "filters.classifier_commands:classifier_apply",
-    ),
-    Command(
-        "plugins", "List what installed packages add, and what of it is broken.", "curation.plugins_command:plugins"
-    ),
-    Command("tiers", "List tiers, show every number of one, or plan it on cards.", "train.tiers_command:tiers"),
-    Command(
-        "lr-sweep", "Say whether a tier's learning rate may be frozen: x1/2, x1, x2.", "train.sweep_command:lr_sweep"
-    ),
-)
 
 MACHINE_FAULTS = {
     errno.ENOSPC: "free space, or choose another --store (CURATE_STORE)",
@@ -165,18 +27,6 @@ MACHINE_FAULTS = {
     errno.EACCES: "grant the permission, or choose another --store (CURATE_STORE) or --out",
 }
 """Faults of the machine that a user can mend, and how; any other stays a traceback."""
-
-GROUPS = {
-    "import-scores": "Results made elsewhere, to compare with your own.",
-    "study": "Studies: a base recipe, one named change, its controls.",
-    "leaderboard": "The memory of results.",
-    "noise": "Noise of a tier: measure it, keep it, read what it lets one see.",
-    "classifier": "Classifiers: train one, score documents with any.",
-    "dedup": "Deduplication on its own: settings, runs, reports.",
-    "fit": "Scaling laws: fit one to a table or to own runs.",
-    "panel": "Panels: validation documents that every model is scored on.",
-    "filters": "Filters, rule sets and what they judge.",
-}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -8,7 +8,8 @@ import sys
 from contextlib import redirect_stdout
 from io import StringIO
 
-from curation.cli import COMMANDS, build_app
+from curation.cli import build_app
+from curation.command_table import COMMANDS
 
 HEADER = """# Commands
 

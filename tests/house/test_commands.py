@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.cli import COMMANDS, GROUPS, Command
+from curation.command_table import COMMANDS, GROUPS, Command
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HEAVY = ("torch", "transformers", "datasets", "scipy", "numba", "pyarrow", "pandas")

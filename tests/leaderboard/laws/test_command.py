@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.cli import COMMANDS, main
+from curation.cli import main
+from curation.command_table import COMMANDS
 from curation.errors import CurateError
 from curation.files import write_json
 from leaderboard.laws.registry import LAWS
