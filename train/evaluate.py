@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from curation.errors import RunError
 from curation.files import Json, read_json
 from curation.progress import Progress
@@ -21,7 +19,6 @@ from curation.tokenizers import load_tokenizer
 from train.item_scores import score_items
 from train.items import Question, report
 from train.readers import Reader, directory_reader, model_reader, run_reader
-from train.score import bits_per_byte, document_nats, read_panel, scores_table
 from train.tiers import Tier, load_tier
 
 if TYPE_CHECKING:
@@ -83,26 +80,6 @@ def exported_context(path: Path) -> int | None:
     except (ValueError, KeyError, TypeError):
         return None
     return found if isinstance(found, int) and found > 0 else None
-
-
-def score_run(run: Artifact, panel: Artifact, progress: Progress, *, context: int | None = None) -> dict[str, Json]:
-    """Return the scores of a run; those it holds when it was scored on this very panel so, else computed anew."""
-    tier = load_tier(str(run.summary["tier"]), where=str(run.path))
-    same_panel = cast("Mapping[str, Json]", run.manifest["inputs"])["panel"] == panel.fingerprint
-    if same_panel and context in (None, tier.eval_context_tokens):
-        described: dict[str, Json] = {"model": run.path.name, "tier": tier.name, "context": tier.eval_context_tokens}
-        return {**described, "panel_digest": panel.summary["digest"], "bpb": run.summary["bpb"]}
-    return score_panel(run_subject(run, context), panel, progress)
-
-
-def score_panel(subject: Subject, panel: Artifact, progress: Progress) -> dict[str, Json]:
-    """Return bits per byte by slice."""
-    reader, documents = subject.reader, read_panel(panel)
-    encoded = reader.encode(documents.table["text"].to_pylist())
-    with reader.computing(), progress.task("score", float(len(encoded.tokens))) as task:
-        nats = document_nats(encoded, reader.eos_id, subject.context_tokens, reader.nats_of, task.advance)
-    table = scores_table(documents, nats, np.diff(encoded.offsets))
-    return {**subject.as_json(), "panel_digest": panel.summary["digest"], "bpb": bits_per_byte(table)}
 
 
 def score_questions(subject: Subject, questions: Sequence[Question], progress: Progress) -> dict[str, Json]:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from curation.console import give, progress_for
 from curation.errors import RunError
+from curation.files import Json
 from curation.nodes import Planner
 from curation.progress import Progress
 from curation.store import Store
 
+if TYPE_CHECKING:
+    from train.evals.results import Results
+
+PANEL = "panel"
 _OF_SUITES = ("evals", "tasks", "limit", "checkpoints", "last_k", "out", "dry_run")
 
 
@@ -19,24 +24,25 @@ def evaluate_as_asked(asked: Mapping[str, Any]) -> None:
     """Do what the options of `curate eval` say. Raises: RunError for options that do not go together."""
     model = _model(asked)
     store, progress = Store.open(asked["store"]), progress_for(quiet=asked["quiet"])
+    panel, items = asked["panel"], asked["items"]
+    if panel is not None and items is None and not asked["suite"]:
+        asked = {**asked, "suite": [PANEL]}
+        _evaluate_suites(store, model, asked, progress, of_panel=True)
+        return
     if asked["suite"]:
-        if asked["items"] is not None:
+        if items is not None:
             raise RunError("--items: they are no suite; expected --items or --suite; give one")
         _evaluate_suites(store, model, asked, progress)
         return
     stray = [f"--{name.replace('_', '-')}" for name in _OF_SUITES if asked[name]]
     if stray:
         raise RunError(f"{stray[0]}: belongs to --suite, which is missing; give --suite core, small, panel or all")
-    panel, items = asked["panel"], asked["items"]
     if (panel is None) == (items is None):
         given = "neither" if panel is None else "both"
         raise RunError(
             f"curate eval {model}: {given} of --panel and --items, expected one of them, or --suite; give one"
         )
-    if items is not None:
-        _evaluate_items(store, model, items, asked["context"], progress, as_json=asked["json_output"])
-    else:
-        _evaluate_panel(store, model, panel, asked["context"], progress, as_json=asked["json_output"])
+    _evaluate_items(store, model, items, asked["context"], progress, as_json=asked["json_output"])
 
 
 def _model(asked: Mapping[str, Any]) -> str:
@@ -52,7 +58,12 @@ def _words(several: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(word.strip() for one in several or () for word in one.split(",") if word.strip())
 
 
-def _evaluate_suites(store: Store, model: str, asked: Mapping[str, Any], progress: Progress) -> None:
+def _evaluate_suites(
+    store: Store, model: str, asked: Mapping[str, Any], progress: Progress, *, of_panel: bool = False
+) -> None:
+    """Score the suites that are asked for; `of_panel` also gives one panel's bits per byte beside `results`."""
+    from train.evals.curve_command import draw_curve
+    from train.evals.panel_curve import curve_of
     from train.evals.suite_request import Request, draw_plan, finish, jobs_of, plan_rows
     from train.evals.suite_view import draw_course, draw_results
 
@@ -81,28 +92,26 @@ def _evaluate_suites(store: Store, model: str, asked: Mapping[str, Any], progres
     def render(console: Any) -> None:
         for one in done:
             draw_results(console, one.results, str(one.path))
-        for suite in dict.fromkeys(job.suite for job in jobs if len(jobs) > 1):
+        for suite in dict.fromkeys(one.results.suite.name for one in done):
             course = [one.results for one in done if one.results.suite.name == suite and not one.results.averaged]
             if len(course) > 1:
-                draw_course(console, course)
+                draw_curve(console, curve_of(course)) if course[0].slices else draw_course(console, course)
 
-    give({"results": [one.as_json() for one in done]}, render, as_json=asked["json_output"])
+    value: dict[str, Json] = {"results": [one.as_json() for one in done]}
+    if of_panel and len(done) == 1:
+        value |= _on_panel(done[0].results)
+    give(value, render, as_json=asked["json_output"])
 
 
-def _evaluate_panel(
-    store: Store, model: str, panel: str, context: int | None, progress: Progress, *, as_json: bool
-) -> None:
-    from train.evaluate import directory_subject, score_panel, score_run
-    from train.lookup import find_artifact, find_panel
-    from train.run_view import draw_bpb
-
-    judged = find_panel(store, panel)
-    if _is_directory(model):
-        scores = score_panel(directory_subject(Path(model), context), judged, progress)
-    else:
-        scores = score_run(find_artifact(store, model, "run"), judged, progress, context=context)
-    bpb = cast("Mapping[str, float]", scores["bpb"])
-    give(scores, lambda console: draw_bpb(console, f"Bits per byte of {model}", bpb), as_json=as_json)
+def _on_panel(results: Results) -> dict[str, Json]:
+    """Return what `curate eval MODEL --panel P` says in short."""
+    return {
+        "model": results.model.name,
+        "tier": results.model.tier,
+        "context": results.context,
+        "panel_digest": results.suite.digest,
+        "bpb": {name: one.bits_per_byte for name, one in results.slices.items()},
+    }
 
 
 def _evaluate_items(

@@ -16,7 +16,7 @@ from typing import Any, cast
 from curation.errors import ResultsError, RunError, nearest
 from curation.files import Json
 from curation.store import Store
-from train.evals.results import KIND, RESULTS, Scored, differences, read_summary
+from train.evals.results import KIND, RESULTS, Results, Scored, differences, read_summary
 from train.metrics import METRICS
 
 
@@ -72,16 +72,23 @@ def read_curve(store: Store, name: str, panel_digest: str | None = None) -> Curv
     if panel_digest is not None:
         scored = [one for one in scored if one.results.suite.digest == panel_digest]
     _refuse_several(folder.name, scored)
-    points = sorted((_whole(one) for one in scored), key=lambda point: (point.tokens, point.step is None))
     subset = tuple(_subset(folder / METRICS))
-    if not points and not subset:
+    if not scored and not subset:
         raise RunError(
             f"{folder.name}: no scores through training; expected results or a training log with validations; score it "
             f"with `curate eval {folder.name} --suite panel --checkpoints all`"
         )
-    suite = scored[0].results.suite if scored else None
-    shown = f"{suite.name}@{suite.version} ({suite.digest[:16]})" if suite else None
-    return Curve(run=folder.name, panel=shown, points=tuple(points), subset=subset)
+    if not scored:
+        return Curve(run=folder.name, panel=None, points=(), subset=subset)
+    return curve_of([one.results for one in scored], subset)
+
+
+def curve_of(results: Sequence[Results], subset: tuple[Point, ...] = ()) -> Curve:
+    """Return the curve of a run's results on one panel, by tokens seen, the finished model last."""
+    suite, model = results[0].suite, results[0].model
+    points = sorted(map(_whole, results), key=lambda point: (point.tokens, point.step is None))
+    shown = f"{suite.name}@{suite.version} ({suite.digest[:16]})"
+    return Curve(run=model.name, panel=shown, points=tuple(points), subset=subset)
 
 
 def _run_folder(store: Store, name: str) -> Path:
@@ -112,8 +119,7 @@ def _refuse_several(run: str, scored: Sequence[Scored]) -> None:
             )
 
 
-def _whole(scored: Scored) -> Point:
-    results = scored.results
+def _whole(results: Results) -> Point:
     slices = results.slices.items()
     return Point(
         tokens=results.model.tokens_seen or 0,

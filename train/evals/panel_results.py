@@ -12,7 +12,8 @@ from curation.nodes import Node, NodeRun
 from curation.store import Artifact, Store
 from train.evals.models import Evaluated, opened
 from train.evals.panel_marks import Training, directory_training, run_training, tokens_training
-from train.evals.panel_suite import METRIC_VERSIONS, PanelJob, panel_facts, score_suite
+from train.evals.panel_scores import run_scores, score_documents
+from train.evals.panel_suite import METRIC_VERSIONS, PanelJob, panel_facts, panel_results
 from train.evals.results import KIND, RESULTS, Scored, write_results
 from train.evals.suite_scores import SOFTWARE, VERSION, results_summary, software
 
@@ -46,9 +47,14 @@ def panel_node(store: Store, model: Evaluated, panel: Artifact) -> Node:
 
 def _score(context: NodeRun, model: Evaluated, panel: Artifact, training: Training) -> None:
     started = time.monotonic()
-    with opened(model) as held:
-        job = PanelJob(subject=held.subject, model=model.facts, training=training, software=software(SOFTWARE))
-        scored = score_suite(job, panel, context.progress)
+    job = PanelJob(
+        model=model.facts, context_tokens=model.context_tokens, training=training, software=software(SOFTWARE)
+    )
+    scores = run_scores(model.run, panel, model.context_tokens) if model.run is not None else None
+    if scores is None:
+        with opened(model) as held:
+            scores = score_documents(held.subject, panel, context.progress)
+    scored = panel_results(job, panel, scores)
     clocks = {
         "duration_seconds": round(time.monotonic() - started, 3),
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +70,19 @@ def score_documents(subject: Subject, panel: Artifact, progress: Progress) -> Pa
         nats = document_nats(encoded, reader.eos_id, subject.context_tokens, reader.nats_of, task.advance)
     table = scores_table(documents, nats, np.diff(encoded.offsets))
     return PanelScores(documents=table, unknown_tokens=_unknown(table, encoded.tokens, encoded.offsets, reader.unk_id))
+
+
+def run_scores(run: Artifact, panel: Artifact, context_tokens: int) -> PanelScores | None:
+    """Return the scores that a run holds since it was trained; None unless they are of this panel and context."""
+    inputs = cast("Mapping[str, str]", run.manifest.get("inputs", {}))
+    path = run.path / DOCUMENTS
+    if inputs.get("panel") != panel.fingerprint or run.summary.get("context") != context_tokens or not path.is_file():
+        return None
+    held, documents = read_table(path), panel_documents(panel)
+    if not held["id"].equals(documents.table["id"].cast(held["id"].type)):
+        return None
+    named = held.set_column(held.column_names.index("slice"), "slice", documents.table["slice"])
+    return PanelScores(documents=named, unknown_tokens={})
 
 
 def refuse_empty_slices(slices: Sequence[str], num_bytes: npt.NDArray[np.int64], panel: Artifact) -> None:

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from curation.panel_view import is_external, panel_name, panel_version
-from curation.progress import Progress
 from curation.store import Artifact
 from train.evals.panel_marks import Training, marks_of
-from train.evals.panel_scores import PANEL_METRIC, PanelScores, score_documents, slice_results
+from train.evals.panel_scores import PANEL_METRIC, PanelScores, slice_results
 from train.evals.results import ModelFacts, Results, Scored, SliceResult, SuiteFacts
-from train.evaluate import Subject
 
 PANEL = "panel"
 METRIC_VERSIONS: Mapping[str, str] = {PANEL: PANEL_METRIC}
@@ -19,10 +17,10 @@ METRIC_VERSIONS: Mapping[str, str] = {PANEL: PANEL_METRIC}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelJob:
-    """A model and what is known of it, to be scored on a panel."""
+    """A model and what is known of it, scored on a panel at a context."""
 
-    subject: Subject
     model: ModelFacts
+    context_tokens: int
     training: Training
     software: Mapping[str, str]
 
@@ -33,13 +31,12 @@ def panel_facts(panel: Artifact) -> SuiteFacts:
     return SuiteFacts(name=name, version=panel_version(panel), digest=str(panel.summary["digest"]))
 
 
-def score_suite(job: PanelJob, panel: Artifact, progress: Progress) -> Scored:
-    """Return the model's results on the panel, without a clock's readings. Raises: RunError as `score_documents`."""
-    scores = score_documents(job.subject, panel, progress)
+def panel_results(job: PanelJob, panel: Artifact, scores: PanelScores) -> Scored:
+    """Return the model's results on the panel, without a clock's readings."""
     results = Results(
         model=job.model,
         suite=panel_facts(panel),
-        context=job.subject.context_tokens,
+        context=job.context_tokens,
         metric_versions=METRIC_VERSIONS,
         software=job.software,
         slices=marked_slices(panel, scores, job.training),

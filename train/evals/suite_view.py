@@ -131,21 +131,19 @@ def _plain(value: float | None, digits: int) -> str:
 
 
 def draw_course(console: Console, several: Sequence[Results]) -> None:
-    """Print how the numbers over tasks and slices change from checkpoint to checkpoint of one suite."""
+    """Print how the numbers over tasks change from checkpoint to checkpoint of one suite."""
     from rich.table import Table
 
     last = several[-1]
     names = [name for name, one in last.families.items() if one.value is not None]
-    slices = list(last.slices)
     table = Table(box=None, pad_edge=False, header_style="bold", title=f"{last.suite.name}: through training")
     table.add_column("step", justify="right")
     table.add_column("tokens seen", justify="right")
-    for name in (*names, *slices):
+    for name in names:
         table.add_column(name, justify="right")
     for results in several:
         step = "end" if results.model.checkpoint is None else f"{results.model.checkpoint:,}"
         tokens = results.model.tokens_seen
         values = [_plain(results.families[name].value, 4) for name in names]
-        values += [_plain(results.slices[name].bits_per_byte, 4) for name in slices]
         table.add_row(step, "" if tokens is None else f"{tokens:,}", *values)
     console.print(table)

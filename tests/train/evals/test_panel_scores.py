@@ -33,7 +33,7 @@ from curation.progress import SilentProgress
 from curation.store import Artifact, Store
 from train.evals.panel_marks import Training, marks_of
 from train.evals.panel_scores import PanelScores, family_interval, score_documents, slice_results
-from train.evals.panel_suite import PanelJob, score_suite
+from train.evals.panel_suite import PanelJob, panel_results
 from train.evals.results import ModelFacts, read_results, write_results
 from train.evaluate import directory_subject
 
@@ -125,9 +125,12 @@ def test_any_architecture_is_scored_as_the_library_does_one_window_at_a_time(
 def test_results_hold_the_sums_by_hand_and_are_written_and_read(tmp_path: Path, panel: Artifact) -> None:
     subject = directory_subject(saved(tmp_path, "gpt2"))
     job = PanelJob(
-        subject=subject, model=ModelFacts(name="m", digest="0" * 64), training=Training(), software={"torch": "x"}
+        model=ModelFacts(name="m", digest="0" * 64),
+        context_tokens=subject.context_tokens,
+        training=Training(),
+        software={"torch": "x"},
     )
-    scored = score_suite(job, panel, SilentProgress())
+    scored = panel_results(job, panel, score_documents(subject, panel, SilentProgress()))
     write_results(tmp_path / "out", scored)
     again = read_results(tmp_path / "out")
     assert again.results.suite.digest == panel.summary["digest"]
