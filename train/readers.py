@@ -6,7 +6,7 @@ model's implementation alone. Shapes: B rows, T positions, V vocabulary, n posit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from train.model import LanguageModel
 
 Ids: TypeAlias = npt.NDArray[np.int64]
+POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")
+"""What configurations call the longest window that a model takes."""
 SpanLogits: TypeAlias = Callable[[Ids, Sequence[slice]], "list[Tensor]"]
 """(ids, B rows of T; a span of positions for each row) -> float32 logits nV after each position of the row's span."""
 
@@ -98,16 +100,22 @@ def directory_reader(path: Path) -> Reader:
             "tokenizer_config.json"
         )
     _refuse_unfit(path, model, tokenizer)
-    longest = getattr(model.config, "max_position_embeddings", None)
+    longest = longest_window(vars(model.config) | {POSITIONS[0]: getattr(model.config, POSITIONS[0], None)})
     return Reader(
         encode=lambda texts: _encoded(tokenizer, texts),
         eos_id=int(first),
         nats_of=_library_nats(model),
         logits_of=_library_logits(model),
-        max_context_tokens=None if longest is None else int(longest),
+        max_context_tokens=longest,
         model=model,
         unk_id=None if tokenizer.unk_token_id in (None, first, tokenizer.eos_token_id) else tokenizer.unk_token_id,
     )
+
+
+def longest_window(config: Mapping[str, object]) -> int | None:
+    """Return the longest window that a configuration allows; None if it does not say."""
+    found = (config.get(name) for name in POSITIONS)
+    return next((value for value in found if isinstance(value, int) and value > 0), None)
 
 
 def _load_directory(path: Path) -> tuple[Any, Any]:

@@ -17,6 +17,7 @@ from curation.files import Json, digest_json, read_json, sha256_file
 from curation.store import Artifact
 from train.evals.results import ModelFacts
 from train.evaluate import CONTEXT_TOKENS, Subject, directory_subject, exported_context, run_subject
+from train.readers import longest_window
 from train.tiers import load_tier
 
 _READ = ("config.json", "generation_config.json", "special_tokens_map.json", "added_tokens.json")
@@ -142,8 +143,7 @@ def _longest(path: Path) -> int | None:
         config = read_json(path / "config.json")
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: no readable config.json ({error}); expected a Hugging Face model directory") from None
-    found = config.get("max_position_embeddings") if isinstance(config, dict) else None
-    return found if isinstance(found, int) and found > 0 else None
+    return longest_window(config) if isinstance(config, dict) else None
 
 
 def _exported(path: Path) -> Artifact | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import cast
 
+from curation.errors import RunError
 from curation.files import Json, read_json
 from curation.nodes import Node, NodeRun
 from curation.store import Artifact, Store
@@ -53,6 +54,11 @@ def _score(context: NodeRun, model: Evaluated, panel: Artifact, training: Traini
     scores = run_scores(model.run, panel, model.context_tokens) if model.run is not None else None
     if scores is None:
         with opened(model) as held:
+            if held.subject.context_tokens != model.context_tokens:
+                raise RunError(
+                    f"{model.where}: takes {held.subject.context_tokens:,} tokens, its configuration says "
+                    f"{model.context_tokens:,}; score it with --context {held.subject.context_tokens}"
+                )
             scores = score_documents(held.subject, panel, context.progress)
     scored = panel_results(job, panel, scores)
     clocks = {

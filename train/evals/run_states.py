@@ -7,7 +7,7 @@ A run removes its other checkpoints when its weights are on disk.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -109,7 +109,8 @@ def _of_finished(store: Store, run: Artifact, context: int | None) -> list[Evalu
             files = cast("Mapping[str, Any]", read_json(path / MANIFEST))["files"]
             sha256 = next(str(one["sha256"]) for one in files if one["path"] == TENSORS)
             saved = _Saved(step=step, path=path, sha256=sha256)
-            found.append(_state(saved, identity, facts.name, run_context(run, context)))
+            state = _state(saved, identity, facts.name, run_context(run, context))
+            found.append(replace(state, panel=inputs.get("panel")))
     return found
 
 
