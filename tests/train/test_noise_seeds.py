@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,15 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.errors import RunError
-from curation.nodes import Node
-from curation.store import Artifact
+from curation.nodes import Node, Planner
+from curation.progress import SilentProgress
+from curation.store import Artifact, Store
 from mixtures.draws import Draws, draw
 from train.noise_seeds import NoiseSeeds, exchanged, parse_noise
 from train.recovery import LADDER
-from train.run import run_node
+from train.run import Watch, run_node
 from train.shards import tokens_node
 from train.tiers import TIERS, Tier
-from train.training import run_seeds
+from train.training import StoppedError, run_seeds
 
 PICO = "ladder-pico@1"
 
@@ -103,3 +105,20 @@ def test_what_is_written_is_read_back(numbers: tuple[int, int, int]) -> None:
 def test_other_forms_are_refused(text: str) -> None:
     with pytest.raises(RunError, match="i1-o2-s1"):
         parse_noise(text)
+
+
+def test_a_stopped_noise_run_goes_on_to_equal_bytes(
+    tmp_path: Path, tiny: Tier, small_corpus: Node, small_panel: Node
+) -> None:
+    tokens, seeds = tokens_node(small_corpus, PICO), NoiseSeeds(init=2, order=3, subset=1)
+    planners = [
+        Planner(store=Store.open(tmp_path / name), workers=1, progress=SilentProgress()) for name in ("whole", "cut")
+    ]
+    asked = iter([False] * 17 + [True] * 100)
+    watch = Watch(should_stop=lambda: next(asked))
+    whole = planners[0].materialise(run_node(tokens, small_panel, "tiny", 0, noise=seeds))
+    with pytest.raises(StoppedError):
+        planners[1].materialise(run_node(tokens, small_panel, "tiny", 0, watch, noise=seeds))
+    resumed = planners[1].materialise(run_node(tokens, small_panel, "tiny", 0, noise=seeds))
+    assert resumed.manifest["files"] == whole.manifest["files"]
+    assert not list((tmp_path / "whole").glob("plateau-*"))
