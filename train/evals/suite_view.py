@@ -51,7 +51,7 @@ def _draw_tasks(console: Console, results: Results) -> None:
         ("family", "left"), ("task", "left"), ("shots", "right"), ("n", "right"), ("metric", "left"),
         ("value", "right"), ("accuracy", "right"), ("chance", "right"), ("left out", "left"),
     ):  # fmt: skip
-        table.add_column(header, justify=justify)  # type: ignore[arg-type]
+        table.add_column(header, justify=justify, no_wrap=header != "left out")  # type: ignore[arg-type]
     for family in dict.fromkeys(task.family for task in results.tasks.values()):
         for name, task in results.tasks.items():
             if task.family == family:
@@ -59,7 +59,7 @@ def _draw_tasks(console: Console, results: Results) -> None:
         over = results.families.get(family)
         if over is not None:
             told = "N/A" if over.value is None else _value(over.value, over.se)
-            table.add_row("", "[bold]mean[/bold]", "", "", over.metric, f"[bold]{told}[/bold]", "", "", "")
+            table.add_row("", "[bold]mean[/bold]", "", "", _short(over.metric), f"[bold]{told}[/bold]", "", "", "")
     console.print(table)
     if any(task.above_chance is False for task in results.tasks.values()):
         console.print(f"{BELOW_CHANCE} accuracy not above chance by two standard errors: not shown.", markup=False)
@@ -89,7 +89,7 @@ def _cells(results: Results, name: str, task: TaskResult) -> list[str]:
     left_out = [f"{reason} {count:,}" for reason, count in task.excluded.items()]
     left_out += [f"cut {task.truncated:,}"] if task.truncated else []
     return [
-        str(task.shots), f"{task.n:,}", task.primary, _metric(primary), _accuracy(results, name, task),
+        str(task.shots), f"{task.n:,}", _short(task.primary), _metric(primary), _accuracy(results, name, task),
         "" if chance is None else f"{chance:.3f}", ", ".join(left_out),
     ]  # fmt: skip
 
@@ -101,6 +101,11 @@ def _accuracy(results: Results, name: str, task: TaskResult) -> str:
     if _level(results, name, task.accuracy) == "hidden":
         return HIDDEN
     return _metric(found) if task.above_chance else BELOW_CHANCE
+
+
+def _short(metric: str) -> str:
+    """Return a metric's name as the narrow column has it."""
+    return "bits/byte" if metric == "bits_per_byte_corr" else metric
 
 
 def _metric(metric: Metric | None) -> str:
