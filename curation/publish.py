@@ -82,11 +82,14 @@ def _step_text(step: str, spec: StageSpec) -> str:
 
 
 def _portable(recipe: Recipe, corpus: Artifact) -> dict[str, Json]:
-    """Return the recipe with its pool named by content: where the files lay says nothing elsewhere."""
+    """Return the recipe with its pool and targets named by content: where the files lay says nothing elsewhere."""
     value = as_json(recipe)
     pool = {key: item for key, item in as_json(recipe.pool).items() if key not in ("path", "include", "exclude")}
     inputs = cast("Mapping[str, Json]", corpus.manifest["inputs"])
-    return {**value, "pool": {**pool, "fingerprint": inputs["pool"]}}
+    panel = as_json(recipe.panel)
+    if recipe.panel.targets:
+        panel["targets"] = {name: {"panel": inputs["panel"]} for name in recipe.panel.targets}
+    return {**value, "pool": {**pool, "fingerprint": inputs["pool"]}, "panel": panel}
 
 
 def card(corpus: Artifact, recipe: Recipe) -> str:

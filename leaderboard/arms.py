@@ -72,6 +72,8 @@ def study_identity(study: Study, corpora: Mapping[str, str], pool: str, panel: s
     content of every model or list that a stage names, never its path. `epochs` permits and decides nothing.
     """
     words = as_json(study)
+    if "targets" in study.panel:  # the panel's fingerprint holds their content
+        words["panel"] = {key: item for key, item in study.panel.items() if key != "targets"}
     return {
         "study": {
             key: value for key, value in words.items() if key not in ("pool", "base", "vary", "budgets", "epochs")

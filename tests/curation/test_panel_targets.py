@@ -112,3 +112,15 @@ def test_a_slice_of_the_pool_and_a_target_never_share_a_name(tmp_path: Path) -> 
             built(tmp_path, {"targets": {"law": str(file)}})
     finally:
         POOL.pop()
+
+
+def test_a_published_recipe_says_nothing_of_where_targets_lay(tmp_path: Path) -> None:
+    from curation.publish import _portable
+    from curation.recipe import Recipe
+
+    file = lines(tmp_path / "law.jsonl", TARGETS)
+    recipe = Recipe.model_validate({"name": "r", "pool": "x.jsonl", "panel": {"targets": {"law": str(file)}}})
+    corpus = Artifact(path=tmp_path, manifest={"inputs": {"pool": "p" * 64, "panel": "q" * 64}})
+    value: Any = _portable(recipe, corpus)
+    assert value["panel"]["targets"] == {"law": {"panel": "q" * 64}}
+    assert str(tmp_path) not in json.dumps(value)
