@@ -52,10 +52,10 @@ def test_the_object_holds_exactly_what_is_documented(fit: Fit, table: Path) -> N
     words = ("--map", "N=params,L=loss", "--where", "set == 'a'", "--holdout", "params > 5e9", "--bootstrap", "20")
     value = fit("kaplan", str(table), *words, "--predict", "N=20B", "--predict", "N=3e9")
     assert set(value) == KEYS
-    assert (value["law"], value["n"], value["dropped"]) == ("kaplan", 11, 1)
+    assert (value["law"], value["n"], value["dropped"]) == ("kaplan", 10, 1)
     assert value["params"]["alpha_N"] == pytest.approx(0.076)
     assert len(value["ci95"]["alpha_N"]) == 2
-    assert value["holdout"]["n"] == 1
+    assert value["holdout"]["n"] == 2
     assert value["holdout"]["mean_relative_error"] < 1e-6
     assert [item["inputs"] for item in value["predictions"]] == [{"N": 2e10}, {"N": 3e9}]
     assert set(value["predictions"][0]) == {"inputs", "value", "interval"}
