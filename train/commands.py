@@ -73,7 +73,12 @@ def evaluate(
     ] = None,
     suite: Annotated[
         list[str] | None,
-        typer.Option("--suite", help="Suites: core, small, panel, all, a YAML file; several: repeat, or core,small."),
+        typer.Option(
+            "--suite",
+            help="Suites: core, small, panel, all, a YAML file; several: repeat, or core,small. lm-eval:TASK, "
+            "lm-eval:DIR or lm-eval:DIR/task.yaml: lm-eval's tasks or your own; these are code, run in a process of "
+            "their own, offline.",
+        ),
     ] = None,
     panel: Annotated[
         str | None, typer.Option("--panel", help="Panel, or a corpus for its own: a directory or a name.")

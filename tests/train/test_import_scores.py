@@ -200,3 +200,22 @@ def test_samples_cut_short_are_refused(tmp_path: Path) -> None:
         import_lm_eval(folder, Told())
     with pytest.raises(ResultsError, match=r"no results_\*.json"):
         import_lm_eval(folder / "org__model" / "none", Told())
+
+
+def test_the_command_imports_several_files_and_prints_the_schema(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from curation.cli import main
+
+    files = [str(written(tmp_path, small_file(model={"name": f"org/m{n}", "seed": n}), f"{n}.json")) for n in (1, 2)]
+    with pytest.raises(SystemExit) as stop:
+        main(["import-scores", "json", *files, "--store", str(tmp_path / "s"), "--out", str(tmp_path / "o"), "--json"])
+    assert stop.value.code == 0
+    told = json.loads(capsys.readouterr().out)["results"]
+    assert [one["model"]["name"] for one in told] == ["org/m1", "org/m2"]
+    assert read_results(Path(told[0]["path"])).results.model.trainer == "open_lm"
+    curve = json.loads((Path(told[0]["path"]) / "curve.json").read_text())
+    assert [(point["step"], point["loss"], point["slice"]) for point in curve] == [(10, 5.0, "training")]
+    with pytest.raises(SystemExit):
+        main(["import-scores", "json", "--show-schema"])
+    assert json.loads(capsys.readouterr().out)["properties"]["trainer"]

@@ -110,7 +110,8 @@ def _keep(
     curve_lists = list((curves or {}).values()) or [()] * len(several)
     done: list[Finished] = []
     for number, (one, curve) in enumerate(zip(several, curve_lists, strict=True)):
-        target = None if out is None else out if len(several) == 1 else out / f"{number:03d}-{one.results.model.name}"
+        named = "-".join(one.results.model.name.replace("/", " ").split())[-80:]
+        target = None if out is None else out if len(several) == 1 else out / f"{number:03d}-{named}"
         done.append(kept(planner, one, curve, target))
 
     def render(console: object) -> None:
