@@ -155,7 +155,7 @@ def lag(outcomes: Sequence[Outcome]) -> Check:
 
 
 def tasks_only(outcomes: Sequence[Outcome]) -> Check:
-    """Return whether tasks gain while loss hardly moves: the second of the two cases."""
+    """Return whether tasks gain while the interval of loss holds zero: the second of the two cases."""
     name = "downstream moves without loss"
     told, state = [], CANNOT_TELL
     for outcome in outcomes:
@@ -164,7 +164,7 @@ def tasks_only(outcomes: Sequence[Outcome]) -> Check:
             continue
         better = _gained(tasks)
         slices = [row.name for row in outcome.rows if row.level == "slice" and row.side == "better"]
-        here = FOUND if better and loss.side != "better" else NOT_FOUND
+        here = FOUND if better and loss.side == "level" else NOT_FOUND
         state = FOUND if FOUND in (state, here) else here
         shown = ", ".join(f"{row.name} ({row.metric}) {_row_text(row)}" for row in better[:4]) or "none"
         also = f"; slices with a gain: {', '.join(slices)}" if slices else ""
