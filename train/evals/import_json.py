@@ -83,7 +83,7 @@ def import_dclm(path: Path) -> Scored:
     return Scored(
         results=Results(
             model=ModelFacts(
-                name=str(value.get("model_name") or value.get("name") or path.stem),
+                name=_dclm_name(value, path),
                 digest=digest_json(["import", sha256_file(path)]),
                 trainer="dclm",
             ),
@@ -99,6 +99,12 @@ def import_dclm(path: Path) -> Scored:
             },
         )
     )
+
+
+def _dclm_name(value: Mapping[str, Any], path: Path) -> str:
+    """Return the model's name; where the record only has a path of the machine it ran on, the file's."""
+    found = str(value.get("model_name") or "")
+    return found if found and not found.startswith("/") else path.stem
 
 
 def _dclm_task(name: str, score: float) -> TaskResult:
