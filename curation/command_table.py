@@ -75,6 +75,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("fit list", "Explain every scaling law: variables, units, source.", "leaderboard.laws.command:fit_list"),
     *(Command(path, text, target) for path, text, target in law_targets()),
+    Command("fit plan", "Plan a training: size, tokens, hours, experiments.", "leaderboard.planning.command:fit_plan"),
     Command(
         "dedup run",
         "Drop near copies from Parquet or JSONL files you already have.",
