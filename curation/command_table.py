@@ -77,6 +77,11 @@ COMMANDS: tuple[Command, ...] = (
     *(Command(path, text, target) for path, text, target in law_targets()),
     Command("fit plan", "Plan a training: size, tokens, hours, experiments.", "leaderboard.planning.command:fit_plan"),
     Command(
+        "fit compare",
+        "Compare two recipes by the law of their difference.",
+        "leaderboard.laws.difference.command:fit_compare",
+    ),
+    Command(
         "dedup run",
         "Drop near copies from Parquet or JSONL files you already have.",
         "curation.dedup.run_command:dedup_run",

@@ -124,18 +124,18 @@ def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
     return found
 
 
-def inputs(text: str) -> dict[str, float]:
+def inputs(text: str, option: str = "--predict") -> dict[str, float]:
     """Return the inputs of one `--predict N=7e10,D=1.4T`; K, M, B, T multiply by a thousand, a million, ...
 
     Raises: LawError for values that are no positive finite numbers.
     """
     found = {}
-    for name, value in pairs([text], "--predict").items():
+    for name, value in pairs([text], option).items():
         factor = MULTIPLES.get(value[-1:].upper(), 1.0)
         try:
             found[name] = float(value[:-1] if factor > 1 else value) * factor
         except ValueError:
             found[name] = float("nan")
         if not 0 < found[name] < float("inf"):
-            raise LawError(f"--predict: {name} is `{value}`, expected a positive number, e.g. 7e10 or 70B")
+            raise LawError(f"{option}: {name} is `{value}`, expected a positive number, e.g. 7e10 or 70B")
     return found

@@ -1,0 +1,1 @@
+"""Comparison of two recipes by law: what is fitted and judged is their difference (rule 12)."""
