@@ -76,6 +76,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("fit list", "Explain every scaling law: variables, units, source.", "leaderboard.laws.command:fit_list"),
     *(Command(path, text, target) for path, text, target in law_targets()),
     Command("fit plan", "Plan a training: size, tokens, hours, experiments.", "leaderboard.planning.command:fit_plan"),
+    Command("fit monitor", "Judge new runs by the law of earlier ones.", "leaderboard.monitor.command:fit_monitor"),
     Command(
         "fit compare",
         "Compare two recipes by the law of their difference.",

@@ -1,0 +1,1 @@
+"""Monitoring new runs against the law of earlier ones; `curate fit monitor`."""

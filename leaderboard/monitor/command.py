@@ -1,0 +1,88 @@
+"""`curate fit monitor`: new runs against the law of earlier ones, with what to look at first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from curation.console import JsonFlag, give
+from curation.files import Json
+from leaderboard.laws.command import FileArgument, MapOption, RunsOption, WhereOption
+
+
+def fit_monitor(
+    file: FileArgument = None,
+    mapping: MapOption = [],  # noqa: B006 - typer copies the default
+    where: WhereOption = None,
+    new: Annotated[
+        str | None, typer.Option("--new", metavar="EXPR", help='Rows to judge by the law of the others: "N >= 1e9".')
+    ] = None,
+    runs: RunsOption = None,
+    law: Annotated[
+        str | None,
+        typer.Option("--law", metavar="LAW", help="Law of the band (default: chinchilla; kaplan with C alone)."),
+    ] = None,
+    level: Annotated[float, typer.Option("--level", help="Of the band: a sound new point lies in it so often.")] = 0.99,
+    noise: Annotated[
+        str | None,
+        typer.Option("--noise", metavar="0.2%", help="Relative noise of a run's loss, where it was measured."),
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option("--bootstrap", min=0, metavar="DRAWS", help="Refits behind the band.")
+    ] = 200,
+    json_output: JsonFlag = False,
+) -> None:
+    """Judge new runs by the fitted band of earlier ones; check residuals, IsoFLOP valleys and batches.
+
+    Map N, D (or C), L; also run=COLUMN for checkpoints of one run and B=COLUMN for its batch. Every flag says what to
+    look at first. The exit code is 0 with flags too: read `verdict`.
+    """
+    import numpy as np
+
+    from leaderboard.laws import tables
+    from leaderboard.laws.expressions import select
+    from leaderboard.laws.law import LawError, Settings
+    from leaderboard.laws.runs import OWN_MAPPING, read_runs
+    from leaderboard.monitor.view import draw_watched
+    from leaderboard.monitor.watch import watch
+
+    if (file is None) == (runs is None):
+        raise LawError("fit monitor: expected either FILE or --runs DIR; give one of them")
+    source = cast("Path", file or runs)
+    columns = read_runs(source) if runs else tables.read_columns(source)
+    pairs = tables.pairs(mapping, "--map")
+    if runs:
+        pairs = {**OWN_MAPPING, "run": "run", **pairs}
+    if not pairs:
+        raise LawError(
+            f"{source}: --map is missing; give --map N=COLUMN,D=COLUMN,L=COLUMN; columns: {', '.join(columns)}"
+        )
+    chosen, _ = tables.split_rows(columns, where=where, holdout=None, name=str(source))
+    num = len(next(iter(chosen.values())))
+    is_new = select(new, chosen, f"{source}: --new") if new else np.zeros(num, bool)
+    if new and (is_new.all() or not is_new.any()):
+        raise LawError(f"{source}: --new `{new}` chooses {int(is_new.sum())} of {num} rows, expected some and not all")
+    found = watch(
+        tables.mapped(chosen, pairs, str(source)),
+        is_new,
+        law=law,
+        level=level,
+        noise=_share(noise),
+        settings=Settings(draws=bootstrap),
+        where=str(source),
+    )
+    give(cast("Json", found.as_json()), lambda console: draw_watched(console, found), as_json=json_output)
+
+
+def _share(text: str | None) -> float | None:
+    from leaderboard.laws.law import LawError
+
+    if text is None:
+        return None
+    value = text.strip()
+    try:
+        return float(value.rstrip("%").strip()) / (100 if value.endswith("%") else 1)
+    except ValueError:
+        raise LawError(f"--noise: `{text}`, expected the relative noise of a run, e.g. 0.2% or 0.002") from None

@@ -1,0 +1,71 @@
+"""`curate fit monitor` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from curation.cli import main
+
+
+def called(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[str, int]:
+    code = 0
+    try:
+        main(["fit", "monitor", *arguments])
+    except SystemExit as error:
+        code = int(error.code or 0)
+    captured = capsys.readouterr()
+    return captured.out if code == 0 else captured.err, code
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Return losses 2 + 30 C^-0.08 with 0.1 % of noise; the largest is 5 % too high."""
+    rng = np.random.default_rng(0)
+    rows = ["name,flops,loss"]
+    for number, flops in enumerate(np.geomspace(1e17, 1e22, 16)):
+        loss = (2 + 30 * flops**-0.08) * np.exp(0.001 * rng.normal()) * (1.05 if number == 15 else 1)
+        rows.append(f"r{number},{flops},{loss}")
+    path = tmp_path / "runs.csv"
+    path.write_text("\n".join(rows))
+    return path
+
+
+def test_a_point_far_above_is_flagged_with_advice(capsys: pytest.CaptureFixture[str], table: Path) -> None:
+    words = ("--map", "C=flops,L=loss,run=name", "--new", "flops > 1e21")
+    text, code = called(capsys, str(table), *words, "--json")
+    found = json.loads(text)
+    assert code == 0
+    assert found["law"] == "kaplan"
+    assert found["verdict"] == "flagged"
+    assert [flag["kind"] for flag in found["flags"]] == ["above-at-larger-scale"]
+    assert "carry over" in found["flags"][0]["advice"]
+    assert [point["state"] for point in found["points"]][-1] == "above"
+
+
+def test_a_person_sees_the_band_and_the_advice(capsys: pytest.CaptureFixture[str], table: Path) -> None:
+    text, code = called(capsys, str(table), "--map", "C=flops,L=loss,run=name", "--new", "flops > 1e21")
+    assert code == 0
+    for part in ("99% band", "X", "above-at-larger-scale", "Do not scale up"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "--map is missing"),
+        (("--map", "C=flops,L=loss", "--new", "flops > 1e30"), "some and not all"),
+        (("--map", "C=flops,L=loss", "--noise", "much"), "--noise"),
+        (("--map", "C=flops,L=loss", "--law", "kaplann"), "kaplan"),
+        (("--map", "C=nothing,L=loss"), "nothing"),
+    ],
+)
+def test_what_cannot_be_used_is_named(
+    capsys: pytest.CaptureFixture[str], table: Path, words: tuple[str, ...], said: str
+) -> None:
+    text, code = called(capsys, str(table), *words)
+    assert code == 2
+    assert said in text
