@@ -10,6 +10,7 @@ Source: training reference 4.4; Wald and Wolfowitz 1940.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -132,7 +133,7 @@ def runs_test(signs: list[float]) -> float:
     above, below = sum(sign > 0 for sign in signs), sum(sign < 0 for sign in signs)
     if not above or not below:
         return 1.0
-    seen = 1 + sum(left != right for left, right in zip(signs, signs[1:], strict=False))
+    seen = 1 + sum(left != right for left, right in itertools.pairwise(signs))
     chances = {}
     for number in range(2, above + below + 1):
         half, odd = divmod(number, 2)

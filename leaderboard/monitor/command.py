@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from curation.console import JsonFlag, give
 from curation.files import Json
 from leaderboard.laws.command import FileArgument, MapOption, RunsOption, WhereOption
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from leaderboard.laws.tables import Array
 
 
 def fit_monitor(
@@ -39,21 +46,40 @@ def fit_monitor(
     Map N, D (or C), L; also run=COLUMN for checkpoints of one run and B=COLUMN for its batch. Every flag says what to
     look at first. The exit code is 0 with flags too: read `verdict`.
     """
-    import numpy as np
-
-    from leaderboard.laws import tables
-    from leaderboard.laws.expressions import select
     from leaderboard.laws.law import LawError, Settings
-    from leaderboard.laws.runs import OWN_MAPPING, read_runs
     from leaderboard.monitor.view import draw_watched
     from leaderboard.monitor.watch import watch
 
     if (file is None) == (runs is None):
         raise LawError("fit monitor: expected either FILE or --runs DIR; give one of them")
     source = cast("Path", file or runs)
-    columns = read_runs(source) if runs else tables.read_columns(source)
+    table, is_new = _read(source, mapping, own=runs is not None, where=where, new=new)
+    found = watch(
+        table,
+        is_new,
+        law=law,
+        level=level,
+        noise=_share(noise),
+        settings=Settings(draws=bootstrap),
+        where=str(source),
+    )
+    give(cast("Json", found.as_json()), lambda console: draw_watched(console, found), as_json=json_output)
+
+
+def _read(
+    source: Path, mapping: Sequence[str], *, own: bool, where: str | None, new: str | None
+) -> tuple[dict[str, Array], npt.NDArray[np.bool_]]:
+    """Return the mapped columns of the chosen rows, and which rows are new."""
+    import numpy as np
+
+    from leaderboard.laws import tables
+    from leaderboard.laws.expressions import select
+    from leaderboard.laws.law import LawError
+    from leaderboard.laws.runs import OWN_MAPPING, read_runs
+
+    columns = read_runs(source) if own else tables.read_columns(source)
     pairs = tables.pairs(mapping, "--map")
-    if runs:
+    if own:
         pairs = {**OWN_MAPPING, "run": "run", **pairs}
     if not pairs:
         raise LawError(
@@ -64,16 +90,7 @@ def fit_monitor(
     is_new = select(new, chosen, f"{source}: --new") if new else np.zeros(num, bool)
     if new and (is_new.all() or not is_new.any()):
         raise LawError(f"{source}: --new `{new}` chooses {int(is_new.sum())} of {num} rows, expected some and not all")
-    found = watch(
-        tables.mapped(chosen, pairs, str(source)),
-        is_new,
-        law=law,
-        level=level,
-        noise=_share(noise),
-        settings=Settings(draws=bootstrap),
-        where=str(source),
-    )
-    give(cast("Json", found.as_json()), lambda console: draw_watched(console, found), as_json=json_output)
+    return tables.mapped(chosen, pairs, str(source)), is_new
 
 
 def _share(text: str | None) -> float | None:

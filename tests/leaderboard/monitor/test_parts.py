@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from leaderboard.monitor.watch import watch
 
 
 def num_runs(signs: tuple[int, ...]) -> int:
-    return 1 + sum(left != right for left, right in zip(signs, signs[1:], strict=False))
+    return 1 + sum(left != right for left, right in pairwise(signs))
 
 
 def test_the_runs_test_counts_every_order() -> None:
