@@ -1,10 +1,11 @@
 """The fitted band: the prediction interval of the law of earlier runs, and checks of that law's own residuals.
 
 Of the logarithm of the loss: s^2 = sum r^2 / (n - p) over the earlier rows, v the variance of the fitted curve over
-bootstrap refits (by run); a new run lies within t(level, n - p) sqrt(s^2 + v) of the curve.
-Residuals: each is divided by the s of the others (so that one bad run does not hide itself); beyond 3 sigma, widened to
-Student's t for few rows, it is an outlier, and s is taken without it. Runs test: the exact distribution of the number
-of runs of signs along compute, two-sided p < 0.01: a curve of the wrong form leaves few runs.
+bootstrap refits (by run); a new run lies within t(level, runs - p) sqrt(s^2 + v) of the curve.
+Residuals, one a run (the mean of its checkpoints): each is divided by the s of the others, so that one bad run does not
+hide itself; beyond 3 sigma, widened to Student's t for few runs, it is an outlier, and s is taken without it. Runs
+test: the exact distribution of the number of runs of signs along compute, two-sided p < 0.01: a curve of the wrong
+form leaves few.
 Source: training reference 4.4; Wald and Wolfowitz 1940.
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from leaderboard.laws.fit import fit
-from leaderboard.laws.law import Fit, Floats, InsufficientError, Settings
+from leaderboard.laws.law import Fit, Floats, InsufficientError, Ints, Settings
 from leaderboard.laws.registry import LAWS
 from leaderboard.monitor.rows import Rows
 
@@ -27,6 +28,8 @@ RUNS_LEVEL = 0.01
 MIN_SPARE = 3
 """Rows beyond the parameters that a band needs."""
 LEVEL = 0.99
+FLOOR = 1e-12
+"""Residuals below it are none: the fit goes through the point."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,29 +103,36 @@ def fit_band(rows: Rows, *, law: str | None, level: float = LEVEL, settings: Set
             f"monitor: insufficient: {fitted.data.n} earlier rows for {num_params} parameters of `{name}`, expected at "
             f"least {num_params + MIN_SPARE}; add earlier runs, or choose a smaller law with --law"
         )
-    order = np.argsort(rows.compute, kind="stable")
-    return Band(fitted=fitted, residuals=check_residuals(fitted.residuals, order, spare), level=level)
+    found = check_residuals(fitted.residuals, num_params=num_params, run=rows.run, compute=rows.compute)
+    return Band(fitted=fitted, residuals=found, level=level)
 
 
-def check_residuals(values: Floats, order: npt.NDArray[np.int64], degrees: int) -> Residuals:
-    """Return outliers and the runs test of residuals that `degrees` degrees of freedom are left of."""
+def check_residuals(values: Floats, *, num_params: int, run: Ints, compute: Floats) -> Residuals:
+    """Return outliers and the runs test of the mean residual of each run, and the sigma of rows without the outliers.
+
+    Checkpoints of a run miss together: as single rows they would be called a trend, and an outlier, far too often.
+    """
     from scipy import special
 
+    runs, place, count = np.unique(run, return_inverse=True, return_counts=True)
+    means = np.bincount(place, values) / count
+    degrees = max(1, len(runs) - num_params)
     left = max(1, degrees - 1)
-    others = np.sqrt(np.maximum(np.sum(values**2) - values**2, 0.0) / left)
-    floor = 1e-12
-    studentised = values / np.maximum(others, floor)
+    others = np.sqrt(np.maximum(np.sum(means**2) - means**2, 0.0) / left)
+    studentised = means / np.maximum(others, FLOOR)
     limit = max(SIGMAS, float(special.stdtrit(left, special.ndtr(SIGMAS))))
     outliers = np.abs(studentised) > limit
-    kept = max(1, degrees - int(outliers.sum()))
-    signs = np.sign(values[order][np.abs(values[order]) > floor])
+    order = np.argsort(np.bincount(place, np.log(compute)) / count, kind="stable")
+    signs = np.sign(means[order][np.abs(means[order]) > FLOOR])
+    kept = ~outliers[place]
+    row_degrees = max(1, int(kept.sum()) - num_params)
     return Residuals(
         values=values,
-        studentised=studentised,
+        studentised=studentised[place],
         limit=limit,
-        outliers=outliers,
-        sigma=max(float(np.sqrt(np.sum(values[~outliers] ** 2) / kept)), floor),
-        degrees=kept,
+        outliers=outliers[place],
+        sigma=max(float(np.sqrt(np.sum(values[kept] ** 2) / row_degrees)), FLOOR),
+        degrees=max(1, degrees - int(outliers.sum())),
         num_runs=int(1 + np.sum(signs[1:] != signs[:-1])) if len(signs) else 0,
         runs_p=runs_test(signs.tolist()),
     )

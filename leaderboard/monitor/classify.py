@@ -158,8 +158,8 @@ def _flattening(band: Band, new: Rows, above: Bools, kinds: dict[int, str]) -> l
                 Flag(
                     kind="flattens-early",
                     where=new.labels[run],
-                    said=f"over its last {len(late)} checkpoints ln L falls by {-own:.4f} per e-fold of tokens, the "
-                    f"law says {-wanted:.4f}",
+                    said=f"over its last {len(late)} checkpoints ln L changes by {own:+.4f} per e-fold of tokens, "
+                    f"the law says {wanted:+.4f}",
                     sigmas=(own - wanted) / error if error else None,
                 )
             )

@@ -39,6 +39,9 @@ def fit_monitor(
     bootstrap: Annotated[
         int, typer.Option("--bootstrap", min=0, metavar="DRAWS", help="Refits behind the band.")
     ] = 200,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE.svg", help="Also draw it: .svg, .png, .html or .json.")
+    ] = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Judge new runs by the fitted band of earlier ones; check residuals, IsoFLOP valleys and batches.
@@ -47,11 +50,15 @@ def fit_monitor(
     look at first. The exit code is 0 with flags too: read `verdict`.
     """
     from leaderboard.laws.law import LawError, Settings
+    from leaderboard.laws.plots.save import check_plot, write_plot
+    from leaderboard.monitor.plot import monitor_spec
     from leaderboard.monitor.view import draw_watched
     from leaderboard.monitor.watch import watch
 
     if (file is None) == (runs is None):
         raise LawError("fit monitor: expected either FILE or --runs DIR; give one of them")
+    if plot is not None:
+        check_plot(plot)
     source = cast("Path", file or runs)
     table, is_new = _read(source, mapping, own=runs is not None, where=where, new=new)
     found = watch(
@@ -63,6 +70,8 @@ def fit_monitor(
         settings=Settings(draws=bootstrap),
         where=str(source),
     )
+    if plot is not None:
+        write_plot(plot, monitor_spec(found))
     give(cast("Json", found.as_json()), lambda console: draw_watched(console, found), as_json=json_output)
 
 

@@ -53,7 +53,7 @@ def _draw_band(console: Console, band: Band) -> None:
     found = band.residuals
     console.print(
         f"law of the earlier runs: {band.fitted.law.card.name}, {band.fitted.data.n} rows; sigma "
-        f"{found.sigma:.2%} of the loss; {int(found.outliers.sum())} outliers beyond {found.limit:.1f} sigma; runs "
+        f"{found.sigma:.2%} of the loss; {int(found.outliers.sum())} rows beyond {found.limit:.1f} sigma; runs "
         f"test p = {found.runs_p:.2g}",
         markup=False,
     )

@@ -125,7 +125,7 @@ def _residuals_json(band: Band) -> dict[str, Json]:
         "sigma": found.sigma,
         "degrees": found.degrees,
         "limit": found.limit,
-        "outliers": int(found.outliers.sum()),
+        "outlier_rows": int(found.outliers.sum()),
         "runs": found.num_runs,
         "runs_p": found.runs_p,
     }
@@ -135,21 +135,23 @@ def _residual_flags(rows: Rows, band: Band | None) -> list[Flag]:
     if band is None:
         return []
     found, earlier = band.residuals, rows.keep(~rows.is_new)
+    bad = dict(zip(earlier.run[found.outliers].tolist(), found.studentised[found.outliers].tolist(), strict=True))
     flags = [
         Flag(
             kind="residual-outlier",
-            where=f"earlier run {earlier.labels[earlier.run[place]]}",
-            said=f"{found.studentised[place]:+.1f} sigma of the other residuals (limit {found.limit:.1f})",
-            sigmas=float(found.studentised[place]),
+            where=f"earlier run {earlier.labels[run]}",
+            said=f"{sigmas:+.1f} sigma of the other residuals (limit {found.limit:.1f})",
+            sigmas=sigmas,
         )
-        for place in np.flatnonzero(found.outliers).tolist()
+        for run, sigmas in bad.items()
     ]
     if found.trend:
         flags.append(
             Flag(
                 kind="residual-trend",
                 where="earlier runs, by compute",
-                said=f"{found.num_runs} runs of signs in {len(found.values)} residuals, p = {found.runs_p:.2g}",
+                said=f"{found.num_runs} stretches of one sign in {len(np.unique(earlier.run))} residuals, "
+                f"p = {found.runs_p:.2g}",
             )
         )
     return flags

@@ -69,3 +69,22 @@ def test_what_cannot_be_used_is_named(
     text, code = called(capsys, str(table), *words)
     assert code == 2
     assert said in text
+
+
+def test_the_picture_shows_every_run_and_the_band(
+    capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path
+) -> None:
+    words = ("--map", "C=flops,L=loss,run=name", "--new", "flops > 1e21", "--plot", str(tmp_path / "x.json"))
+    _, code = called(capsys, str(table), *words)
+    spec = json.loads((tmp_path / "x.json").read_text())
+    points = spec["vconcat"][0]["layer"][1]["data"]["values"]
+    assert code == 0
+    assert len(points) == 16
+    assert [point["series"] for point in points].count("above") == 1
+    assert len(spec["vconcat"][0]["layer"][0]["data"]["values"]) == sum("low" in point for point in points)
+
+
+def test_a_picture_of_an_unknown_kind_is_refused(capsys: pytest.CaptureFixture[str], table: Path) -> None:
+    text, code = called(capsys, str(table), "--map", "C=flops,L=loss", "--plot", "x.gif")
+    assert code == 2
+    assert "x.gif" in text

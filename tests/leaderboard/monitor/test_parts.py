@@ -28,6 +28,16 @@ def test_the_runs_test_counts_every_order() -> None:
     assert runs_test([1.0] * 5 + [-1.0] * 4) == pytest.approx(2 * share)
 
 
+def test_checkpoints_of_a_run_count_as_one_residual() -> None:
+    """Ten runs of ten rows that miss together: ten residuals, not a hundred in ten blocks."""
+    means = np.array([0.001, -0.002, 0.0015, -0.001, 0.002, 0.001, -0.0015, -0.001, 0.002, -0.001])
+    run = np.repeat(np.arange(10), 10)
+    found = check_residuals(np.repeat(means, 10), num_params=4, run=run, compute=np.arange(1.0, 101.0))
+    assert found.num_runs == 8
+    assert found.degrees == 6
+    assert not found.trend
+
+
 def test_alternating_signs_are_as_suspicious_as_blocks() -> None:
     assert runs_test([1.0, -1.0] * 10) < 0.01
     assert runs_test([1.0] * 10 + [-1.0] * 10) < 0.01
@@ -36,7 +46,7 @@ def test_alternating_signs_are_as_suspicious_as_blocks() -> None:
 
 def test_one_outlier_does_not_hide_itself() -> None:
     values = np.array([0.001, -0.001] * 10 + [0.02])
-    found = check_residuals(values, np.arange(21), 16)
+    found = check_residuals(values, num_params=5, run=np.arange(21), compute=np.arange(1.0, 22.0))
     assert found.outliers.tolist() == [False] * 20 + [True]
     assert found.sigma == pytest.approx(np.sqrt(20e-6 / 15))
 
