@@ -26,6 +26,8 @@ MAX_AMOUNT = 1e40
 """Of FLOPs and tokens; nothing planned comes near, and squares stay in float64."""
 MAX_EXTRAPOLATION = 100.0
 HOURS_SHOWN = ("h100", "h200")
+HIGH_RATIO = 500.0
+"""Tokens per parameter above which a law of usual ratios is doubted."""
 FLAT_BAND = 1.0025
 """Loss, relative to the optimum's, within which sizes are called as good."""
 
@@ -109,7 +111,7 @@ def make_plan(wanted: Wanted) -> dict[str, Json]:
         }
     if wanted.explain:
         plan["ratio"] = ratio.explain(surface, wanted.flops)
-    plan["warnings"] = [*_warnings(surface, wanted)]
+    plan["warnings"] = [*_warnings(surface, wanted), *_extreme_ratios(plan)]
     return plan
 
 
@@ -214,6 +216,20 @@ def _warnings(surface: Surface, wanted: Wanted) -> list[str]:
             f"repetition uses the published R* with the surface `{surface.name}`: they were fitted with another and "
             "are known only to a factor (flat ridge); --law muennighoff is of one piece"
         )
+    return found
+
+
+def _extreme_ratios(plan: Mapping[str, Json]) -> list[str]:
+    """Return a warning for a section whose tokens per parameter no usual law was fitted at."""
+    found = []
+    for name in ("serving", "overtraining"):
+        part = plan.get(name)
+        ratio = part.get("tokens_per_param") if isinstance(part, Mapping) else None
+        if isinstance(ratio, float) and ratio > HIGH_RATIO:
+            found.append(
+                f"{name}: {ratio:,.0f} tokens per parameter; laws fitted at usual ratios overstate what so many tokens "
+                "buy (Sardana et al. 2024): train a run at such a ratio before relying on it"
+            )
     return found
 
 

@@ -86,6 +86,20 @@ def test_far_beyond_the_runs_is_warned_of() -> None:
     assert not make_plan(Wanted(flops=1e22))["warnings"]
 
 
+def test_extreme_ratios_are_warned_of() -> None:
+    warnings = make_plan(Wanted(flops=1e22, ratio=1000))["warnings"]
+    assert any("overstate" in str(text) for text in warnings)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("flops", ["10", "1e18", "1e39"])
+@pytest.mark.parametrize("other", ["1", "1e12", "1e40"])
+def test_any_number_gives_json_without_infinities(capsys: pytest.CaptureFixture[str], flops: str, other: str) -> None:
+    asked = ["--inference-tokens", other, "--unique-tokens", other, "--tokens-per-param", other, "--explain-ratio"]
+    text, code = called(capsys, "--flops", flops, *asked, "--json")
+    assert code == 0
+    json.loads(text, parse_constant=lambda name: pytest.fail(name))
+
+
 def test_own_fits_are_planned_with(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     rows = ["n,d,l"]
     for n in (1e7, 3e7, 1e8, 3e8, 1e9):
