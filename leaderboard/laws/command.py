@@ -53,6 +53,10 @@ GroupOption = Annotated[
 OptionOption = Annotated[
     list[str], typer.Option("--option", metavar="NAME=VALUE", help="Another option of the law; see `curate fit list`.")
 ]
+PlotOption = Annotated[
+    Path | None,
+    typer.Option("--plot", metavar="FILE", help="Draw it: .svg, .png, .html (extra `report`) or .json (Vega-Lite)."),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +93,11 @@ def law_command(name: str) -> Callable[..., None]:
         weights: WeightsOption = None,
         group: GroupOption = None,
         option: OptionOption = [],  # noqa: B006
+        plot: PlotOption = None,
         json_output: JsonFlag = False,
         quiet: QuietFlag = False,
     ) -> None:
+        from leaderboard.laws.plots.save import check_plot, write_plot
         from leaderboard.laws.tables import pairs
         from leaderboard.laws.view import draw_fit, fit_json
 
@@ -109,7 +115,13 @@ def law_command(name: str) -> Callable[..., None]:
             options=chosen,
             quiet=quiet or json_output,
         )
+        if plot is not None:
+            check_plot(plot)
         fitted, predictions, notes = perform(_law_of(name, grouped=group is not None), asked)
+        if plot is not None:
+            from leaderboard.laws.plots.fitted import fit_spec
+
+            write_plot(plot, fit_spec(fitted, predictions))
         value = fit_json(fitted, predictions, notes)
         give(value, lambda console: draw_fit(console, fitted, predictions, notes), as_json=json_output)
 

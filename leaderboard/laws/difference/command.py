@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from curation.console import JsonFlag, QuietFlag, give
-from leaderboard.laws.command import BootstrapOption, FileArgument, MapOption, RunsOption, WhereOption
+from leaderboard.laws.command import BootstrapOption, FileArgument, MapOption, PlotOption, RunsOption, WhereOption
 
 if TYPE_CHECKING:
     from leaderboard.laws.difference.compare import Difference
@@ -39,10 +39,6 @@ DifferenceOption = Annotated[
 SigmaOption = Annotated[
     float | None,
     typer.Option("--sigma", help="Measured run noise (standard deviation of ln L, or of L with --difference raw)."),
-]
-PlotOption = Annotated[
-    Path | None,
-    typer.Option("--plot", metavar="FILE", help="Draw it: .svg, .png (extra `report`), .html or .json (Vega-Lite)."),
 ]
 
 
@@ -84,8 +80,12 @@ def fit_compare(
     Map `recipe=COLUMN` beside N, D (or C) and L; `seed` and `tier` are found by name. The claim of a gain stands only
     if the held-out error of the difference is at most half of it (rule 12).
     """
-    from leaderboard.laws.difference.view import difference_json, draw_difference
+    from leaderboard.laws.difference.as_json import difference_json
+    from leaderboard.laws.difference.view import draw_difference
+    from leaderboard.laws.plots.save import check_plot, write_plot
 
+    if plot is not None:
+        check_plot(plot)
     call = Call(
         file=file,
         runs=runs,
@@ -102,7 +102,6 @@ def fit_compare(
     found, ranking, notes = perform_compare(call)
     if plot is not None:
         from leaderboard.laws.plots.gap import difference_spec
-        from leaderboard.laws.plots.save import write_plot
 
         write_plot(plot, difference_spec(found))
     value = difference_json(found, ranking, notes)

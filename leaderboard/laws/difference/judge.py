@@ -2,7 +2,8 @@
 
 Gap = -difference: positive where the candidate is better. Pictures, by the gap against compute:
 * keeps-winning     the gap's interval is above 0 at the largest measured size and at the target, and no size is lost;
-* small-model-trap  won at the smallest size, the gap shrinks significantly, and at the target at most a tenth is left;
+* small-model-trap  won at the smallest size (interval above 0), the gap shrinks significantly, and at the target even
+                    the upper end of its interval is at most a tenth of the gap at the smallest size;
 * keeps-losing      the mirror of keeps-winning;
 * needs-evidence    everything else.
 A claim of gain stands only if the held-out error of the difference is at most half the claimed gain (rule 12), with
@@ -133,14 +134,14 @@ def picture_of(pairs: Pairs, fitted: Averaged, target: Points) -> Picture:
     low, high = -band[1], -band[0]
     lost, won = _decided(pairs)
     trend = trend_of(pairs)
-    if low[1] > 0 and low[2] > 0 and not lost:
+    if low[1] > 0 and low[2] > 0 and not lost and high[0] >= 0:
         return Picture(name=WINS, reasons=("gap above 0 at the largest measured size and at the target",))
-    if high[1] < 0 and high[2] < 0 and not won:
+    if high[1] < 0 and high[2] < 0 and not won and low[0] <= 0:
         return Picture(name=LOSES, reasons=("gap below 0 at the largest measured size and at the target",))
     shrinks = trend is not None and trend.word == "shrinks"
-    if shrinks and low[0] > 0 and gap[2] <= LEFT_OF_GAP * gap[0]:
-        left = f"{100 * gap[2] / gap[0]:.0f} %"
-        return Picture(name=TRAP, reasons=(f"won at the smallest size, shrinks; at the target {left} of it is left",))
+    if shrinks and low[0] > 0 and high[2] <= LEFT_OF_GAP * gap[0]:
+        told = f"won at the smallest size ({gap[0]:+.4f}), shrinks significantly, {gap[2]:+.4f} at the target"
+        return Picture(name=TRAP, reasons=(told,))
     return Picture(name=OPEN, reasons=tuple(_doubts(low, high, lost, won)))
 
 

@@ -109,7 +109,7 @@ def losses_panel(found: Difference) -> Spec:
 
 def _shapes() -> dict[str, dict[str, Json]]:
     kinds: list[Json] = ["measured", "held out", "forecast"]
-    legend: Json = {"title": "gap"}
+    legend: Json = {"title": "runs"}
     return {
         "shape": {
             "field": "kind",

@@ -1,6 +1,6 @@
 """Parts of Vega-Lite specs: axes with units and readable ticks, colours that differ for everyone, points, lines, bands.
 
-A spec is a plain JSON object (Vega-Lite 5): it needs no library, is the same for the same numbers, and holds its data.
+A spec is a plain JSON object (Vega-Lite 6): it needs no library, is the same for the same numbers, and holds its data.
 `altair.Chart.from_dict(spec)` makes an Altair chart of it (`chart`, extra `report`).
 Colours: Okabe and Ito 2008.
 """
@@ -21,7 +21,7 @@ from leaderboard.charts import nice_ticks
 
 Spec = dict[str, Json]
 Record = dict[str, Json]
-SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 BLUE, ORANGE, GREEN, PINK, SKY, YELLOW, BLACK, GREY = (
     "#0072B2",
     "#D55E00",
@@ -94,10 +94,12 @@ def plain_axis(field: str, title: str, values: Sequence[float] | npt.NDArray[np.
         "field": field,
         "type": "quantitative",
         "scale": {"domain": [low - pad, high + pad], "nice": False, "zero": False},
-        "axis": {"title": title, "format": "~g"},
+        "axis": {"title": title, "tickCount": 8},
     }
 
 
+_SIZE_LABEL = "datum.value < 1e15 ? replace(format(datum.value, '~s'), 'G', 'B') : format(datum.value, '~e')"
+"""Sizes as 70M and 7B; budgets of FLOPs as powers of ten."""
 _LABEL = "format(datum.value, datum.value < 1e-3 || datum.value >= 1e4 ? '~e' : '~g')"
 
 
@@ -130,7 +132,7 @@ def sizes_colour(values: Sequence[float], title: str) -> dict[str, Json]:
         "field": "size",
         "type": "quantitative",
         "scale": {"type": "log", "scheme": "viridis", "domain": [low, high], "reverse": True},
-        "legend": {"title": title, "format": "~s", "values": list(log_ticks(low, high))[:8]},
+        "legend": {"title": title, "labelExpr": _SIZE_LABEL, "values": list(log_ticks(low, high))[:8]},
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,19 @@ def write_plot(path: Path, spec: Spec) -> None:
     elif kind == ".png":
         data = bytes(_converter(path).vegalite_to_png(spec, scale=2))
     elif kind == ".svg":
-        data = str(_converter(path).vegalite_to_svg(spec)).encode()
+        data = _renumbered(str(_converter(path).vegalite_to_svg(spec))).encode()
     else:
         data = str(_converter(path).vegalite_to_html(spec, bundle=True)).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+
+
+def _renumbered(svg: str) -> str:
+    """Return the drawing with its clip paths and gradients numbered from 0: the library counts over a whole process."""
+    names = dict.fromkeys(re.findall(r'id="([a-z_]+\d+)"', svg))
+    places = {name: f"part{number}" for number, name in enumerate(names)}
+    return re.sub(r'(id="|url\(#)([a-z_]+\d+)', lambda hit: hit[1] + places.get(hit[2], hit[2]), svg)
 
 
 def _converter(path: Path) -> Any:
