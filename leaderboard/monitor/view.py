@@ -30,9 +30,11 @@ def draw_watched(console: Console, found: Watched) -> None:
             "nothing is flagged: go on with the ladder" if found.verdict == "inside" else "insufficient: nothing judged"
         )
         console.print(text, style="green" if found.verdict == "inside" else "yellow")
-    for flag in found.flags:
-        console.print(f"{flag.kind}: {flag.where}; {flag.said}", style="bold red", markup=False)
-        console.print(f"  {flag.advice}", markup=False)
+    for kind in dict.fromkeys(flag.kind for flag in found.flags):
+        same = [flag for flag in found.flags if flag.kind == kind]
+        for flag in same:
+            console.print(f"{kind}: {flag.where}; {flag.said}", style="bold red", markup=False)
+        console.print(f"  {same[0].advice}", markup=False)
 
 
 def strip(sigmas: float, critical: float) -> str:
