@@ -138,6 +138,7 @@ def perform(name: str, asked: Asked) -> tuple[Fit, list[Prediction], list[str]]:
     Raises: LawError and ShardError for what cannot be used.
     """
     from leaderboard.laws import tables
+    from leaderboard.laws.difference.families import check_one_family
     from leaderboard.laws.fit import fit, predict
     from leaderboard.laws.law import LawError
     from leaderboard.laws.registry import LAWS
@@ -158,6 +159,8 @@ def perform(name: str, asked: Asked) -> tuple[Fit, list[Prediction], list[str]]:
         raise LawError(f"{source}: --map is missing; give --map {wanted}; columns: {', '.join(columns)}")
     wanted_inputs = [tables.inputs(text) for text in asked.predict]
     train, held_out = tables.split_rows(columns, where=asked.where, holdout=asked.holdout, name=str(source))
+    if asked.runs:
+        check_one_family((str(tier) for part in (train, held_out or {}) for tier in part.get("tier", ())), str(source))
     fitted = fit(
         law,
         tables.mapped(train, mapping, str(source)),

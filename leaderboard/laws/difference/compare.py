@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -92,8 +92,7 @@ def compare_recipes(rows: Rows, asked: Asked, *, held_out: Rows | None = None) -
             f"`{asked.candidate}` ({unpaired[1]} sizes); train both at the same N and D"
         )
     rng = generator(asked.seed, "law", "difference", asked.baseline, asked.candidate)
-    law = fit_shared(rows, draws=asked.draws, rng=rng)
-    fitted = average(pairs, law, draws=asked.draws, rng=rng)
+    law, fitted = _both(rows, pairs, draws=asked.draws, rng=rng)
     target = asked.target or _next_size(pairs)
     value, draws = float(fitted.value(target)[0]), fitted.draws(target)
     delta = _value(value, draws)
@@ -124,6 +123,23 @@ def compare_recipes(rows: Rows, asked: Asked, *, held_out: Rows | None = None) -
         verdict=_verdict(picture, gate, pairs, far),
         warnings=tuple(_warnings(pairs, unpaired, asked, law, far)),
     )
+
+
+def _both(rows: Rows, pairs: Pairs, *, draws: int, rng: np.random.Generator) -> tuple[SharedLaw | None, Averaged]:
+    """Return the shared law and the models of the difference, each fitted twice.
+
+    The first law takes the candidate's difference for a multiple of compute; where it is none, the law would bend. So
+    the averaged difference is taken off the candidate's losses, and the law is fitted again, to all runs as if the
+    baseline's.
+    """
+    first = fit_shared(rows, draws=0, rng=rng)
+    if first is None:
+        return None, average(pairs, None, draws=draws, rng=rng)
+    places = Points(sizes=rows.sizes, tokens=rows.tokens, flops=rows.flops)
+    change = average(pairs, first, draws=0, rng=rng).value(places) * rows.is_candidate
+    loss = rows.loss * np.exp(-change) if pairs.scale == "log" else rows.loss - change
+    law = fit_shared(replace(rows, loss=loss, is_candidate=np.zeros_like(loss)), draws=draws, rng=rng)
+    return law, average(pairs, law, draws=draws, rng=rng)
 
 
 def _verdict(picture: judge.Picture, gate: judge.Gate, pairs: Pairs, far: Sequence[str]) -> str:
@@ -207,8 +223,8 @@ def _gate(
         if judge.num_sizes(pairs) >= MIN_SIZES:
             apart, train = pairs.only(largest), pairs.only(~largest)
             rng = np.random.default_rng(0)  # no draws are made: only point fits count here
-            law = fit_shared(rows.only(~np.isin(rows.cells, apart.cells)), draws=0, rng=rng)
-            predicted = average(train, law, draws=0, rng=rng).value(apart.points)
+            known = rows.only(~np.isin(rows.cells, apart.cells))
+            predicted = _both(known, train, draws=0, rng=rng)[1].value(apart.points)
     if apart is None or not apart.n:
         return judge.Gate(how=how, n=0, error=None, claimed=delta, passed=False), predicted, None
     error = float(np.mean(np.abs(predicted - apart.delta)))

@@ -3,7 +3,7 @@
 Noise of a difference is known from seeds (or a prior), or else is the scatter around the model. Draws of a model:
 below eight pairs parametric (new differences around the fit, their spread drawn by chi-square, refitted), from eight
 pairs on by resampling pairs, with the usual small-sample factor sqrt(n / (n - p)) t / z (rule 8: few are never
-resampled). Models are weighed by exp(-BIC / 2); with unknown noise a model needs two degrees of freedom to count. The
+resampled). Models are weighed by exp(-BIC / 2); with unknown noise a model needs a degree of freedom to count. The
 averaged draws hold each model's share, so an interval tells the doubt between models as well.
 """
 
@@ -189,7 +189,7 @@ def _bic(pairs: Pairs, expected: Floats, num_params: int) -> float:
 
 def _weights(found: list[FittedModel], pairs: Pairs) -> Floats:
     known = pairs.noise is not None and pairs.noise.value > 0
-    counts = [known or pairs.n - len(one.model.params) >= 2 or one.model is CONSTANT for one in found]
+    counts = [known or pairs.n > len(one.model.params) or one.model is CONSTANT for one in found]
     score = np.array([one.bic if counted else np.inf for one, counted in zip(found, counts, strict=True)])
     weights = np.exp(-(score - score.min()) / 2)
     return np.asarray(weights / weights.sum())

@@ -1,8 +1,9 @@
 """The law that both recipes share: nuisance parameters of the difference, and the predicted loss of the baseline.
 
 ln L = ln(E + A / N^alpha + B / D^beta) with N and D (form `sizes`), else ln(E + K / C^gamma) (form `compute`). The
-candidate has the same parameters but for its compute: it counts as m-fold, N and D as sqrt(m)-fold each. Minimised: sum
-of Huber(1e-3) of ln L over all runs of both. With two sizes only E is taken as 0 (form `line`).
+candidate has the same parameters but for its compute: it counts as m-fold, N and D as sqrt(m)-fold each (m = 1
+where its losses were already freed of the difference). Minimised: sum of Huber(1e-3) of ln L over all runs of both.
+With two sizes only E is taken as 0 (form `line`).
 Draws are a Bayesian bootstrap (Rubin 1981): exponential weights of whole sizes, so that no draw loses a size.
 """
 

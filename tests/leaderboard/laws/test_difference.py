@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from curation.cli import main
+from curation.files import write_json
 from leaderboard.laws.difference.compare import Asked, Difference, compare_recipes
 from leaderboard.laws.difference.families import check_one_family, family_of
 from leaderboard.laws.difference.fitted import average
@@ -235,6 +236,45 @@ def test_a_table_of_mixed_tiers_is_refused_by_name_of_the_rule(
     table = write(tmp_path / "runs.csv", world(lambda n, d: np.full(len(n), 0.01)), tier="nano")
     table.write_text(table.read_text().replace("nano", "micro", 3))
     assert "rule 6" in json.dumps(compare(str(table), *MAP))
+
+
+def own_runs(store: Path, tiers: dict[float, str]) -> None:
+    """Finished runs of two corpora, as the trainer leaves them."""
+    rows = world(lambda n, d: np.full(len(n), 0.01), noise=0.0005, seeds=2, sizes=np.array(list(tiers)))
+    for number in range(len(rows.loss)):
+        n, d = int(rows.sizes[number]), int(rows.tokens[number])
+        summary = {
+            "params": {"matmul": n, "non_embedding": n, "total": n},
+            "bpb": {"web": float(rows.loss[number])},
+            "tier": tiers[float(n)],
+            "seed": int(rows.seeds[number]) + 1,
+            "panel_digest": "p",
+            "tokens_seen": d,
+            "flops": 6 * n * d,
+            "epochs": 1.0 + rows.is_candidate[number],
+            "unique_tokens": d,
+            "final_train_loss": 3.0,
+        }
+        corpus = ("aa" if rows.is_candidate[number] else "bb") * 32
+        manifest: dict[str, Any] = {"kind": "run", "fingerprint": f"{number:064d}", "summary": summary, "files": []}
+        path = store / f"run-{number:02d}" / "manifest.json"
+        path.parent.mkdir()
+        write_json(path, {"format": 1, **manifest, "inputs": {"tokens": corpus}})
+
+
+def test_own_runs_are_compared_by_corpus_and_epochs_are_watched(
+    compare: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    own_runs(tmp_path, {3e7: "micro", 1e8: "smoke", 3e8: "small", 1e9: "100m"})
+    found = compare("--runs", str(tmp_path), "--baseline", "bb", "--candidate", "aa", "--bootstrap", "100")
+    assert (found["verdict"], found["n"]) == (WINS, 4)
+    assert any("rule 4" in text for text in found["warnings"])
+
+
+def test_own_runs_of_laptop_and_ladder_share_no_law(compare: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    own_runs(tmp_path, {3e7: "nano", 1e8: "smoke", 3e8: "small"})
+    found = compare("--runs", str(tmp_path), "--baseline", "bb", "--candidate", "aa")
+    assert "(rule 6)" in found["error"]["message"]
 
 
 @pytest.mark.skipif(not RUNS.is_file(), reason="needs the published runs of Gadre et al. (CURATE_SHARED)")

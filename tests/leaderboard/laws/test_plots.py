@@ -29,13 +29,13 @@ def loss_of(sizes: np.ndarray, tokens: np.ndarray) -> np.ndarray:  # type: ignor
     return np.asarray(1.8 + 480 / sizes**0.35 + 2100 / tokens**0.37)
 
 
-def chinchilla_fit() -> Fit:
+def surface_fit() -> Fit:
     rng = np.random.default_rng(0)
     sizes = np.repeat(np.geomspace(1e7, 1e10, 6), 6)
     tokens = sizes * np.tile(np.geomspace(5, 100, 6), 6)
     loss = loss_of(sizes, tokens) * np.exp(0.004 * rng.standard_normal(36))
     table, held = ({"N": sizes[k], "D": tokens[k], "L": loss[k]} for k in (slice(0, 30), slice(30, 36)))
-    return fit("chinchilla", table, Settings(draws=20), holdout=held)
+    return fit("overtraining", table, Settings(draws=20), holdout=held)
 
 
 def isoflop_fit() -> Fit:
@@ -69,13 +69,13 @@ def difference() -> Spec:
     return difference_spec(compare_recipes(rows, Asked(baseline="old", candidate="new", target=at, draws=50)))
 
 
-def chinchilla_spec() -> Spec:
-    fitted = chinchilla_fit()
+def surface_spec() -> Spec:
+    fitted = surface_fit()
     return fit_spec(fitted, [predict(fitted, {"N": 3e10, "D": 6e11})[0]])
 
 
 SPECS = {
-    "chinchilla": chinchilla_spec,
+    "surface": surface_spec,
     "isoflop": lambda: fit_spec(isoflop_fit()),
     "power": lambda: fit_spec(power_fit()),
     "many rows": lambda: fit_spec(kaplan_steps()),
