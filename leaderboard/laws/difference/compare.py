@@ -93,7 +93,7 @@ def compare_recipes(rows: Rows, asked: Asked, *, held_out: Rows | None = None) -
         )
     rng = generator(asked.seed, "law", "difference", asked.baseline, asked.candidate)
     law, fitted = _both(rows, pairs, draws=asked.draws, rng=rng)
-    target = asked.target or _next_size(pairs)
+    target = _next_size(pairs) if asked.target is None else _with_sizes(asked.target, pairs)
     value, draws = float(fitted.value(target)[0]), fitted.draws(target)
     delta = _value(value, draws)
     apart = pairs_of(held_out, scale=asked.scale, prior=prior)[0] if held_out is not None else None
@@ -176,6 +176,16 @@ def _next_size(pairs: Pairs) -> Points:
     last = pairs.points.at(np.array([int(np.argmax(pairs.points.flops))]))
     root = np.sqrt(10.0)
     return Points(sizes=last.sizes * root, tokens=last.tokens * root, flops=last.flops * 10)
+
+
+def _with_sizes(target: Points, pairs: Pairs) -> Points:
+    """Return a target of compute alone with N and D, at the tokens per parameter of the largest pair (C = 6 N D)."""
+    last = int(np.argmax(pairs.points.flops))
+    ratio = pairs.points.tokens[last] / pairs.points.sizes[last]
+    if not np.isnan(target.sizes).any() or np.isnan(ratio):
+        return target
+    sizes = np.sqrt(target.flops / 6 / ratio)
+    return Points(sizes=sizes, tokens=ratio * sizes, flops=target.flops)
 
 
 def _value(value: float, draws: Floats) -> Value:

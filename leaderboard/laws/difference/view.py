@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from leaderboard.laws.difference.as_json import (
     axes_of,
     loss_at,
@@ -66,7 +68,9 @@ def _draw_pairs(console: Console, found: Difference) -> None:
             continue
         for row in range(pairs.n):
             base, cand = (loss_at(values[row], pairs) for values in (pairs.baseline, pairs.candidate))
-            sizes, tokens, flops = (f"{values[row]:.4g}" for values in axes_of(pairs.points))
+            sizes, tokens, flops = (
+                "" if np.isnan(values[row]) else f"{values[row]:.4g}" for values in axes_of(pairs.points)
+            )
             runs = f"{pairs.num_baseline[row]} + {pairs.num_candidate[row]}{mark}"
             table.add_row(sizes, tokens, flops, f"{base:.4f}", f"{cand:.4f}", f"{-pairs.delta[row]:+.4f}", runs)
     console.print(table)

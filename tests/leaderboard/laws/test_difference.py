@@ -224,6 +224,14 @@ def test_the_command_tells_forecast_gate_picture_and_plain_ranking(
     assert found["prediction"]["at"] == {"N": 1e10, "D": 2e11, "C": 1.2e22}
 
 
+def test_a_target_of_compute_alone_keeps_the_largest_runs_ratio(
+    compare: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    table = write(tmp_path / "runs.csv", world(lambda n, d: np.full(len(n), 0.01), noise=0.001, seeds=3))
+    at = compare(str(table), *MAP, "--at", "C=1.2e22")["prediction"]["at"]
+    assert at == pytest.approx({"N": 1e10, "D": 2e11, "C": 1.2e22})
+
+
 def test_names_are_checked_and_the_nearest_is_offered(compare: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     table = write(tmp_path / "runs.csv", world(lambda n, d: np.full(len(n), 0.01)))
     found = compare(str(table), *MAP[:-4], "--candidate", "newer")
