@@ -25,6 +25,10 @@ from leaderboard.part_means import MIN_CLUSTERS, Arm, Estimate, Part, estimate, 
 from train.evals.results import Scored, refuse_unlike
 
 
+class UnlistedError(ShardError):
+    """The lists say nothing about any task of the results."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
     """Runs of both sides at one tier, one a seed."""
@@ -121,7 +125,7 @@ def contamination_of(
     """Return what the lists say about the scores; `metric` in place of each task's primary one.
 
     Raises: ResultsError for results that answer different questions or items that are others than the listed ones,
-    ShardError for an unknown detector or lists about none of the tasks.
+    ShardError for an unknown detector, UnlistedError for lists about none of the tasks.
     """
     chosen = detector or lists.default
     found: list[TaskContamination] = []
@@ -141,7 +145,7 @@ def contamination_of(
             pieces[tier.name].append((one, here))
             found.append(one)
     if not found:
-        raise ShardError(
+        raise UnlistedError(
             f"{lists.path}: about none of the tasks {', '.join(unlisted) or '(no task has scores on both sides)'}; "
             f"it lists {', '.join(sorted(lists.rows))}; look for these suites with `curate decontaminate`"
         )

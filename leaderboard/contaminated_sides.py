@@ -10,7 +10,7 @@ from curation.errors import RunError
 from curation.store import Store
 from leaderboard.comparison.finding import find_side
 from leaderboard.comparison.sides import Place, Side, shared_places, without_tier
-from leaderboard.contaminated_scores import Contamination, Tier, contamination_of
+from leaderboard.contaminated_scores import Contamination, Tier, UnlistedError, contamination_of
 from train.evals.results import Scored
 
 
@@ -44,16 +44,12 @@ def sides_contamination(
 
 def _known(found: Sequence[list[Tier]], lists: ItemLists, detector: str | None) -> list[Contamination]:
     """Return what the lists say of each suite; suites they say nothing about are passed over unless all are."""
-    from curation.errors import ShardError
-
     told: list[Contamination] = []
-    fault: ShardError | None = None
+    fault: UnlistedError | None = None
     for tiers in found:
         try:
             told.append(contamination_of(tiers, lists, detector=detector))
-        except ShardError as error:
-            if "about none of the tasks" not in str(error):
-                raise
+        except UnlistedError as error:
             fault = error
     if fault is not None and not told:
         raise fault

@@ -4,62 +4,79 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from curation.console import printable
 from curation.files import Json
 from leaderboard.contaminated_scores import Contamination, PartScore, PerformanceGain, TaskContamination
 from leaderboard.contaminated_verdict import shown
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 PARTS = ("all", "clean", "suspicious", "unknown")
 
 
 def draw_contamination(console: Console, found: Contamination) -> None:
     """Print scores by part, gaps, performance gains and growth; flagged tasks first."""
-    from rich.table import Table
-
-    table = Table(
-        title=f"Scores on clean and suspicious items ({found.detector})", box=None, pad_edge=False,
-        header_style="bold", title_justify="left",
-    )  # fmt: skip
-    for header in ("task", "tier", "part", "items", "candidate", "baseline", "gain, more is better"):
-        table.add_column(header, justify="left" if header in ("task", "tier", "part") else "right")
+    table = _table(
+        f"Scores on clean and suspicious items ({found.detector})",
+        ("task", "tier", "part", "items", "candidate", "baseline", "gain, more is better"),
+    )
     ordered = sorted(found.tasks, key=lambda one: not one.verdict.flagged)
     for one in ordered:
         for number, name in enumerate(part for part in PARTS if one.parts[part].num_items):
             part = one.parts[name]
             lead = (f"{one.task} ({one.metric})", one.tier) if number == 0 else ("", "")
-            table.add_row(*lead, name, f"{part.num_items:,}", _number(part.candidate), _number(part.baseline),
-                          shown(part.gain))  # fmt: skip
-        table.add_row("", "", "gap", "", "", "", shown(one.gap))
+            _add(table, *lead, name, f"{part.num_items:,}", _number(part.candidate), _number(part.baseline),
+                 shown(part.gain))  # fmt: skip
+        _add(table, "", "", "gap", "", "", "", shown(one.gap))
     console.print(table)
     for one in ordered:
         style = "bold red" if one.verdict.flagged else None
-        console.print(f"{one.task} at {one.tier}: {one.verdict.kind}: {one.verdict.words}", style=style)
+        _say(console, f"{one.task} at {one.tier}: {one.verdict.kind}: {one.verdict.words}", style)
     _draw_gains(console, found)
     _draw_growth(console, found)
     if found.removed != "none":
-        console.print(f"The corpus was cleaned of what {found.detector} found ({found.removed}s removed): these items")
-        console.print("were in the pool, and only what it does not see can be left of them.")
+        _say(console, f"The corpus was cleaned of what {found.detector} found ({found.removed}s removed): these items")
+        _say(console, "were in the pool, and only what it does not see can be left of them.")
     if found.unlisted:
-        console.print(f"Nobody looked for the items of: {', '.join(found.unlisted)}.")
+        _say(console, f"Nobody looked for the items of: {', '.join(found.unlisted)}.")
+
+
+def _say(console: Console, text: str, style: str | None = None) -> None:
+    """Print a line whose names may come from a stranger's file."""
+    console.print(printable(text), style=style, markup=False, highlight=False)
+
+
+def _table(title: str, headers: tuple[str, ...]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=Text(printable(title)), box=None, pad_edge=False, header_style="bold", title_justify="left"
+    )  # fmt: skip
+    for header in headers:
+        table.add_column(header, justify="left" if header in ("task", "tier", "part", "") else "right")
+    return table
+
+
+def _add(table: Table, *cells: str) -> None:
+    from rich.text import Text
+
+    table.add_row(*(Text(printable(cell)) for cell in cells))
 
 
 def _draw_gains(console: Console, found: Contamination) -> None:
-    from rich.table import Table
-
     rows = [(one, gain) for one in found.tasks for gain in one.gains]
     if not rows:
         return
-    table = Table(
-        title="Estimated performance gain: score on known − on clean items", box=None, pad_edge=False,
-        header_style="bold", title_justify="left",
-    )  # fmt: skip
-    for header in ("task", "tier", "from score", "suspicious", "candidate", "baseline", ""):
-        table.add_column(header, justify="left" if header in ("task", "tier", "") else "right")
+    table = _table(
+        "Estimated performance gain: score on known − on clean items",
+        ("task", "tier", "from score", "suspicious", "candidate", "baseline", ""),
+    )
     for one, gain in rows:
-        table.add_row(
-            one.task, one.tier, f"{gain.threshold:.3g}", f"{gain.num_suspicious:,}", shown(gain.candidate),
+        _add(
+            table, one.task, one.tier, f"{gain.threshold:.3g}", f"{gain.num_suspicious:,}", shown(gain.candidate),
             shown(gain.baseline), "largest" if gain.largest else "",
         )  # fmt: skip
     console.print(table)
@@ -68,12 +85,12 @@ def _draw_gains(console: Console, found: Contamination) -> None:
 def _draw_growth(console: Console, found: Contamination) -> None:
     for name, gap in found.mean_gap.items():
         if gap is not None:
-            console.print(f"Mean gap over tasks at {name}: {shown(gap)}")
+            _say(console, f"Mean gap over tasks at {name}: {shown(gap)}")
     for one in found.growth:
         course = " → ".join(f"{tier} {_number(gap)}" for tier, gap in zip(one.tiers, one.gaps, strict=True))
         told = "it grows with the tier" if one.grows else "no growth shown"
-        console.print(
-            f"{one.task}: gap {course}; change {shown(one.change)}: {told}", style="bold red" if one.grows else None
+        _say(
+            console, f"{one.task}: gap {course}; change {shown(one.change)}: {told}", "bold red" if one.grows else None
         )
 
 

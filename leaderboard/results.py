@@ -56,11 +56,6 @@ class SliceDelta:
     not_judged: str
     """Why the slice is shown but left out of the headline; empty when it is judged."""
 
-    @property
-    def bpb_difference(self) -> float:
-        """Bits per byte of the arm minus the other's."""
-        return self.bpb - self.other_bpb
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:

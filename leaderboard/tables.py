@@ -59,18 +59,6 @@ def draw_comparison(console: Console, comparison: Comparison) -> None:
     console.print(table)
 
 
-def draw_comparisons(console: Console, found: Sequence[Comparison]) -> None:
-    """Print comparisons one after the other, and that they decide nothing at laptop tiers."""
-    for item in found:
-        draw_comparison(console, item)
-        if item.invalid:
-            console.print(printable(f"Invalid: {item.invalid} (rule 17)."), markup=False)
-        if item.headline and item.headline.se_seeds is None:
-            console.print("One seed each: the interval holds families only, seed noise is unknown (rule 8).")
-    if any(is_laptop_tier(item.tier) for item in found):
-        console.print("pico and nano are plumbing, not evidence (rule 18): no difference here ranks recipes.")
-
-
 def draw_plan(console: Console, study: Study, rows: Sequence[PlanRow] | None) -> None:
     """Print what a study would do, one row an arm."""
     if rows is None:

@@ -26,7 +26,6 @@ from curation.decontamination.detectors import Detector
 from curation.decontamination.findings import FIELD_NAMES, Findings
 from curation.errors import ShardError, SuiteChangedError, nearest
 from curation.files import Json, canonical_json, write_text
-from curation.numerics import Interval, Variance, added, t_interval
 from curation.suites import Suite
 
 ITEMS = "items.jsonl"
@@ -178,33 +177,3 @@ def _check(lists: ItemLists, suites: Sequence[Suite]) -> None:
                 f"{lists.path}: the items were looked for in suite `{suite.name}` of digest {known[:8]}, the one to be "
                 f"evaluated has {suite.digest[:8]}; evaluate the same file, or decontaminate against this one"
             )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
-    """How much more a candidate gains on suspicious than on clean items."""
-
-    suspicious: float
-    clean: float
-    gap: float
-    interval: Interval
-
-
-def contamination_gap(
-    candidate: Mapping[int, float], baseline: Mapping[int, float], split: Split, confidence: float = 0.95
-) -> Gap | None:
-    """Return (candidate − baseline on suspicious items) − (candidate − baseline on clean items), Welch's interval.
-
-    Scores are by place of the item, on items that both have; unknown items are left out. None with fewer than two
-    items on either side. Source: rule 14 (docs/statistics.md); Welch 1947.
-    """
-    gains = [
-        np.array([candidate[item] - baseline[item] for item in sorted(items) if item in candidate and item in baseline])
-        for items in (split.suspicious, split.clean)
-    ]
-    if min(len(gain) for gain in gains) < 2:
-        return None
-    suspicious, clean = (float(gain.mean()) for gain in gains)
-    parts = [Variance(value=float(gain.var(ddof=1)) / len(gain), degrees=len(gain) - 1) for gain in gains]
-    gap = suspicious - clean
-    return Gap(suspicious=suspicious, clean=clean, gap=gap, interval=t_interval(gap, added(*parts), confidence))

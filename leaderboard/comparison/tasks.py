@@ -18,7 +18,7 @@ import pyarrow as pa
 from curation.errors import ResultsError
 from curation.numerics import Floats
 from leaderboard.comparison.paired import Design, Units, influences
-from train.evals.results import Results, Scored, TaskResult
+from train.evals.results import Scored, TaskResult
 from train.evals.score_tables import METRIC_COLUMNS
 
 BITS = "bits_per_byte_corr"
@@ -226,8 +226,3 @@ def _finite(table: pa.Table, name: str, tasks: npt.NDArray[np.str_], item: npt.N
             "the model's scores are broken: score it again"
         )
     return values
-
-
-def suites_of(results: Results) -> str:
-    """Return a suite's name with the first digits of its digest."""
-    return f"{results.suite.name} {results.suite.digest[:8]}"

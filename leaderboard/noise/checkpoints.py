@@ -11,7 +11,7 @@ Source: training reference 4.2; Heineman et al. 2508.13144 (averaging last check
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,13 +70,3 @@ def working_sigma(seeds: Spread | None, checkpoints: Spread | None, num_seeds: i
     if num_seeds >= FEW_SEEDS or checkpoints is None:
         return own
     return max(own or 0.0, checkpoints.sigma / math.sqrt(LAST))
-
-
-def last_k_mean(scores: Mapping[int, float], k: int = LAST) -> float:
-    """Return the mean of the scores of the last `k` checkpoints, by steps done.
-
-    Raises: ValueError for fewer than `k` checkpoints or `k` below 1: a mean over fewer has another noise.
-    """
-    if k < 1 or len(scores) < k:
-        raise ValueError(f"{len(scores)} checkpoints with a score, expected at least {max(1, k)}; score more of them")
-    return math.fsum(scores[step] for step in sorted(scores)[-k:]) / k

@@ -38,10 +38,6 @@ class SeedsAndItems:
     item: float
     rest: float
 
-    def of_mean(self, num_seeds: int, num_items: int) -> float:
-        """Return the variance of a mean over new seeds and new items."""
-        return self.seed / num_seeds + self.item / num_items + self.rest / (num_seeds * num_items)
-
 
 def item_error(values: Floats, clusters: Sequence[object]) -> ItemError | None:
     """Return the error of the mean of `values`; None of fewer than two clusters."""

@@ -10,7 +10,7 @@ import pytest
 
 from curation.decontamination.detectors import detector
 from curation.decontamination.findings import ANSWER, DTYPES, QUESTION, Findings
-from curation.decontamination.item_lists import Judged, Split, contamination_gap, read_item_lists, write_item_lists
+from curation.decontamination.item_lists import Judged, read_item_lists, write_item_lists
 from curation.errors import ShardError, SuiteChangedError
 from curation.suites import Item, Suite
 from curation.suites.items import suite_of
@@ -80,33 +80,3 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "items.jsonl").write_text(json.dumps({"schema": "other"}))
     with pytest.raises(ShardError, match="no `schema: curate-items@1`"):
         read_item_lists(tmp_path)
-
-
-def split(clean: int, suspicious: int) -> Split:
-    return Split(
-        clean=frozenset(range(clean)), suspicious=frozenset(range(clean, clean + suspicious)), unknown=frozenset()
-    )
-
-
-def test_the_gap_is_a_difference_of_differences() -> None:
-    baseline = dict.fromkeys(range(8), 0.5)
-    candidate = {**{n: 0.6 + 0.01 * (n % 2) for n in range(4)}, **{n: 0.9 + 0.01 * (n % 2) for n in range(4, 8)}}
-    gap = contamination_gap(candidate, baseline, split(4, 4))
-    assert gap is not None
-    assert gap.clean == pytest.approx(0.105)
-    assert gap.suspicious == pytest.approx(0.405)
-    assert gap.gap == pytest.approx(0.3)
-    # each side: variance 0.0001/3 over 4 values, so s² of the gap = 2 · 0.00003333 / 4, with 6 degrees: t = 2.4469
-    assert gap.interval.high - gap.gap == pytest.approx(2.4469 * (2 * (1e-4 / 3) / 4) ** 0.5, rel=1e-3)
-
-
-def test_items_that_are_harder_for_everybody_make_no_gap() -> None:
-    baseline = {**dict.fromkeys(range(4), 0.9), **dict.fromkeys(range(4, 8), 0.1)}
-    candidate = {item: score + 0.05 for item, score in baseline.items()}
-    gap = contamination_gap(candidate, baseline, split(4, 4))
-    assert gap is not None
-    assert gap.gap == pytest.approx(0)
-
-
-def test_one_suspicious_item_gives_no_gap() -> None:
-    assert contamination_gap(dict.fromkeys(range(5), 1.0), dict.fromkeys(range(5), 0.0), split(4, 1)) is None

@@ -11,10 +11,8 @@ from curation.numerics import (
     NoisePrior,
     Variance,
     added,
-    bca_interval,
     bootstrap_sums,
     difference_variance,
-    leave_one_out,
     percentile_interval,
     pooled_variance,
     sample_variance,
@@ -78,27 +76,6 @@ def test_the_bootstrap_standard_error_of_a_mean_is_the_textbook_one() -> None:
     values = generator(5, "data").normal(size=(400, 1))
     sums = bootstrap_sums(values, generator(5, "draws"), draws=4000)[:, 0]
     assert np.std(sums / 400) == pytest.approx(values.std() / 20, rel=0.05)
-
-
-def test_bca_of_symmetric_draws_is_close_to_percentiles() -> None:
-    values = generator(7, "data").normal(size=(300, 1))
-    draws = bootstrap_sums(values, generator(7, "draws"))[:, 0]
-    jackknife = leave_one_out(values, lambda sums: sums[:, 0])
-    corrected, plain = bca_interval(draws, float(values.sum()), jackknife), percentile_interval(draws)
-    assert corrected.low == pytest.approx(plain.low, abs=0.15 * (plain.high - plain.low))
-    assert corrected.high == pytest.approx(plain.high, abs=0.15 * (plain.high - plain.low))
-
-
-def test_bca_shifts_towards_the_long_tail_of_skewed_units() -> None:
-    values = generator(9, "data").lognormal(sigma=1.5, size=(60, 1))
-    draws = bootstrap_sums(values, generator(9, "draws"))[:, 0]
-    corrected = bca_interval(draws, float(values.sum()), leave_one_out(values, lambda sums: sums[:, 0]))
-    assert corrected.high > percentile_interval(draws).high
-
-
-def test_bca_of_constant_draws_is_that_constant() -> None:
-    interval = bca_interval(np.full(100, 2.0), 2.0, np.full(5, 2.0))
-    assert (interval.low, interval.high) == (2.0, 2.0)
 
 
 def test_wilson_matches_the_published_example() -> None:

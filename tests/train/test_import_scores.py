@@ -202,6 +202,37 @@ def test_samples_cut_short_are_refused(tmp_path: Path) -> None:
         import_lm_eval(folder / "org__model" / "none", Told())
 
 
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"results": {"../quiz": {"acc,none": 0.5}}}, r"task '\.\./quiz': expected a name without `/`"),
+        ({"results": {"quiz": 3}}, "task 'quiz': expected .* that holds an object"),
+        ({"date": "yesterday"}, "date 'yesterday', expected seconds"),
+        ({"date": 1e300}, "date 1e\\+300, expected seconds"),
+        ({"total_evaluation_time_seconds": "nan"}, "total_evaluation_time_seconds 'nan', expected seconds"),
+        ({"n-shot": 5}, "n-shot: expected objects by task"),
+    ],
+)
+def test_a_result_file_with_values_of_another_kind_is_refused_by_name(
+    tmp_path: Path, changes: dict[str, Any], fault: str
+) -> None:
+    with pytest.raises(ResultsError, match=fault):
+        import_lm_eval(harness_directory(tmp_path, **changes), Told())
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [('{"doc_id": "one", ', "doc_id 'one', a whole number"), ('{"doc_id": -1, ', "doc_id -1"), (None, "is list")],
+)
+def test_a_sample_without_a_number_is_refused_with_its_line(tmp_path: Path, line: str | None, fault: str) -> None:
+    path = harness_directory(tmp_path) / "org__model" / "samples_quiz_2026-01-01.jsonl"
+    first, second = path.read_text().splitlines()
+    wrong = "[]" if line is None else second.replace('{"doc_id": 1, ', line)
+    path.write_text(f"{first}\n{wrong}\n")
+    with pytest.raises(ResultsError, match=f"jsonl:2: {fault}"):
+        import_lm_eval(tmp_path, Told())
+
+
 def test_the_command_imports_several_files_and_prints_the_schema(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,6 +23,9 @@ from train.evals.lm_eval_run import HarnessTask
 from train.evals.lm_eval_samples import HASHES, TaskRows, task_rows
 from train.evals.results import ModelFacts, Results, Scored, SuiteFacts
 
+_OBJECTS = ("groups", "configs", "versions", "n-shot", "n-samples", "config")
+"""What a result file may hold beside `results`, each an object."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
@@ -54,11 +57,11 @@ def import_lm_eval(place: Path, told: Told) -> Scored:
             continue
         values.append(value)
         for name in value["results"]:
-            if name not in value.get("groups", {}) or name in value.get("configs", {}):
+            if name not in (value.get("groups") or {}) or name in (value.get("configs") or {}):
                 task = _task(file, name, value, faults)
                 if task is not None:
                     found[name] = task
-    names = {str(value.get("model_name") or value.get("config", {}).get("model")) for value in values}
+    names = {str(value.get("model_name") or (value.get("config") or {}).get("model")) for value in values}
     if len(names) > 1:
         faults.append(f"results of several models ({', '.join(sorted(names))}), expected one; import them one by one")
     context = told.context or next((value["max_length"] for value in values if value.get("max_length")), None)
@@ -68,7 +71,7 @@ def import_lm_eval(place: Path, told: Told) -> Scored:
     for name, task in sorted(found.items()):
         try:
             tasks[name] = task_rows(task, family_of(name))
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             faults.append(f"task `{name}`: {error}; expected samples as lm-eval 0.4 logs them; run it again")
     if not tasks and not faults:
         faults.append("no task with samples; run lm_eval with --log_samples")
@@ -83,7 +86,6 @@ def harness_results(
 ) -> Scored:
     """Return results of a model on tasks of lm-eval; `said` is what lm-eval says of software and time."""
     digest = digest_json([suite, {name: one.result.digest for name, one in sorted(tasks.items())}])
-    seconds, date = said.get("total_evaluation_time_seconds"), said.get("date")
     software = {"lm_eval": str(said["lm_eval_version"])} if said.get("lm_eval_version") else {}
     versions = {name: str(said[key]) for name, key in (("transformers", "transformers_version"),) if said.get(key)}
     results = Results(
@@ -92,12 +94,25 @@ def harness_results(
         context=context,
         metric_versions={**METRIC_VERSIONS, "scorer": f"lm-eval {software.get('lm_eval', 'of unknown version')}"},
         software={**software, **versions},
-        duration_seconds=float(seconds) if seconds else None,
-        date=datetime.fromtimestamp(float(date), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if date else None,
+        duration_seconds=_seconds(said.get("total_evaluation_time_seconds")),
+        date=_moment(_seconds(said.get("date"))),
         tasks={name: one.result for name, one in tasks.items()},
         notes=tuple(note for one in tasks.values() for note in one.notes),
     )
     return Scored(results=results, items=pa.concat_tables([one.rows for one in tasks.values()]))
+
+
+def _seconds(said: object) -> float | None:
+    """Return seconds, which files hold as number or text; None for what says none. Raises: ValueError."""
+    if said is None or said == "":
+        return None
+    found = float(str(said))
+    datetime.fromtimestamp(found, UTC)
+    return found
+
+
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def family_of(task: str) -> str:
@@ -132,12 +147,25 @@ def _json(file: Path, faults: list[str]) -> dict[str, Any] | None:
     if not isinstance(value, dict) or not isinstance(value.get("results"), dict):
         faults.append(f"{file.name}: has no `results`; expected a result file of lm-eval; choose another")
         return None
+    if groups := [key for key in _OBJECTS if not isinstance(value.get(key) or {}, dict)]:
+        faults.append(f"{file.name}: {', '.join(groups)}: expected objects by task; run it again")
+        return None
+    for key in ("date", "total_evaluation_time_seconds"):
+        try:
+            _seconds(value.get(key))
+        except (ValueError, OverflowError, OSError):
+            faults.append(
+                f"{file.name}: {key} {value[key]!r:.40}, expected seconds as a number; mend it or take it out"
+            )
     if (value.get("config") or {}).get("limit"):
         faults.append(f"{file.name}: ran with --limit {value['config']['limit']}; expected whole tasks; run it without")
     return value
 
 
 def _task(file: Path, name: str, value: Mapping[str, Any], faults: list[str]) -> HarnessTask | None:
+    if "/" in name or "\0" in name or not isinstance(value["results"][name], dict):
+        faults.append(f"{file.name}: task {name!r:.80}: expected a name without `/` that holds an object; run it again")
+        return None
     date = file.stem.removeprefix("results_")
     path = file.with_name(f"samples_{name}_{date}.jsonl")
     if not path.is_file():
@@ -147,8 +175,8 @@ def _task(file: Path, name: str, value: Mapping[str, Any], faults: list[str]) ->
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             sample = json.loads(line)
-            if missing := [key for key in ("doc_id", "arguments", "filtered_resps", *HASHES) if key not in sample]:
-                wrong.append(f"{path.name}:{number}: has no {', '.join(missing)}; expected a sample of lm-eval")
+            if fault := _sample_fault(sample):
+                wrong.append(f"{path.name}:{number}: {fault}; expected a sample of lm-eval; run it again")
             samples.append(sample)
         except ValueError as error:
             wrong.append(f"{path.name}:{number}: is not JSON ({error}); run it again")
@@ -169,6 +197,19 @@ def _task(file: Path, name: str, value: Mapping[str, Any], faults: list[str]) ->
         results=value["results"][name],
         samples=tuple(sorted(kept, key=lambda sample: int(sample["doc_id"]))),
     )
+
+
+def _sample_fault(sample: object) -> str:
+    """Return what is wrong with a sample; empty when nothing."""
+    if not isinstance(sample, dict):
+        return f"is {type(sample).__name__}, no object"
+    if missing := [key for key in ("doc_id", "arguments", "filtered_resps", *HASHES) if key not in sample]:
+        return f"has no {', '.join(missing)}"
+    try:
+        place = int(sample["doc_id"])
+    except (TypeError, ValueError, OverflowError):
+        place = -1
+    return "" if place >= 0 else f"doc_id {sample['doc_id']!r:.40}, a whole number from 0 on was due"
 
 
 def _model(told: Told, found: str, files: list[Path]) -> ModelFacts:

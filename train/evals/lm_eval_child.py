@@ -1,8 +1,8 @@
 """The process that runs lm-eval on an exported model; not for import.
 
 `python -m train.evals.lm_eval_child REQUEST.json`. The request is what `train.evals.lm_eval_run` writes: model, tasks,
-folder of task files, window, batch. Every task's samples appear whole, as `OUT/NAME.json`, as soon as it is done; what
-is there is not run again. A fault is the last line of standard error.
+folder of task files, window, batch. Every task's samples appear whole, as `OUT/NAME.json` (unusual
+characters as %XX), as soon as it is done; what is there is not run again. A fault is the last line of standard error.
 
 All seeds of `simple_evaluate` are None, so it sets no generator. With none, lm-eval would draw few-shot examples by
 the system's entropy, so each task's own generator of examples (`random.Random`) is seeded here.
@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from train.evals.lm_eval_run import INDEX, task_file
 
 FEWSHOT_SEED = 1234
 """lm-eval's own default, so that few-shot prompts are those of its command line."""
@@ -37,8 +39,10 @@ def main(request: Mapping[str, Any]) -> None:
         model = _model(request)
         for task in waiting.values():
             _run(request, model, manager, task)
-    index = Path(request["out"]) / "index.json"
-    _write(index, {"tasks": sorted(tasks), "software": {"lm_eval": version("lm_eval"), "torch": version("torch")}})
+    _write(
+        Path(request["out"]) / INDEX,
+        {"tasks": sorted(tasks), "software": {"lm_eval": version("lm_eval"), "torch": version("torch")}},
+    )
 
 
 def _loaded(manager: Any, names: list[str]) -> dict[str, Any]:
@@ -142,7 +146,7 @@ def _num_tokens(model: Any, arguments: Any) -> list[int] | None:
 
 
 def _file(request: Mapping[str, Any], name: str) -> Path:
-    return Path(request["out"]) / f"{name}.json"
+    return task_file(Path(request["out"]), name)
 
 
 def _write(path: Path, value: Any) -> None:

@@ -17,13 +17,22 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from curation.errors import RunError
 from curation.progress import Progress
 
 TIMEOUT_SECONDS = 6 * 3600
 POLL_SECONDS = 0.2
-INDEX = "index.json"
+INDEX, REQUEST = "%index.json", "%request.json"
+"""No task's file is called so: a percent sign in one is followed by two hexadecimal digits."""
+PASSED = frozenset(
+    """PATH HOME USER LOGNAME LANG TMPDIR TEMP TMP SYSTEMROOT VIRTUAL_ENV LD_LIBRARY_PATH DYLD_LIBRARY_PATH TZ
+    HF_HOME HF_DATASETS_CACHE HF_HUB_CACHE HF_MODULES_CACHE XDG_CACHE_HOME NLTK_DATA TORCH_HOME
+    OMP_NUM_THREADS MKL_NUM_THREADS CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER CUDA_HOME CUBLAS_WORKSPACE_CONFIG
+    PYTHONHASHSEED PYTHONDONTWRITEBYTECODE""".split()
+)
+"""Variables that the child gets, and `LC_*`: tasks are strangers' code, so keys and tokens are not among them."""
 _ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -85,7 +94,7 @@ def run_lm_eval(
         raise RunError("lm-eval is not installed, which this suite runs on; pip install 'lm-eval==0.4.13'")
     out = Path(request.out)
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "request.json"
+    path = out / REQUEST
     path.write_text(json.dumps(asdict(request)), encoding="utf-8")
     asked = request.tasks or (request.file or request.folder or "",)
     where = f"lm-eval {', '.join(asked[:3])}{' …' if len(asked) > 3 else ''}"
@@ -116,8 +125,13 @@ def run_lm_eval(
 def read_run(out: Path) -> HarnessRun:
     """Return what a child has left in `out`."""
     index = json.loads((out / INDEX).read_text(encoding="utf-8"))
-    tasks = tuple(_task(json.loads((out / f"{name}.json").read_text(encoding="utf-8"))) for name in index["tasks"])
+    tasks = tuple(_task(json.loads(task_file(out, name).read_text(encoding="utf-8"))) for name in index["tasks"])
     return HarnessRun(tasks=tasks, software=index["software"])
+
+
+def task_file(out: Path, name: str) -> Path:
+    """Return where the samples of a task lie; whatever its name says, that is a file of `out`."""
+    return out / f"{quote(name, safe='')}.json"
 
 
 def _task(value: Mapping[str, Any]) -> HarnessTask:
@@ -134,8 +148,10 @@ def _task(value: Mapping[str, Any]) -> HarnessTask:
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
     paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    kept = {name: value for name, value in os.environ.items() if name in PASSED or name.startswith("LC_")}
     return {
-        **os.environ,
+        **kept,
+        "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
@@ -159,7 +175,7 @@ def _wait(process: subprocess.Popen[bytes], out: Path, advance: Any, timeout: fl
 
 
 def _done(out: Path) -> Sequence[Path]:
-    return [path for path in out.glob("*.json") if path.name not in (INDEX, "request.json")]
+    return [path for path in out.glob("*.json") if path.name not in (INDEX, REQUEST)]
 
 
 def _last_words(errors: Any, code: int) -> str:

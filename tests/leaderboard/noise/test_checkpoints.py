@@ -6,15 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from curation.randomness import generator
 from leaderboard.noise.checkpoints import (
     Point,
     before_decay,
     checkpoint_spread,
-    last_k_mean,
     pooled_checkpoint_spread,
     working_sigma,
 )
@@ -78,25 +75,3 @@ def test_what_was_not_measured_is_not_invented() -> None:
     assert working_sigma(None, None, 2) is None
     assert working_sigma(None, spread_from(1.0, 3), 5) is None
     assert working_sigma(None, spread_from(math.sqrt(5), 3), 2) == pytest.approx(1.0)
-
-
-def test_the_mean_of_the_last_three_by_hand() -> None:
-    assert last_k_mean({30: 3.0, 10: 100.0, 20: 1.0, 40: 5.0}, 3) == pytest.approx(3.0)
-
-
-@pytest.mark.parametrize("k", [0, 3])
-def test_too_few_checkpoints_are_refused(k: int) -> None:
-    with pytest.raises(ValueError, match="at least"):
-        last_k_mean({1: 1.0, 2: 2.0}, k)
-
-
-def test_averaging_five_checkpoints_leaves_a_fifth_of_the_variance() -> None:
-    draws = generator(3, "average").normal(size=(4_000, 5))
-    means = [last_k_mean(dict(enumerate(row.tolist())), 5) for row in draws]
-    assert np.var(means) == pytest.approx(1 / 5, rel=0.1)
-
-
-@given(scores=st.lists(st.floats(-10, 10), min_size=2, max_size=8))
-def test_a_mean_lies_between_its_scores(scores: list[float]) -> None:
-    found = last_k_mean(dict(enumerate(scores)), 2)
-    assert min(scores[-2:]) - 1e-9 <= found <= max(scores[-2:]) + 1e-9

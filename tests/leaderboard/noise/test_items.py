@@ -95,17 +95,3 @@ def test_seeds_and_items_are_told_apart() -> None:
         assert parts is not None
         found.append((parts.seed, parts.item, parts.rest))
     assert np.mean(found, axis=0) == pytest.approx([seed**2, item**2, rest**2], rel=0.1)
-
-
-def test_the_parts_predict_the_variance_of_a_mean_over_new_seeds_and_items() -> None:
-    rng = generator(4, "mean")
-    means = [
-        (rng.normal(scale=0.3, size=(1, 3)) + rng.normal(size=(40, 1)) + rng.normal(scale=0.5, size=(40, 3))).mean()
-        for _ in range(4_000)
-    ]
-    parts = seeds_and_items(np.array([[1.0, 1.0], [0.0, 0.0]]))
-    assert parts is not None
-    predicted = 0.3**2 / 3 + 1 / 40 + 0.25 / 120
-    assert np.var(means) == pytest.approx(predicted, rel=0.1)
-    assert type(parts)(seed=0.09, item=1.0, rest=0.25).of_mean(3, 40) == pytest.approx(predicted)
-    assert seeds_and_items(np.zeros((1, 3))) is None
