@@ -52,7 +52,9 @@ def test_constraints_are_exact_pins_without_a_build_label() -> None:
 
 def declared() -> list[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return [Requirement(text) for text in [*project["dependencies"], *project["optional-dependencies"]["dev"]]]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    needs = [Requirement(text) for group in groups for text in group]
+    return [need for need in needs if need.name != project["name"]]  # one extra asks for another
 
 
 def needs_of(name: str, extras: frozenset[str]) -> Iterator[Requirement]:
