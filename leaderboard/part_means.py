@@ -65,11 +65,14 @@ class Estimate:
     by_run: Floats
     """The statistic of every run alone."""
     both: float = 0.0
+    measured: bool = False
+    """Whether run noise was measured beforehand: p leaves only then (rule 9)."""
 
     def as_json(self) -> dict[str, float | int | None]:
         """Return the numbers for people and programs."""
         return {
-            "value": self.value, "low": self.low, "high": self.high, "p_value": self.p_value,
+            "value": self.value, "low": self.low, "high": self.high,
+            "p_value": self.p_value if self.measured else None,
             "se_seeds": self.se_seeds, "se_items": self.se_items, "num_clusters": self.num_clusters,
         }  # fmt: skip
 

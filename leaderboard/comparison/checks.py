@@ -1,7 +1,8 @@
 """Named checks of a gain: only on easy tasks, only in loss, under one budget, and the two ways loss and tasks part.
 
 Each says `found`, `not found` or `cannot tell`, with what was looked at, what it may mean, and what to do. A gain is a
-difference beyond its interval; of many tasks or families, one that Holm's procedure marks. A task is easy when the
+difference beyond its interval; where run noise was measured, of many tasks or families one that Holm's procedure marks.
+Where a gain is a warning, metrics that are only shown at the tier count too, and are called so. A task is easy when the
 other side solves at least half of what guessing leaves, `(accuracy − chance) / (1 − chance) >= 0.5`; if that parts no
 tasks, the upper third of those above chance. Difficulty is taken from B alone, over whole tasks: parting single items
 by B's own answers would make A win the hard and lose the easy ones by regression to the mean.
@@ -50,10 +51,10 @@ def easy_only(outcomes: Sequence[Outcome]) -> Check:
         if not easy or not other:
             told.append(f"{outcome.place.label}: {rule}")
             continue
-        gains_easy, gains_other = _gained(easy), _gained(other)
+        gains_easy, gains_other = _gained(easy, shown=True), _gained(other, shown=True)
         told.append(
             f"{outcome.place.label}: easy ({rule}): {_mean_text(easy)}, {len(gains_easy)} of {len(easy)} better; "
-            f"other: {_mean_text(other)}, {len(gains_other)} of {len(other)} better"
+            f"other: {_mean_text(other)}, {len(gains_other)} of {len(other)} better" + _doubt([*easy, *other])
         )
         here = FOUND if gains_easy and not gains_other else NOT_FOUND
         state = FOUND if FOUND in (state, here) else here
@@ -162,11 +163,12 @@ def tasks_only(outcomes: Sequence[Outcome]) -> Check:
         loss, tasks = _loss(outcome), _task_rows(outcome)
         if loss is None or not tasks:
             continue
-        better = _gained(tasks)
+        better = _gained(tasks, shown=True)
         slices = [row.name for row in outcome.rows if row.level == "slice" and row.side == "better"]
         here = FOUND if better and loss.side == "level" else NOT_FOUND
         state = FOUND if FOUND in (state, here) else here
         shown = ", ".join(f"{row.name} ({row.metric}) {_row_text(row)}" for row in better[:4]) or "none"
+        shown += _doubt(better)
         also = f"; slices with a gain: {', '.join(slices)}" if slices else ""
         told.append(f"{outcome.place.label}: loss {_row_text(loss)}; better: {shown}{also}")
     if state != FOUND:
@@ -207,9 +209,18 @@ def split_by_difficulty(rows: Sequence[Row]) -> tuple[list[Row], list[Row], str]
     )
 
 
-def _gained(rows: Sequence[Row]) -> list[Row]:
-    """Return rows better beyond their interval; where a table was marked, those that Holm's procedure marks."""
-    return [row for row in rows if row.side == "better" and row.judged and row.holm is not False]
+def _gained(rows: Sequence[Row], *, shown: bool = False) -> list[Row]:
+    """Return rows better beyond their interval; where a table was marked, those that Holm's procedure marks.
+
+    `shown`: also those of metrics that are shown and not judged at the tier.
+    """
+    able = [row for row in rows if row.judged or (shown and row.trust == "shown" and row.above_chance is not False)]
+    return [row for row in able if row.side == "better" and row.holm is not False]
+
+
+def _doubt(rows: Sequence[Row]) -> str:
+    """Return that a metric is only shown at the tier, if one is."""
+    return " (a metric that is shown, not judged, at this tier)" if any(row.trust != "judged" for row in rows) else ""
 
 
 def _task_rows(outcome: Outcome) -> list[Row]:

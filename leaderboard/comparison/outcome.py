@@ -15,14 +15,15 @@ from leaderboard.compare_arms import Rules, as_comparison, shared_seeds, slice_p
 from leaderboard.comparison.row import Row
 from leaderboard.comparison.rows import Found, slice_rows, task_rows
 from leaderboard.comparison.sides import OWN_TRAINER, Model, PanelScores, Place, Side, panel_run, shared_places
-from leaderboard.comparison.task_noise import task_noise
+from leaderboard.comparison.task_noise import TaskRuns, task_noise
 from leaderboard.comparison.tasks import measures
 from leaderboard.comparison.verdicts import Outcome, count_budgets, judged, model_of
+from leaderboard.noise.find import Found as Noise
 from leaderboard.noise.find import noise_for
 from leaderboard.noise.pack import NoisePack
-from leaderboard.results import Comparison
+from leaderboard.results import Comparison, Reason
 from leaderboard.scores import gather
-from train.evals.panel_marks import NOT_SPLIT_OFF
+from train.evals.panel_marks import EXTERNAL, NOT_SPLIT_OFF
 from train.evals.results import Scored, differences, refuse_unlike
 
 
@@ -83,9 +84,7 @@ def _at_place(sides: Mapping[str, Side], question: Question, place: Place, num_b
         notes=tuple(_notes(ours, theirs, total, question)),
         invalid=why_invalid(done, question.a, question.b, seeds),
     )
-    return judged(
-        outcome, noise_reason=total.noise_reason, num_budgets=num_budgets, needs_control=_lacks_control(question)
-    )
+    return judged(outcome, known=total.reasons, num_budgets=num_budgets, needs_control=_lacks_control(question))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,16 +92,30 @@ class _Parts:
     rows: list[Found]
     panels: list[Comparison]
     suites: list[str]
-    noise_reason: str = ""
-    """Why the run noise of the headline decides nothing; empty when it was measured."""
-    noise_note: str = ""
+    reasons: list[Reason]
+    """Why what the headline was measured by decides nothing: its documents (rule 1), its run noise (rule 9)."""
+    decided: bool = False
+    """Whether the headline is among the rows."""
     notes: list[str]
+
+    def add(self, rows: Sequence[Found], noise: Noise, unsafe: str = "") -> None:
+        """Add the rows of a panel or a suite; the first that brings a mean brings the headline and its reasons."""
+        decides = any(item.row.level in ("headline", "all-tasks") for item in rows)
+        if not self.decided and (decides or not self.rows):
+            self.reasons = [Reason(rule=1, text=unsafe)] if unsafe else []
+            self.reasons += [Reason(rule=9, text=noise.reason)] if noise.reason else []
+            self.notes += [noise.note] if noise.note else []
+        elif unsafe:
+            self.notes.append(f"{unsafe} (rule 1)")
+        self.decided |= decides
+        self.rows += rows
 
 
 def _parts(present: Mapping[str, Mapping[int, Model]], question: Question, a: str, b: str) -> _Parts:
     """Return the rows of every panel and every suite that two sides share."""
-    parts = _Parts(rows=[], panels=[], suites=[], notes=[])
-    for name in _shared_names(present, a, b, panels=True):
+    parts = _Parts(rows=[], panels=[], suites=[], notes=[], reasons=[])
+    panels = _shared_names(present, a, b, panels=True)
+    for name in sorted(panels, key=lambda one: bool(_unsafe(present, (a, b, one)))):  # kept apart first: it decides
         _add_panel(parts, present, question, (a, b, name))
     for name in _shared_names(present, a, b, panels=False):
         _add_suite(parts, present, question, (a, b, name))
@@ -141,18 +154,25 @@ def _add_panel(
     models = [model for label in (a, b) for model in present[label].values()]
     selected = frozenset[str]().union(*(model.selected_for for model in models))
     noise = noise_for(runs, scores, question.packs, selected)
-    if not parts.panels:
-        parts.noise_reason, parts.noise_note = noise.reason, noise.note
     rules = Rules(selected_for=selected, noise=noise.priors)
     found = slice_pairs(scores, a, b, rules)
-    rows = slice_rows(found, scores)
-    unsafe = {slice_name for panel in compared for slice_name, marks in panel.marks.items() if NOT_SPLIT_OFF in marks}
-    if unsafe:
-        parts.notes.append(f"panel {name}: a compared model may have been trained on it ({NOT_SPLIT_OFF}, rule 1)")
+    rows = slice_rows(found, scores, noise.dropped)
     if parts.panels:  # a second panel: its slices under its name, its mean no headline
         rows = [_renamed(item, name) for item in rows]
-    parts.rows += rows
+    parts.add(rows, noise, _unsafe(present, which))
     parts.panels.append(as_comparison(found, scores, rules))
+
+
+def _unsafe(present: Mapping[str, Mapping[int, Model]], which: tuple[str, str, str]) -> str:
+    """Return why a panel's documents may have been trained on by one side more than by the other; empty if not."""
+    a, b, name = which
+    panels = [panel for label in (a, b) for panel in _panels(present[label], name).values()]
+    marks = {mark for panel in panels for own in panel.marks.values() for mark in own}
+    if EXTERNAL in marks:
+        return f"panel {name}: documents of others, which nothing was kept apart from ({EXTERNAL})"
+    if NOT_SPLIT_OFF in marks:
+        return f"panel {name}: a compared model may have been trained on it ({NOT_SPLIT_OFF})"
+    return ""
 
 
 def _renamed(item: Found, panel: str) -> Found:
@@ -181,10 +201,15 @@ def _add_suite(
     design, _ = shared_seeds(list(runs), a, b, f"suite {name}")
     measured = measures(list(runs.values()), where)
     place = next(iter(present[a].values())).place
-    noise = task_noise(question.packs, place, first.results, measured, design)
-    parts.rows += task_rows(measured, design, noise.priors)
-    if not parts.panels and not parts.suites:
-        parts.noise_reason, parts.noise_note = noise.reason, noise.note
+    task_runs = TaskRuns(
+        place=place,
+        models=[present[label][seed] for label, seed in runs],
+        scored=list(runs.values()),
+        measured=measured,
+        design=design,
+    )
+    noise = task_noise(question.packs, task_runs)
+    parts.add(task_rows(measured, design, noise), noise)
     parts.suites.append(f"{name} {first.results.suite.digest[:8]}")
 
 
@@ -218,8 +243,6 @@ def _notes(ours: Mapping[int, Model], theirs: Mapping[int, Model], parts: _Parts
         shown = ", ".join(f"{value:,}" for value in sorted(seen))
         notes.append(f"tokens seen differ: {shown}; a gain may be more training (rule 16)")
     notes += parts.notes
-    if parts.noise_note:
-        notes.append(parts.noise_note)
     if question.matched is None:
         notes.append("no random-matched control: the gain is not split into reweighting and document quality (rule 3)")
     return notes

@@ -1,7 +1,7 @@
 """One row of a comparison: a difference A − B of a slice, a task, a family of tasks, or the mean of all.
 
 Bits per byte are logarithms of ratios; shares, probabilities and margins are plain differences. `side` says whether the
-difference is good for A. p is given only where run noise was measured (rule 9).
+difference is good for A. p and marks are given only where run noise was measured (rule 9): a mark is a p in words.
 """
 
 from __future__ import annotations
@@ -45,12 +45,16 @@ class Row:
     """`better`, `worse`, `level` (the interval holds zero) or `unknown`, of A."""
     judged: bool
     note: str
+    trust: str = "judged"
+    """What the metric is good for at the models' tier: `judged`, `shown`, `hidden` (`curation.suites.eligibility`)."""
     p: float | None = None
     holm: bool | None = None
     bh: bool | None = None
     max_t: bool | None = None
     above_chance: bool | None = None
     chance: float | None = None
+    baselines: str = ""
+    """Version of the baselines that chance is from: `v2`, `v1`, of means also `v1, v2`."""
     mcnemar_a_only: int | None = None
     mcnemar_b_only: int | None = None
     mcnemar_p: float | None = None

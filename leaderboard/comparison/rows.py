@@ -1,19 +1,19 @@
 """Rows of a comparison from paired differences: slices, tasks, families and the mean of all, with marks.
 
 Marks are over one table of one measure: Holm (family-wise 5 %), Benjamini and Hochberg (false discovery 10 %), max-T.
+They are over the judged rows whose run noise was measured: without it a mark would be a p in words (rule 9).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from curation.numerics import NoisePrior
 from curation.randomness import generator
-from leaderboard.compare_arms import SEED, SlicePairs
+from leaderboard.compare_arms import HEADLINE, SEED, SlicePairs
 from leaderboard.comparison.multiple import ALPHA, benjamini_hochberg, holm, max_t, mcnemar
 from leaderboard.comparison.paired import Design, Paired, mean_of, paired
 from leaderboard.comparison.row import (
@@ -26,7 +26,8 @@ from leaderboard.comparison.row import (
     UNITS_ONLY,
     Row,
 )
-from leaderboard.comparison.tasks import BITS, Measure, above_chance
+from leaderboard.comparison.tasks import BITS, LEVELS, MEANS, Measure, above_chance
+from leaderboard.noise.find import Found as Noise
 from leaderboard.scores import TierScores
 
 
@@ -38,17 +39,22 @@ class Found:
     paired: Paired
 
 
-def slice_rows(found: SlicePairs, scores: TierScores) -> list[Found]:
-    """Return the headline and every slice of a panel, marked over the slices that the headline averages."""
+def slice_rows(found: SlicePairs, scores: TierScores, dropped: frozenset[str] = frozenset()) -> list[Found]:
+    """Return the headline and every slice of a panel, marked over the slices that the headline averages.
+
+    `dropped` names slices and the headline whose noise was measured but is too low, with five seeds an arm instead.
+    """
     design = found.design
     rows = []
     if found.headline is not None:
         judged = found.headline_judged
         note = "" if judged else "orientation only: no slice may be judged (rule 5)"
         shown = Shown(level="headline", name=ALL_SLICES, metric="bits_per_byte", judged=judged, note=note)
-        rows.append(_found(shown, found.headline, design, sum(one.num_docs for one in scores.slices.values())))
+        head = replace(found.headline, measured=found.headline.measured or HEADLINE in dropped)
+        rows.append(_found(shown, head, design, sum(one.num_docs for one in scores.slices.values())))
     for name, part in found.slices.items():
         why = found.not_judged[name]
+        part = replace(part, measured=part.measured or name in dropped)
         shown = Shown(level="slice", name=name, metric="bits_per_byte", judged=not why, note=why)
         rows.append(_found(shown, part, design, scores.slices[name].num_docs))
     marked = [item for item in rows if item.row.level == "slice" and item.row.name in found.headline_slices]
@@ -60,20 +66,21 @@ def slice_rows(found: SlicePairs, scores: TierScores) -> list[Found]:
     return _marked(rows, marked, max_t(parts, generator(SEED, "max-t", "slices")))
 
 
-def task_rows(measured: Sequence[Measure], design: Design, noise: Mapping[str, NoisePrior]) -> list[Found]:
+def task_rows(measured: Sequence[Measure], design: Design, noise: Noise) -> list[Found]:
     """Return tasks, their families and the mean of all, marked over the tasks of each measure.
 
-    `noise` is measured run noise by `TASK/METRIC`.
+    `noise` is measured run noise by `NAME/METRIC`.
     """
     rows: list[Found] = []
     by_measure: dict[str, list[Found]] = {}
     parts: dict[str, list[tuple[Measure, Paired]]] = {}
     for one in measured:
-        part = paired(one.units, design, generator(SEED, "items", one.task), noise.get(f"{one.task}/{one.metric}"))
-        if one.units.log:
-            parts.setdefault(BITS, []).append((one, part))
-        elif one.is_accuracy and one.chance is not None and one.chance < 1:
-            parts.setdefault(CENTRED, []).append((one, _centred(part, one.chance)))
+        key = f"{one.task}/{one.metric}"
+        part = paired(one.units, design, generator(SEED, "items", one.task), noise.priors.get(key))
+        part = replace(part, measured=part.measured or key in noise.dropped)
+        if one.mean:
+            own = _centred(part, one.chance) if one.mean == CENTRED and one.chance is not None else part
+            parts.setdefault(one.mean, []).append((one, own))
         row = _task_row(one, part, design)
         rows.append(row)
         by_measure.setdefault(_table(one), []).append(row)
@@ -94,6 +101,7 @@ class Shown:
     role: str = ""
     judged: bool = True
     note: str = ""
+    trust: str = "judged"
     log: bool = True
     lower: bool = True
 
@@ -105,23 +113,27 @@ def _task_row(one: Measure, part: Paired, design: Design) -> Found:
     above = None if able is None else bool(sides & set(able))
     if above is False:
         notes.append("neither side is above chance by 2 standard errors")
+    if one.trust.level != "judged":
+        notes.append(f"{one.trust.level} at this tier: {one.trust.reason}")
     shown = Shown(
         level="task",
         name=one.task,
         metric=one.metric,
         family=one.family,
         role=one.role,
-        judged=above is not False,
+        judged=above is not False and one.trust.level == "judged",
         note="; ".join(notes),
+        trust=one.trust.level,
         log=one.units.log,
         lower=one.lower_is_better,
     )
     found = _found(shown, part, design, len(one.items))
-    row = replace(found.row, above_chance=above, chance=one.chance)
+    row = replace(found.row, above_chance=above, chance=one.chance, baselines=one.baselines)
     if len(design.pairs) == 1 and one.is_binary and len(one.items) > 0:
         left, right = design.pairs[0]
         test = mcnemar(one.items[:, left] == 1, one.items[:, right] == 1)
-        row = replace(row, mcnemar_a_only=test.left_only, mcnemar_b_only=test.right_only, mcnemar_p=test.p)
+        p = test.p if part.measured else None
+        row = replace(row, mcnemar_a_only=test.left_only, mcnemar_b_only=test.right_only, mcnemar_p=p)
     return Found(row=row, paired=part)
 
 
@@ -129,19 +141,19 @@ def _aggregates(
     parts: dict[str, list[tuple[Measure, Paired]]],
     design: Design,
     measured: Sequence[Measure],
-    noise: Mapping[str, NoisePrior],
+    noise: Noise,
 ) -> list[Found]:
-    """Return the mean over all tasks and over every family: log ratios of bits per byte, centred accuracy."""
+    """Return the mean over all tasks and over every family: log ratios of bits per byte, then centred accuracy."""
     families = list(dict.fromkeys(one.family for one in measured))
     rows: list[Found] = []
-    for metric, of_metric in parts.items():
-        prior = noise.get(f"{ALL_TASKS}/{metric}")
-        rows.append(_mean_row("all-tasks", ALL_TASKS, metric, of_metric, (design, prior)))
+    for metric in (mean for mean in MEANS if mean in parts):
+        of_metric = parts[metric]
+        rows.append(_mean_row("all-tasks", ALL_TASKS, metric, of_metric, (design, noise)))
         own = []
         for family in families:
             inside = [pair for pair in of_metric if pair[0].family == family]
             if inside:
-                own.append(_mean_row("family", family, metric, inside, (design, noise.get(f"{family}/{metric}"))))
+                own.append(_mean_row("family", family, metric, inside, (design, noise)))
         rows += own
         if len(own) > 1:
             adjusted = max_t([item.paired for item in own], generator(SEED, "max-t", "families", metric))
@@ -154,25 +166,35 @@ def _mean_row(
     name: str,
     metric: str,
     pairs: Sequence[tuple[Measure, Paired]],
-    known: tuple[Design, NoisePrior | None],
+    known: tuple[Design, Noise],
 ) -> Found:
-    design, prior = known
-    part = mean_of([pair for _, pair in pairs], design, prior)
+    design, noise = known
+    key = f"{name}/{metric}"
+    part = mean_of([pair for _, pair in pairs], design, noise.priors.get(key))
+    part = replace(part, measured=part.measured or key in noise.dropped)
     log = metric == BITS
     sides = {design.arms[design.left[0]], design.arms[design.right[0]]}
     able = log or any(sides & set(above_chance(one, design)) for one, _ in pairs)
+    versions = ", ".join(sorted({one.baselines for one, _ in pairs if one.baselines}))
+    least = min((one for one, _ in pairs), key=lambda one: LEVELS.index(one.trust.level))
+    doubted = sum(one.trust.level != "judged" for one, _ in pairs)
+    notes = [f"{len(pairs)} task{'s' if len(pairs) > 1 else ''}"]
+    notes += [f"chance by baselines {versions}"] if versions else []
+    notes += [] if able else ["none above chance"]
+    notes += [f"{doubted} of them not judged at this tier ({least.task}: {least.trust.reason})"] if doubted else []
     shown = Shown(
         level=level,
         name=name,
         metric=metric,
         family=name if level == "family" else "",
-        judged=able,
-        note=f"{len(pairs)} task{'s' if len(pairs) > 1 else ''}" + ("" if able else ", none above chance"),
+        judged=able and not doubted,
+        note=", ".join(notes),
+        trust=least.trust.level,
         log=log,
         lower=log,
     )
     found = _found(shown, part, design, sum(len(one.items) for one, _ in pairs))
-    return found if log else replace(found, row=replace(found.row, above_chance=able))
+    return found if log else replace(found, row=replace(found.row, above_chance=able, baselines=versions))
 
 
 def _centred(part: Paired, chance: float) -> Paired:
@@ -220,6 +242,7 @@ def _found(shown: Shown, part: Paired, design: Design, num_items: int) -> Found:
             side=_side(low, high, lower_is_better=shown.lower),
             judged=shown.judged,
             note=shown.note,
+            trust=shown.trust,
             p=part.p_value if part.measured else None,
         ),
     )
@@ -238,11 +261,11 @@ def _table(one: Measure) -> str:
 
 
 def _marked(rows: list[Found], group: Sequence[Found], adjusted: Sequence[float | None]) -> list[Found]:
-    """Return `rows` with Holm's, Benjamini and Hochberg's and max-T's marks on those of `group` that are judged."""
+    """Return `rows` with Holm's, Benjamini and Hochberg's and max-T's marks on those of `group` that may have any."""
     able = [
         (item, p, most)
         for item, most in zip(group, adjusted, strict=True)
-        if item.row.judged and (p := item.paired.p_value) is not None
+        if item.row.judged and item.paired.measured and (p := item.paired.p_value) is not None
     ]
     steps = holm([p for _, p, _ in able])
     rates = benjamini_hochberg([p for _, p, _ in able])

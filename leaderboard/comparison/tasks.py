@@ -2,14 +2,16 @@
 
 Only items that every model scored count; a cluster (`group`: a passage, a subject, a document) is the unit that is
 resampled. Measures of a task: its primary metric; bits per byte of the gold answer, by the logarithm of its mean over
-items; accuracy, where a side is above chance by two standard errors.
+items; accuracy, where a side is above chance by two standard errors, none taken smaller than that of chance itself.
+A task in parts scores the mean of its parts' means, as in results.json. Chance is that of the newest baselines. What a
+metric says at the models' tier is read from the table of eligibility.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +19,19 @@ import pyarrow as pa
 
 from curation.errors import ResultsError
 from curation.numerics import Floats
+from curation.suites.eligibility import Eligibility, eligibility
 from leaderboard.comparison.paired import Design, Units, influences
+from leaderboard.comparison.row import CENTRED
 from train.evals.results import Scored, TaskResult
 from train.evals.score_tables import METRIC_COLUMNS
 
 BITS = "bits_per_byte_corr"
 ACCURACIES = ("acc_per_char", "acc_per_token", "acc_per_byte", "acc_raw", "acc_uncond")
 """Accuracy of a task whose primary metric is none: the first of these that it has. Source: OLMES prefers characters."""
+MEANS = (BITS, CENTRED)
+"""Means over tasks; the first that the tasks have decides where no panel does. Source: ours; likelihoods scatter less
+than accuracies and are judged from micro on (docs/evaluation.md)."""
+LEVELS = ("hidden", "shown", "judged")
 CHANCE_ERRORS = 2.0
 """Standard errors above chance at which an accuracy says something."""
 
@@ -40,6 +48,10 @@ class Measure:
     units: Units
     chance: float | None
     """Accuracy of guessing; None where the metric is none or chance is unknown."""
+    baselines: str
+    """Version of the baselines that `chance` is from; empty without."""
+    trust: Eligibility
+    """What the metric is good for at the tier of the models, the least of them."""
     items: Floats
     """Value of every shared item (rows) and run (columns)."""
     lost_items: int
@@ -56,6 +68,13 @@ class Measure:
         return self.metric.startswith("acc_")
 
     @property
+    def mean(self) -> str:
+        """Which of `MEANS` it enters; empty for none."""
+        if self.units.log:
+            return BITS
+        return CENTRED if self.is_accuracy and self.chance is not None and self.chance < 1 else ""
+
+    @property
     def is_binary(self) -> bool:
         """Whether every item is right or wrong."""
         return bool(np.isin(self.items, (0.0, 1.0)).all())
@@ -66,6 +85,8 @@ class _Rows:
     item: npt.NDArray[np.int64]
     group: npt.NDArray[np.str_]
     gold: npt.NDArray[np.int64]
+    partition: npt.NDArray[np.str_]
+    """Part of the task, whose mean is a mean of means; empty in a task without parts."""
     metrics: Mapping[str, Floats]
     """NaN where an item has no value."""
 
@@ -85,8 +106,24 @@ def measures(scored: Sequence[Scored], where: str) -> list[Measure]:
         )
     found = []
     for name in shared:
-        found += _of_task(name, first.tasks[name], [table[name] for table in tables], where)
+        own = _of_task(name, first.tasks[name], [table[name] for table in tables], where)
+        found += [replace(one, trust=_least_trust(one, scored)) for one in own]
     return found
+
+
+def headline_metric(measured: Sequence[Measure]) -> str | None:
+    """Return the mean over tasks that decides; None when no task enters any."""
+    means = {one.mean for one in measured}
+    return next((mean for mean in MEANS if mean in means), None)
+
+
+def _least_trust(one: Measure, scored: Sequence[Scored]) -> Eligibility:
+    """Return what the metric is good for in the models that it says least of."""
+    told = [
+        eligibility(one.task, one.metric, tier=held.results.model.tier, suite=held.results.suite.name)
+        for held in scored
+    ]
+    return min(told, key=lambda level: LEVELS.index(level.level))
 
 
 def above_chance(measure: Measure, design: Design) -> list[str]:
@@ -94,15 +131,16 @@ def above_chance(measure: Measure, design: Design) -> list[str]:
     if measure.chance is None:
         return []
     influence = influences(measure.units)
-    count = len(influence)
+    count, chance = len(influence), measure.chance
+    floor = chance * (1 - chance) / max(1, len(measure.items))
     able = []
     for arm in dict.fromkeys(design.arms):
         columns = [number for number, name in enumerate(design.arms) if name == arm]
         values = measure.units.scores[columns]
-        spread = float(np.sum(influence[:, columns].mean(axis=1) ** 2)) * count / max(1, count - 1)
+        spread = max(float(np.sum(influence[:, columns].mean(axis=1) ** 2)) * count / max(1, count - 1), floor)
         if len(columns) > 1:
             spread += float(np.var(values, ddof=1)) / len(columns)
-        if float(values.mean()) - measure.chance > CHANCE_ERRORS * math.sqrt(spread):
+        if float(values.mean()) - chance > CHANCE_ERRORS * math.sqrt(spread):
             able.append(arm)
     return able
 
@@ -144,9 +182,10 @@ def _measure(name: str, task: TaskResult, metric: str, role: str, rows: Sequence
     present = ~np.isnan(values).any(axis=1)
     values = values[present]
     groups, codes = np.unique(rows[0].group[present], return_inverse=True)
+    weights = _weights(rows[0].partition[present])
     sums = np.zeros((len(groups), values.shape[1]))
-    np.add.at(sums, codes, values)
-    chance = task.baseline_v1 if metric.startswith("acc_") else None
+    np.add.at(sums, codes, values * weights[:, None])
+    chance, baselines = _chance(task) if metric.startswith("acc_") else (None, "")
     return Measure(
         task=name,
         family=task.family,
@@ -155,13 +194,31 @@ def _measure(name: str, task: TaskResult, metric: str, role: str, rows: Sequence
         units=Units(
             names=tuple(groups.tolist()),
             sums=sums,
-            sizes=np.bincount(codes, minlength=len(groups)).astype(np.float64),
+            sizes=np.bincount(codes, weights, minlength=len(groups)).astype(np.float64),
             log=metric.startswith("bits_per_byte") and bool((sums.sum(axis=0) > 0).all()),
         ),
         chance=chance,
+        baselines=baselines,
+        trust=Eligibility(level="judged", reason=""),
         items=values,
         lost_items=lost + int((~present).sum()),
     )
+
+
+def _chance(task: TaskResult) -> tuple[float | None, str]:
+    """Return the accuracy of guessing by the newest baselines, and their version."""
+    if task.baseline_v2 is not None:
+        return task.baseline_v2, "v2"
+    return task.baseline_v1, "" if task.baseline_v1 is None else "v1"
+
+
+def _weights(partition: npt.NDArray[np.str_]) -> Floats:
+    """Return the weight of each item: every part of a task counts the same, and an item 1 on average."""
+    names, codes, counts = np.unique(partition, return_inverse=True, return_counts=True)
+    if not len(names):
+        return np.ones(0)
+    weights: Floats = len(partition) / len(names) / counts[codes].astype(np.float64)
+    return weights
 
 
 def _shared_items(name: str, rows: Sequence[_Rows], where: str) -> tuple[list[_Rows], int]:
@@ -178,6 +235,7 @@ def _shared_items(name: str, rows: Sequence[_Rows], where: str) -> tuple[list[_R
                 item=one.item[places],
                 group=one.group[places],
                 gold=one.gold[places],
+                partition=one.partition[places],
                 metrics={metric: values[places] for metric, values in one.metrics.items()},
             )
         )
@@ -203,6 +261,8 @@ def _by_task(one: Scored, where: str) -> dict[str, _Rows]:
     item = table["item"].to_numpy().astype(np.int64)
     group = np.asarray([str(value) for value in table["group"].to_pylist()], np.str_)
     gold = table["gold"].to_numpy().astype(np.int64)
+    parted = table["partition"].to_pylist() if "partition" in table.column_names else [None] * table.num_rows
+    partition = np.asarray([value or "" for value in parted], np.str_)
     metrics = {name: _finite(table, name, tasks, item, f"{where}: {one.where}") for name in METRIC_COLUMNS}
     found = {}
     for name in one.results.tasks:
@@ -210,7 +270,9 @@ def _by_task(one: Scored, where: str) -> dict[str, _Rows]:
         if high > low:
             part = slice(int(low), int(high))
             values = {metric: column[part] for metric, column in metrics.items()}
-            found[name] = _Rows(item=item[part], group=group[part], gold=gold[part], metrics=values)
+            found[name] = _Rows(
+                item=item[part], group=group[part], gold=gold[part], partition=partition[part], metrics=values
+            )
     return found
 
 

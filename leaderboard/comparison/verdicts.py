@@ -46,11 +46,9 @@ class Outcome:
         return sorted(known, key=lambda row: (row.side != "worse", row.gain / ((row.half_width or 0.0) + 1e-12)))
 
 
-def judged(outcome: Outcome, *, noise_reason: str, num_budgets: int, needs_control: bool) -> Outcome:
-    """Return the outcome with its verdict and the reasons for it, in the order of the rules' weight."""
-    reasons = _reasons(outcome, num_budgets)
-    if noise_reason:
-        reasons.append(Reason(rule=9, text=noise_reason))
+def judged(outcome: Outcome, *, known: Sequence[Reason], num_budgets: int, needs_control: bool) -> Outcome:
+    """Return the outcome with its verdict and the reasons for it; `known` are those of its documents and noise."""
+    reasons = [*_reasons(outcome, num_budgets), *known]
     if needs_control:
         text = "no random-matched control: quality and reweighting cannot be told apart"
         reasons.append(Reason(rule=3, text=text))
@@ -66,9 +64,14 @@ def _reasons(outcome: Outcome, num_budgets: int) -> list[Reason]:
     if len(outcome.seeds) < 2:
         text = "one seed: seed noise is unknown, the intervals hold families and items only"
         reasons.append(Reason(rule=8, text=text))
-    if headline is not None and headline.level == "headline" and not headline.judged:
+    if headline is None:
+        text = "no headline: no slice and no task has a mean that may decide; all are shown, none judged"
+        reasons.append(Reason(rule=2, text=text))
+    elif headline.level == "headline" and not headline.judged:
         text = "no slice has 50 families and 1 MB in the panel: all are shown, none judged"
         reasons.append(Reason(rule=5, text=text))
+    elif not headline.judged and not is_laptop_tier(tier):
+        reasons.append(Reason(rule=18, text=f"{headline.metric} of all tasks is shown, not judged: {headline.note}"))
     if num_budgets < 2:
         text = "one token budget: a claim needs at least two multiples of it"
         reasons.append(Reason(rule=16, text=text))
@@ -89,8 +92,14 @@ def _decide(outcome: Outcome) -> str:
     if lost:
         return "regression"
     assert headline is not None
-    kept = headline.quality is None or (headline.quality_high is not None and headline.quality_high < 0)
-    return "better" if kept or not headline.lower_is_better else "reweighting"
+    return "better" if headline.quality is None or _beyond_control(headline) else "reweighting"
+
+
+def _beyond_control(row: Row) -> bool:
+    """Whether the interval against random-matched lies wholly on the good side (rule 3)."""
+    if row.lower_is_better:
+        return row.quality_high is not None and row.quality_high < 0
+    return row.quality_low is not None and row.quality_low > 0
 
 
 def model_of(tier: str) -> str:

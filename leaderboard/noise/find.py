@@ -35,10 +35,22 @@ class Found:
 
     priors: Mapping[str, NoisePrior] = field(default_factory=dict)
     """By slice, and of the headline under `HEADLINE`; empty when no pack fits."""
+    dropped: frozenset[str] = frozenset()
+    """What was measured, but too low for these runs, which have the five seeds an arm that decide without it."""
     reason: str = ""
     """Why nothing may be decided by it; empty when it may."""
     note: str = ""
     """Which pack was used, with its numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What runs have in common that a pack must share; what is not known is empty."""
+
+    tier: str
+    tier_digest: str
+    tokenizer: str
+    context: int
 
 
 def shipped_folder() -> Path:
@@ -66,30 +78,47 @@ def noise_for(
     of_tier = [(path, pack) for path, pack in packs if pack.tier == runs[0].tier]
     if not of_tier:
         return Found(reason=f"run noise of {runs[0].tier} was never measured: no noise pack of 8 seeds")
-    order = sorted(of_tier, key=lambda one: (RANK[one[1].status], -len(one[1].runs), one[1].digest))
-    fits = [(path, pack, why_not(pack, runs[0], names)) for path, pack in order]
+    fits = [(path, pack, "; ".join(_unfit(pack, runs[0], names))) for path, pack in by_rank(of_tier)]
     path, pack, why = next((one for one in fits if not one[2]), fits[0])
     if why:
         return Found(reason=f"noise pack {path.name} of {runs[0].tier} is not used: {why}")
     return _priors(pack, path.name, runs, scores, names)
 
 
-def why_not(pack: NoisePack, run: ScoredRun, slices: Sequence[str]) -> str:
-    """Return why a pack is no measurement of the noise of runs like `run`; empty when it is."""
-    tier = load_tier(run.tier)
+def by_rank(packs: Sequence[tuple[Path, NoisePack]]) -> list[tuple[Path, NoisePack]]:
+    """Return packs of one tier, the first to be tried first: measured ones, of many runs."""
+    return sorted(packs, key=lambda one: (RANK[one[1].status], -len(one[1].runs), one[1].digest))
+
+
+def why_not(pack: NoisePack, setting: Setting) -> list[str]:
+    """Return why a pack is no measurement of the noise of runs of `setting`; empty when it is."""
+    version = load_tier(setting.tier).recipe_version
     told = [f"it is {pack.status}, {'; '.join(pack.why)}"] if pack.status != "measured" else []
-    if pack.recipe_version != tier.recipe_version:
-        told.append(f"recipe version {pack.recipe_version}, the tier's is {tier.recipe_version}")
-    elif pack.tier_digest and run.tier_digest and pack.tier_digest != run.tier_digest:
+    if pack.recipe_version != version:
+        told.append(f"recipe version {pack.recipe_version}, the tier's is {version}")
+    elif pack.tier_digest and setting.tier_digest and pack.tier_digest != setting.tier_digest:
         told.append("another tier of the same name")
-    if pack.tokenizer != run.tokenizer:
-        told.append(f"tokenizer {pack.tokenizer}, the runs have {run.tokenizer} (rule 7)")
-    if pack.context != run.context:
-        told.append(f"evaluation context {pack.context}, the runs have {run.context} (rule 6)")
+    if pack.tokenizer != setting.tokenizer:
+        told.append(f"tokenizer {pack.tokenizer}, the runs have {setting.tokenizer or 'an unknown one'} (rule 7)")
+    if pack.context != setting.context:
+        told.append(f"evaluation context {pack.context}, the runs have {setting.context} (rule 6)")
+    return told
+
+
+def louder(where: str, fewest: int) -> str:
+    """Return why runs that scatter more than a pack decide nothing; empty with five seeds an arm."""
+    if fewest >= SEEDS_WITHOUT:
+        return ""
+    return (
+        f"these runs scatter more than {MAX_EXCESS:g} times the noise of {where}: without a prior each arm needs "
+        f"{SEEDS_WITHOUT} seeds, one has {fewest}"
+    )
+
+
+def _unfit(pack: NoisePack, run: ScoredRun, slices: Sequence[str]) -> list[str]:
+    setting = Setting(tier=run.tier, tier_digest=run.tier_digest, tokenizer=run.tokenizer, context=run.context)
     lacking = [name for name in slices if pack.measure("slice", name, "bits_per_byte") is None]
-    if lacking:
-        told.append(f"it does not measure {', '.join(lacking)}")
-    return "; ".join(told)
+    return why_not(pack, setting) + ([f"it does not measure {', '.join(lacking)}"] if lacking else [])
 
 
 def headline_values(pack: NoisePack, slices: Sequence[str], without: frozenset[str] = frozenset()) -> list[float]:
@@ -125,13 +154,9 @@ def _priors(pack: NoisePack, name: str, runs: Sequence[ScoredRun], scores: TierS
     )
     if too_low:
         note += f"; dropped, too low for these runs: {', '.join(sorted(too_low))}"
-    reason = ""
-    if HEADLINE in too_low and fewest < SEEDS_WITHOUT:
-        reason = (
-            f"these runs scatter more than {MAX_EXCESS:g} times the noise of {name}: without a prior each arm needs "
-            f"{SEEDS_WITHOUT} seeds, one has {fewest}"
-        )
-    return Found(priors=priors, reason=reason, note=note)
+    reason = louder(name, fewest) if HEADLINE in too_low else ""
+    dropped = frozenset(too_low) if not louder(name, fewest) else frozenset[str]()
+    return Found(priors=priors, dropped=dropped, reason=reason, note=note)
 
 
 def exceeds(spread: Spread, groups: Sequence[Sequence[float]]) -> bool:

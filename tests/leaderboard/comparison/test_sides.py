@@ -111,7 +111,15 @@ def test_a_single_pair_of_binary_scores_has_mcnemars_test(both: str, store: Stor
 def test_no_p_value_is_given_before_run_noise_was_measured(both: str, store: Store) -> None:
     rows = compared(store, [f"{both}/mine*", f"{both}/base*"])[0].outcomes[0].rows
     assert {row.p for row in rows} == {None}
-    assert any(row.holm for row in rows)
+
+
+def test_no_mark_is_given_before_run_noise_was_measured(both: str, store: Store) -> None:
+    for names in (
+        [f"{both}/mine*", f"{both}/base*"],
+        [f"{both}/mine-micro-1x-s1-small", f"{both}/base-micro-1x-s1-small"],
+    ):
+        rows = compared(store, names)[0].outcomes[0].rows
+        assert {mark for row in rows for mark in (row.holm, row.bh, row.max_t, row.mcnemar_p)} == {None}
 
 
 def test_the_control_splits_a_gain_into_quality_and_the_rest(both: str, store: Store, publish: Any, panel: Any) -> None:
