@@ -102,10 +102,10 @@ class _Parts:
         """Add the rows of a panel or a suite; the first that brings a mean brings the headline and its reasons."""
         decides = any(item.row.level in ("headline", "all-tasks") for item in rows)
         if not self.decided and (decides or not self.rows):
-            self.reasons = [Reason(rule=1, text=unsafe)] if unsafe else []
+            self.reasons = [Reason(rule=1, text=unsafe)] if unsafe and decides else []
             self.reasons += [Reason(rule=9, text=noise.reason)] if noise.reason else []
             self.notes += [noise.note] if noise.note else []
-        elif unsafe:
+        if unsafe and not (decides and not self.decided):
             self.notes.append(f"{unsafe} (rule 1)")
         self.decided |= decides
         self.rows += rows

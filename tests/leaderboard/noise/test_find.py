@@ -122,6 +122,7 @@ def test_runs_far_louder_than_the_pack_drop_it_and_need_five_seeds(make_pack: Ma
     assert "each arm needs 5 seeds, one has 3" in few.reason
     many = found(runs(make_run, loud, 5), make_pack())
     assert (HEADLINE in many.priors, many.reason) == (False, "")
+    assert (few.dropped, many.dropped) == (frozenset(), {HEADLINE, "docs", "code"})
 
 
 def test_a_study_finds_the_pack_of_its_store_and_no_longer_names_rule_9(
