@@ -64,8 +64,9 @@ def directory_subject(path: Path, context: int | None = None) -> Subject:
 
     Raises: RunError if it cannot be loaded, has no EOS, or does not take windows of `context` tokens.
     """
-    reader = directory_reader(path)
-    tokens = _allowed(context, reader, path) or exported_context(path) or CONTEXT_TOKENS
+    exported = exported_context(path)
+    reader = directory_reader(path, plain_specials=exported is not None)
+    tokens = _allowed(context, reader, path) or exported or CONTEXT_TOKENS
     tokens = min(tokens, reader.max_context_tokens or tokens)
     return Subject(name=path.name, tier=None, context_tokens=tokens, reader=reader)
 

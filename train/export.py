@@ -2,7 +2,8 @@
 
 The model is that class parameter for parameter, so weights are copied; the multipliers of a parametrization, where a
 tier has any, are folded into them. A test holds logits to 1e-4. In the exported tokenizer `<|endoftext|>` is a special
-token, as tools expect; ours, which trains and scores, never reads it out of text.
+token, as tools expect, but `split_special_tokens` keeps it from being read out of text, where ours never reads it
+either: the same characters in a document are plain text.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.errors import RunError
-from curation.files import TEMPORARY_PREFIX, write_json, write_text
+from curation.files import TEMPORARY_PREFIX, sha256_file, write_json, write_text
 from curation.store import Artifact, reserved
 from curation.tokenizers import EOS_TOKEN, Tokenizer, load_tokenizer
 from train.run import MODEL
@@ -24,7 +25,8 @@ from train.tier_table import STANDARD, Multipliers
 from train.tiers import Tier, load_tier
 
 RUN = "run.json"
-"""In an export: the manifest of its run."""
+"""In an export: the manifest of its run, and `exported`, the SHA-256 of each file beside it."""
+EXPORTED = "exported"
 
 
 def export_model(run: Artifact, out: Path) -> None:
@@ -45,7 +47,8 @@ def export_model(run: Artifact, out: Path) -> None:
         _write_weights(run.path / MODEL, temporary / "model.safetensors", tier.multipliers)
         model_config(tier, tokenizer).save_pretrained(temporary)
         _write_tokenizer(temporary, tier, tokenizer)
-        write_json(temporary / RUN, dict(run.manifest))
+        digests = {file.name: sha256_file(file) for file in sorted(temporary.iterdir())}
+        write_json(temporary / RUN, {**run.manifest, EXPORTED: dict(digests)})
         temporary.rename(out)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -138,5 +141,6 @@ def _write_tokenizer(out: Path, tier: Tier, tokenizer: Tokenizer) -> None:
             "pad_token": EOS_TOKEN,
             "model_max_length": tier.shape.context_tokens,
             "clean_up_tokenization_spaces": False,
+            "split_special_tokens": True,
         },
     )

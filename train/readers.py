@@ -19,6 +19,7 @@ from curation.batches import text_array, text_view
 from curation.errors import RunError
 from curation.store import Artifact
 from curation.tokenizers import TokenizedView, Tokenizer, load_tokenizer
+from train.model_files import load_directory
 from train.run import MODEL, scoring_model
 from train.score import WindowNats, model_nats
 from train.tiers import Tier
@@ -87,12 +88,15 @@ def model_reader(model: LanguageModel, tokenizer: Tokenizer, tier: Tier) -> Read
     )
 
 
-def directory_reader(path: Path) -> Reader:
+def directory_reader(path: Path, *, plain_specials: bool = False) -> Reader:
     """Return the reader of the causal language model in the Hugging Face directory `path`, in float32 on the CPU.
 
+    Special tokens that text spells out are what its tokenizer says they are; plain text with `plain_specials`.
     Raises: RunError if it cannot be loaded, its tokenizer has no EOS or ids that the model does not know.
     """
-    model, tokenizer = _load_directory(path)
+    model, tokenizer = load_directory(path)
+    if plain_specials:
+        tokenizer.split_special_tokens = True
     first = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     if first is None:
         raise RunError(
@@ -116,22 +120,6 @@ def longest_window(config: Mapping[str, object]) -> int | None:
     """Return the longest window that a configuration allows; None if it does not say."""
     found = (config.get(name) for name in POSITIONS)
     return next((value for value in found if isinstance(value, int) and value > 0), None)
-
-
-def _load_directory(path: Path) -> tuple[Any, Any]:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # of loading; stderr has one of ours
-    try:
-        # Only what lies in the directory, as safetensors, and no code from it.
-        options = {"local_files_only": True, "trust_remote_code": False}
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, use_safetensors=True, **options)
-        tokenizer = AutoTokenizer.from_pretrained(path, **options)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise RunError(f"{path}: cannot be loaded as a causal language model: {error}") from None
-    return model.eval(), tokenizer
 
 
 def _refuse_unfit(path: Path, model: Any, tokenizer: Any) -> None:

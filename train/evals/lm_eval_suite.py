@@ -27,7 +27,7 @@ from train.evals.lm_eval_run import HarnessRun, Request, run_lm_eval
 from train.evals.lm_eval_samples import task_rows
 from train.evals.models import Evaluated
 from train.evals.results import KIND, Partial, Scored, write_results
-from train.evals.suite_scores import SOFTWARE, results_summary, software
+from train.evals.suite_scores import SOFTWARE, refuse_nothing_scored, results_summary, software
 from train.export import export_model
 
 LM_EVAL = "lm-eval:"
@@ -69,6 +69,7 @@ def lm_eval_node(model: Evaluated, suite: str, *, limit: int | None, workers: in
             )
             found = run_lm_eval(request, context.progress, environment={})
         scored = _results(model, suite, found, limit=limit, seconds=time.monotonic() - started)
+        refuse_nothing_scored(scored.results, model)
         write_results(context.out.path, scored)
         shutil.rmtree(work)
         return results_summary(scored.results.as_json())

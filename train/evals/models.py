@@ -1,12 +1,13 @@
 """What `curate eval` scores: a finished run, one of its checkpoints, or a model directory; opened when it is needed.
 
 A digest names the weights with what reads them: of a run its fingerprint, of a checkpoint the run's line and the bytes
-of its tensors, of a directory its files. Paths and times are no part of it.
+of its tensors, of a directory its files. Paths and times are no part of it. An export whose files were changed is no
+longer its run: it goes by its directory's name, of unknown seed and arm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,11 @@ from curation.files import Json, digest_json, read_json, sha256_file
 from curation.store import Artifact
 from train.evals.results import ModelFacts
 from train.evaluate import CONTEXT_TOKENS, Subject, directory_subject, exported_context, run_subject
+from train.export import EXPORTED
+from train.model_files import refuse_without_tokenizer
 from train.readers import longest_window
+from train.run import MODEL
+from train.tier_table import STANDARD
 from train.tiers import load_tier
 
 _READ = ("config.json", "generation_config.json", "special_tokens_map.json", "added_tokens.json")
@@ -33,6 +38,8 @@ class Evaluated:
     load: Callable[[], Subject]
     where: str
     """Path, for messages."""
+    note: str | None = None
+    """What a person should know of it before it is scored."""
     panel: str | None = None
     """Fingerprint of the panel that its corpus was split from, where known."""
     run: Artifact | None = None
@@ -100,35 +107,57 @@ def run_context(run: Artifact, context: int | None) -> int:
 def directory_model(path: Path, context: int | None = None) -> Evaluated:
     """Return the model in a Hugging Face directory; an export of ours keeps what its run is known by.
 
-    Raises: RunError for a context that it does not take, or a directory without configuration or weights.
+    Raises: RunError for a context that it does not take, or a directory without configuration, weights or tokenizer.
     """
     longest = _longest(path)
     tokens = allowed_context(context, longest, str(path)) or exported_context(path) or CONTEXT_TOKENS
-    digest = directory_digest(path)
+    files = _file_digests(path)
+    refuse_without_tokenizer(path)
     exported = _exported(path)
-    if exported is not None:
-        facts = run_facts(exported).model_copy(update={"digest": digest})
+    changed = changed_since_export(exported, files) if exported else None
+    if exported is not None and changed is None:
+        facts = run_facts(exported).model_copy(update={"digest": directory_digest(path, files)})
     else:
-        facts = ModelFacts(name=path.resolve().name, digest=digest, trainer="unknown")
+        facts = ModelFacts(name=path.resolve().name, digest=directory_digest(path, files), trainer="unknown")
     return Evaluated(
         facts=facts,
         context_tokens=min(tokens, longest or tokens),
         load=lambda: directory_subject(path, context),
         where=str(path),
+        note=f"{path}: {changed}; scored as a model of its own, of no known seed or corpus" if changed else None,
         panel=_inputs(exported).get("panel") if exported else None,
         directory=path,
     )
 
 
-def directory_digest(path: Path) -> str:
-    """Return one digest of the files that make the model and its tokenizer.
+def directory_digest(path: Path, files: Mapping[str, str]) -> str:
+    """Return one digest of the files that make the model and its tokenizer; an export's text is read in its own way."""
+    return digest_json(["directory" if exported_context(path) is None else "export@2", dict(files)])
 
-    Raises: RunError if there are no weights.
-    """
+
+def _file_digests(path: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file of the model and its tokenizer. Raises: RunError if there are no weights."""
     files = sorted({file for pattern in _PATTERNS for file in path.glob(pattern) if file.is_file()})
     if not any(file.suffix == ".safetensors" for file in files):
         raise RunError(f"{path}: no *.safetensors; expected a model directory as `save_pretrained` writes it")
-    return digest_json(["directory", {file.name: sha256_file(file) for file in files}])
+    return {file.name: sha256_file(file) for file in files}
+
+
+def changed_since_export(run: Artifact, files: Mapping[str, str]) -> str | None:
+    """Return why a directory is no longer the model of the run that its run.json names; None if it is."""
+    name = run_facts(run).name
+    known = cast("Mapping[str, str] | None", run.manifest.get(EXPORTED))
+    if known is None:  # of an older export: only weights that were copied can be known again
+        listed = cast("list[Mapping[str, str]]", run.manifest.get("files", []))
+        folded = load_tier(str(run.summary["tier"]), where=str(run.path)).multipliers != STANDARD
+        known = {one["path"]: one["sha256"] for one in listed if one["path"] == MODEL and not folded}
+        if not known:
+            return f"its run.json cannot say whether its weights are those of {name}: export the run again"
+    stray = [file for file in files if file.endswith(".safetensors") and file not in known]
+    for file in (*known, *stray):
+        if files.get(file) != known.get(file):
+            return f"{file} is not what {name} was exported with"
+    return None
 
 
 def allowed_context(context: int | None, longest: int | None, where: str) -> int | None:

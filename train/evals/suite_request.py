@@ -92,6 +92,8 @@ def jobs_of(request: Request, store: Store, progress: Progress) -> list[Job]:
         if request.checkpoints is not None:
             raise RunError(f"--checkpoints: {request.model} is a model directory, which has none; give a run")
         models = [directory_model(Path(request.model), request.context)]
+        if models[0].note:
+            progress.note(models[0].note)
     else:
         wanted = ALL if request.last_k and request.checkpoints is None else request.checkpoints
         models = run_states(store, request.model, checkpoints=wanted, context=request.context, note=progress.note)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -129,7 +130,23 @@ def _score(context: NodeRun, held: Opened, asked: Asked, engine: EngineChoice, d
             if not made:
                 made.append(engine.make(held, context.workers))
             _score_task(made[0], folder / task.name, rendered[task.name], progress)
-    write_results(context.out.path, _results(folder, model, asked, engine, digest))
+    scored = _results(folder, model, asked, engine, digest)
+    refuse_nothing_scored(scored.results, model)
+    write_results(context.out.path, scored)
+
+
+def refuse_nothing_scored(results: Results, model: Evaluated) -> None:
+    """Raise RunError if every item of every task was left out: such a table would look like a result."""
+    if any(task.n for task in results.tasks.values()):
+        return
+    counts: Counter[str] = Counter()
+    for task in results.tasks.values():
+        counts.update(task.excluded)
+    told = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items())) or "no items"
+    raise RunError(
+        f"{model.where}: no item of {results.suite.name} could be scored at context {model.context_tokens} ({told}); "
+        "give a longer --context, or a model whose tokenizer reads the text"
+    )
 
 
 def _score_task(engine: Engine, path: Path, items: Sequence[Prompted], progress: ProgressTask) -> None:
