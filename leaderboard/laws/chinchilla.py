@@ -9,6 +9,9 @@ Source: Hoffmann et al. 2022, section 3.3 and D.3; tolerances and data: Besirogl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 
 from curation.fitting import Model, Pullback, grid
@@ -49,6 +52,10 @@ class Chinchilla(CurveLaw):
     """Approach 3."""
 
     card = CARD
+    needs_three: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "N": ("A", "alpha", "E", "a", "b", "G"),
+        "D": ("B", "beta", "E", "a", "b", "G"),
+    }
     names = ("A", "B", "E", "alpha", "beta")  # the first three as logarithms
 
     def prepare(self, data: Data, settings: Settings) -> Data:

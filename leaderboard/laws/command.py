@@ -139,7 +139,7 @@ def perform(name: str, asked: Asked) -> tuple[Fit, list[Prediction], list[str]]:
     """
     from leaderboard.laws import tables
     from leaderboard.laws.difference.families import check_one_family
-    from leaderboard.laws.fit import fit, predict
+    from leaderboard.laws.fit import fit, predictions
     from leaderboard.laws.law import LawError
     from leaderboard.laws.registry import LAWS
     from leaderboard.laws.runs import OWN_MAPPING, read_runs
@@ -167,8 +167,8 @@ def perform(name: str, asked: Asked) -> tuple[Fit, list[Prediction], list[str]]:
         _settings(law.card.losses, law.card.delta, asked),
         holdout=tables.mapped(held_out, mapping, str(source)) if held_out else None,
     )
-    found = [predict(fitted, values) for values in wanted_inputs]
-    return fitted, [value for value, _ in found], [note for _, notes in found for note in notes]
+    found = [predictions(fitted, values) for values in wanted_inputs]
+    return fitted, [value for values, _ in found for value in values], [note for _, notes in found for note in notes]
 
 
 def fit_list(json_output: JsonFlag = False) -> None:

@@ -4,12 +4,14 @@ Per size ln steps = ln(a + b / B) is fitted by least squares. A batch B then nee
 is where that is (1 + overhead) times the samples at the reference batch: CBS = overhead b / a + (1 + overhead)
 B_ref, with the authors' overhead 0.2 and B_ref 256 sequences. Across sizes ln CBS is regressed on ln of the size in
 millions of parameters (or of D in tokens, when D is mapped and not N): CBS = coef N^exp.
+Held-out sizes are the test of the power law: their own batches give a measured CBS, compared with coef N^exp.
 Source: Zhang et al. 2024 (2410.21676), section 4 and appendix.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 
@@ -97,10 +99,15 @@ class CriticalBatch(Law):
         """Return the rows of sizes with enough batches."""
         sizes = data.columns[self.size]
         batches = {size: len(np.unique(data.columns["B"][sizes == size])) for size in np.unique(sizes).tolist()}
-        if len(self.sizes):
-            return data  # held-out rows may have few batches
         enough = np.array([batches[size] >= MIN_BATCHES for size in sizes.tolist()], bool)
-        return data.keep(enough, f"its {self.size} has fewer than {MIN_BATCHES} batch sizes")
+        known = np.isin(sizes, self.sizes)  # of a fitted size; none before the fit
+        data = data.keep(enough | known, f"its {self.size} has fewer than {MIN_BATCHES} batch sizes")
+        if not len(self.sizes) or known.all():
+            return data
+        new = np.setdiff1d(data.columns[self.size], self.sizes).tolist()
+        listed = ", ".join(f"{size:.4g}" for size in new)
+        note = f"{self.size} {listed} was not fitted: its measured critical batch is compared with coef {self.size}^exp"
+        return replace(data, notes=(*data.notes, note)) if new else data
 
     def estimate(self, data: Data, settings: Settings) -> Estimate:
         """Return a and b of every size, and the power law."""
@@ -110,20 +117,26 @@ class CriticalBatch(Law):
                 f"critical-batch: insufficient: {len(self.sizes)} sizes with {MIN_BATCHES} or more batch sizes, "
                 f"expected at least {MIN_SIZES}; measure steps to a target loss at another size"
             )
-        parts, objective = [], 0.0
-        for problem in self._problems(data).values():
-            found = minimise(problem, _starts(problem, self._batches(data, problem)))
-            parts.append(found.theta)
-            objective += found.objective
+        parts = self._measured(data, self.sizes)
+        objectives = [
+            float(problem.objective(one[None])[0])
+            for problem, one in zip(self._problems(data, self.sizes).values(), parts, strict=True)
+        ]
         theta = np.concatenate([np.zeros(HEAD), *parts])[None]
         theta[:, :HEAD] = self._power_law(theta)
         warnings = _flat(self.sizes, theta[0], data, self.size)
-        return Estimate(theta=theta[0], objective=objective, warnings=warnings)
+        return Estimate(theta=theta[0], objective=sum(objectives), warnings=warnings)
+
+    def _measured(self, data: Data, sizes: Floats) -> list[Floats]:
+        """Return ln a and ln b of each size, from its own batches."""
+        batches = np.array([data.columns["B"].min(), data.columns["B"].max()])
+        problems = self._problems(data, sizes).values()
+        return [minimise(problem, _starts(problem, batches)).theta for problem in problems]
 
     def resample(self, data: Data, estimate: Estimate, settings: Settings, weights_BN: Floats) -> Floats:
         """Return refits; sizes with fewer than three batches in a resample make it NaN."""
         parts = [np.zeros((len(weights_BN), HEAD))]
-        for number, (size, problem) in enumerate(self._problems(data).items()):
+        for number, (size, problem) in enumerate(self._problems(data, self.sizes).items()):
             rows = np.flatnonzero(data.columns[self.size] == size)
             start = estimate.theta[HEAD + 2 * number : HEAD + 2 * number + 2]
             draws = np.concatenate(list(refit(problem, start, weights_BN[:, rows])))
@@ -152,8 +165,15 @@ class CriticalBatch(Law):
         return found
 
     def fitted(self, theta: Floats, data: Data, settings: Settings) -> tuple[Floats, Floats]:
-        """Return measured and fitted steps."""
-        return data.columns["steps"], self.predict(theta[None], data.columns)[0]
+        """Return measured and fitted steps; of sizes not fitted the critical batch, measured and by the law."""
+        known = np.isin(data.columns[self.size], self.sizes)
+        expected = self.predict(theta[None], data.columns)[0][known]
+        new = np.setdiff1d(data.columns[self.size], self.sizes)
+        if not len(new):
+            return data.columns["steps"], expected
+        measured = self._critical(np.concatenate([np.zeros(HEAD), *self._measured(data, new)])[None])[0]
+        by_law = self.predict(theta[None], {self.size: new})[0]
+        return np.concatenate([data.columns["steps"][known], measured]), np.concatenate([expected, by_law])
 
     def details(self, fitted: Fit) -> dict[str, Json]:
         """Return a, b and the critical batch of every size."""
@@ -164,17 +184,14 @@ class CriticalBatch(Law):
             rows.append({self.size: size, "a": float(np.exp(ln_a)), "b": float(np.exp(ln_b)), "CBS": batch})
         return {"sizes": rows, "overhead": self.overhead, "B_ref": self.reference}
 
-    def _problems(self, data: Data) -> dict[float, Problem]:
+    def _problems(self, data: Data, sizes: Floats) -> dict[float, Problem]:
         found = {}
-        for size in self.sizes.tolist():
+        for size in sizes.tolist():
             rows = data.columns[self.size] == size
             batches = np.log(data.columns["B"][rows])
             targets = np.log(data.columns["steps"][rows])
             found[size] = Problem(model=_curve(batches), targets=targets, loss=Loss(kind="mse"))
         return found
-
-    def _batches(self, data: Data, problem: Problem) -> Floats:
-        return np.array([data.columns["B"].min(), data.columns["B"].max()])
 
     def _critical(self, theta_SP: Floats) -> Floats:
         ratio = np.exp(theta_SP[:, HEAD + 1 :: 2] - theta_SP[:, HEAD::2])

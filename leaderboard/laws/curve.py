@@ -55,7 +55,12 @@ class CurveLaw(Law):
         except ValueError as error:
             raise InsufficientError(f"{self.card.name}: {error}; check the units of the mapped columns") from error
         theta = change @ found.theta
-        return Estimate(theta=theta, objective=found.objective, warnings=self.ridges(problem, theta))
+        remarks, unidentified = self.ridges(problem, theta)
+        return Estimate(theta=theta, objective=found.objective, warnings=remarks, unidentified=unidentified)
+
+    def num_fitted(self, theta: Floats) -> int:
+        """Return the number of parameters."""
+        return len(self.names)
 
     def check_enough(self, data: Data) -> None:
         """Refuse fewer distinct rows than parameters.
@@ -92,25 +97,26 @@ class CurveLaw(Law):
         """Return the target of every row and the curve there."""
         return data.columns[self.card.target], self.predict(theta[None], data.columns)[0]
 
-    def ridges(self, problem: Problem, theta: Floats) -> tuple[str, ...]:
-        """Return a warning that names the parameters along which the objective is flat."""
+    def ridges(self, problem: Problem, theta: Floats) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return a warning that names the parameters along which the objective is flat, and those without any value."""
         slopes = problem.jacobian(theta)
         lengths = np.sqrt(np.sum(slopes**2, axis=0))
         dead = [name for name, length in zip(self.names, lengths, strict=True) if not length > 0]
         if dead:
-            return (f"not identified: {', '.join(dead)}; the data do not depend on them",)
+            return (f"not identified: {', '.join(dead)}; the data do not depend on them",), tuple(dead)
         _, singular, axes = np.linalg.svd(slopes / lengths, full_matrices=False)
         if singular[-1] < RANK_TOLERANCE * singular[0]:
             flat = axes[singular < RANK_TOLERANCE * singular[0]]
             involved = np.any(np.abs(flat) > 0.1, axis=0)
-            return (f"flat ridge: {_list(self.names, involved)} can only be told together; not identified apart",)
+            names = _list(self.names, involved)
+            return (f"flat ridge: {names} can only be told together; not identified apart",), tuple(names.split(", "))
         residuals = problem.model(theta[None])[0][0] - problem.targets
         spread = float(np.sqrt(np.mean(residuals**2) * len(residuals) / max(1, len(residuals) - len(theta))))
         errors = spread * np.sqrt(np.sum((axes / singular[:, None]) ** 2, axis=0)) / lengths
         wide = errors > UNIDENTIFIED_SD
         if np.any(wide):
-            return (f"flat ridge: {_list(self.names, wide)} not identified by these data (standard error above 1)",)
-        return ()
+            return (f"flat ridge: {_list(self.names, wide)} not identified by these data (standard error above 1)",), ()
+        return (), ()
 
 
 def _list(names: tuple[str, ...], chosen: Floats | np.ndarray) -> str:  # type: ignore[type-arg]

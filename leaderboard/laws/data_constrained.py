@@ -50,6 +50,8 @@ STARTS = (0.5, 6.67, 13.3, 20.0)
 RIDGE = 1.005
 """Objective, relative to the least, up to which a value is not told apart from the best one."""
 RIDGE_VALUES = tuple(np.geomspace(0.1, 1e5, 61).tolist())
+NEAR_VALUES = tuple(np.geomspace(0.7, 1 / 0.7, 41).tolist())
+"""Multiples of the best point."""
 NAMES: tuple[str, ...] = ("A", "B", "E", "alpha", "beta", "R*_D", "R*_N")
 
 CARD = Card(
@@ -204,10 +206,10 @@ class _Frozen(DataConstrained):
         """Return the two, with the frozen five put before them."""
         found = self.problem_of_two(data, settings).estimate(data, settings)
         theta = np.concatenate([np.asarray(self.base), found.theta])
-        ridge = self.ridge(data, settings, found.objective)
+        ridge = self.ridge(data, settings, found)
         told = tuple(text for text in found.warnings if not text.startswith("flat ridge"))
         base = {name: float(values[0]) for name, values in super().parameters(theta[None]).items() if name in C4_FIT}
-        return replace(found, theta=theta, warnings=(*told, *_remarks(ridge)), extras=base)
+        return replace(found, theta=theta, warnings=(*told, *_remarks(ridge)), extras=base, unidentified=())
 
     def resample(self, data: Data, estimate: Estimate, settings: Settings, weights_BN: Floats) -> Floats:
         """Return refits of the two."""
@@ -220,23 +222,25 @@ class _Frozen(DataConstrained):
         found = super().parameters(theta_SP)
         return {name: found[name] for name in self.names}
 
-    def ridge(self, data: Data, settings: Settings, least: float) -> dict[str, tuple[float, float]]:
-        """Return for R*_D and R*_N the range in which some value of the other stays within 0.5 % of the least."""
-        cells = np.log(grid(RIDGE_VALUES, RIDGE_VALUES))
+    def ridge(self, data: Data, settings: Settings, found: Estimate) -> dict[str, tuple[float, float]]:
+        """Return for R*_D and R*_N the range in which some value of the other stays within 0.5 % of the least.
+
+        Beside the wide grid a fine one around the best point is tried: a sharp minimum lies between the wide cells.
+        """
+        near_best = found.theta[-2:] + np.log(grid(NEAR_VALUES, NEAR_VALUES))
+        cells = np.vstack([np.log(grid(RIDGE_VALUES, RIDGE_VALUES)), near_best, found.theta[-2:]])
         problem = self.problem_of_two(data, settings).problem(data, settings)
-        near = np.concatenate([problem.objective(part) for part in np.array_split(cells, 8)]) <= RIDGE * least
-        found = {}
-        for name, column in zip(("R*_D", "R*_N"), np.exp(cells).T, strict=True):
-            chosen = column[near]
-            found[name] = (float(chosen.min()), float(chosen.max())) if len(chosen) else (np.nan, np.nan)
-        return found
+        near = np.concatenate([problem.objective(part) for part in np.array_split(cells, 8)])
+        chosen = np.exp(cells[near <= RIDGE * max(found.objective, near[-1])])
+        return {name: (float(chosen[:, i].min()), float(chosen[:, i].max())) for i, name in enumerate(self.names)}
 
     def details(self, fitted: Fit) -> dict[str, Json]:
         """Return the objective and r2 at the authors' point and without decay, and the ridge."""
         assert self.base is not None
         problem = self.problem(fitted.data, fitted.settings)
         theta = np.concatenate([self.base, np.log(PUBLISHED)])
-        ridge = self.ridge(fitted.data, fitted.settings, fitted.objective)
+        best = Estimate(theta=fitted.theta, objective=fitted.objective)
+        ridge = self.ridge(fitted.data, fitted.settings, best)
         endless = np.concatenate([self.base, np.log([1e12, 1e12])])
         return {
             "published": {
@@ -278,7 +282,7 @@ class _Two(DataConstrained):
 
 
 def _remarks(ridge: dict[str, tuple[float, float]]) -> tuple[str, ...]:
-    wide = {name: span for name, span in ridge.items() if not span[1] < 3 * span[0]}
+    wide = {name: span for name, span in ridge.items() if span[1] >= 3 * span[0]}
     if not wide:
         return ()
     spans = ", ".join(f"{name} {low:.3g} to {high:.3g}" for name, (low, high) in wide.items())

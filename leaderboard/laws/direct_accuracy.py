@@ -194,6 +194,18 @@ class DirectAccuracy(CurveLaw):
         with np.errstate(over="ignore"):
             return np.asarray(chance + (1 - chance) * np.exp(-np.exp(values)))
 
+    def even(self, values: Floats, inputs: Columns) -> Floats | None:
+        """Return ln(-ln Q'), in which the law is fitted."""
+        chance = inputs.get("chance", np.full(1, self.chance))
+        found: Floats = np.log(-np.log((values - chance) / (1 - chance)))
+        return found
+
+    def uneven(self, values: Floats, inputs: Columns) -> Floats:
+        """Return Q."""
+        chance = inputs.get("chance", np.full(1, self.chance))
+        found: Floats = chance + (1 - chance) * np.exp(-np.exp(values))
+        return found
+
 
 def form_of(variables: Collection[str], chosen: str) -> str:
     """Return the form for the mapped variables, unless one is chosen."""

@@ -1,14 +1,13 @@
 """`fit(law, table)`: what every law shares, from a table of columns to a `Fit` with intervals and warnings.
 
 The bootstrap draws whole runs (variable `run`, else rows) with replacement and refits from the point estimate;
-intervals are the 2.5 and 97.5 percentiles. A prediction's interval adds the scatter of runs around the law to the
-spread of the curve: it is meant to hold a new run, not only the curve.
+intervals are its 2.5 and 97.5 percentiles, wider for few rows (`leaderboard.laws.intervals`). A prediction's interval
+adds the scatter of runs around the law to the spread of the curve: it is meant to hold a new run, not only the curve.
 Source: Besiroglu et al. 2024 (bootstrap); `docs/scaling.md`.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from curation.fitting import resample_weights
 from curation.randomness import generator
+from leaderboard.laws import intervals
 from leaderboard.laws.law import (
     Data,
     Estimate,
@@ -35,6 +35,7 @@ from leaderboard.laws.warn import MIN_SIZES, all_warnings, extrapolations
 
 MAX_LOST_DRAWS = 0.05
 """Share of resamples without a fit from which it is told."""
+SAME_TARGET = 1e-12
 Table = Mapping[str, Sequence[object] | npt.NDArray[np.generic]]
 
 
@@ -52,10 +53,13 @@ def fit(law: Law | str, table: Table, settings: Settings | None = None, *, holdo
     _check_points(chosen, data)
     estimate = chosen.estimate(data, settings)
     draws = _bootstrap(chosen, data, estimate, settings)
+    drawn = chosen.parameters(draws) if len(draws) else {}
+    widen = intervals.stretch(chosen, estimate.theta, len(np.unique(data.groups)))
+    unknown = intervals.undetermined(chosen, data, estimate)
     observed, expected = chosen.fitted(estimate.theta, data, settings)
     params = {name: float(values[0]) for name, values in chosen.parameters(estimate.theta[None]).items()}
     params.update(estimate.extras)
-    held_out = _usable(chosen, holdout, settings) if holdout is not None and len(_first(holdout)) else None
+    held_out = _held_out(chosen, holdout, settings)
     found = Fit(
         law=chosen,
         data=data,
@@ -63,24 +67,32 @@ def fit(law: Law | str, table: Table, settings: Settings | None = None, *, holdo
         theta=estimate.theta,
         draws_SP=draws,
         params=params,
-        ci95=_intervals(chosen, draws),
+        ci95=intervals.of_parameters(drawn, params, widen=widen, unknown=unknown),
         objective=estimate.objective,
-        r2=_r_squared(observed, expected, logs=chosen.card.r2_of_logs),
+        r2=_r_squared(observed, expected, logs=chosen.card.r2_of_logs) if chosen.is_regression else float("nan"),
         observed=observed,
         expected=expected,
-        warnings=(*all_warnings(chosen, data, estimate, params, held_out), *_lost_draws(settings, draws)),
+        warnings=(
+            *all_warnings(chosen, data, estimate, params, held_out),
+            *_lost_draws(settings, draws),
+            *_told_of_held_out(data, held_out),
+        ),
         holdout=_holdout_error(chosen, estimate, held_out, settings),
         held_out=held_out,
+        se=intervals.spread(drawn),
+        stretch=widen,
     )
     return replace(found, details=chosen.details(found))
 
 
-def predict(fitted: Fit, inputs: Mapping[str, float]) -> tuple[Prediction, tuple[str, ...]]:
+def predict(fitted: Fit, inputs: Mapping[str, float], of: str = "") -> tuple[Prediction, tuple[str, ...]]:
     """Return the predicted value with its interval, and warnings about the inputs.
 
+    `of` is one of the law's outputs, the first when it is not given.
     Raises: LawError for inputs the law does not have or that do not suffice.
     """
-    law, card = fitted.law, fitted.law.card
+    label = of or next(iter(fitted.law.outputs()), "")
+    law, card = fitted.law.output(label), fitted.law.card
     known = {variable.name for variable in card.variables} - {card.target}
     wrong = sorted(set(inputs) - known)
     if wrong:
@@ -91,24 +103,14 @@ def predict(fitted: Fit, inputs: Mapping[str, float]) -> tuple[Prediction, tuple
     except KeyError as error:
         raise LawError(f"predict: {card.name} also needs {error.args[0]}, got {', '.join(sorted(inputs))}") from error
     notes = extrapolations(law, fitted.data, inputs)
-    return Prediction(inputs=dict(inputs), value=value, interval=_interval(fitted, columns)), notes
+    interval = intervals.of_prediction(fitted, law, columns)
+    return Prediction(inputs=dict(inputs), value=value, interval=interval, of=label), notes
 
 
-def _interval(fitted: Fit, columns: Mapping[str, Floats]) -> tuple[float, float] | None:
-    """Return percentiles of the refitted curves, each with a residual of the fit drawn on top."""
-    if not len(fitted.draws_SP):
-        return None
-    draws = fitted.law.predict(fitted.draws_SP, columns)[:, 0]
-    if fitted.law.scatter:
-        rng = generator(fitted.settings.seed, "law", fitted.law.card.name, "scatter")
-        residuals = rng.choice(fitted.residuals, len(draws))
-        positive = bool(np.all(fitted.observed > 0) and np.all(fitted.expected > 0))
-        draws = draws * np.exp(residuals) if positive else draws + residuals
-    sound = draws[np.isfinite(draws)]
-    if not len(sound):
-        return None
-    low, high = np.percentile(sound, [2.5, 97.5])
-    return float(low), float(high)
+def predictions(fitted: Fit, inputs: Mapping[str, float]) -> tuple[list[Prediction], tuple[str, ...]]:
+    """Return every output of the law at the inputs (most laws have one), and warnings about the inputs."""
+    found = [predict(fitted, inputs, label) for label in fitted.law.outputs() or ("",)]
+    return [value for value, _ in found], found[0][1]
 
 
 def _first(table: Table) -> Sequence[object] | npt.NDArray[np.generic]:
@@ -123,6 +125,23 @@ def _usable(law: Law, table: Table, settings: Settings) -> Data:
     raise InsufficientError(f"{law.card.name}: insufficient: no row is left ({reasons}); check --map and --where")
 
 
+def _held_out(law: Law, table: Table | None, settings: Settings) -> Data | None:
+    if table is None or not len(_first(table)):
+        return None
+    try:
+        return _usable(law, table, settings)
+    except InsufficientError as error:
+        raise InsufficientError(f"held-out rows: {error}; choose other rows with --holdout") from error
+
+
+def _told_of_held_out(data: Data, held_out: Data | None) -> tuple[str, ...]:
+    """Return what was dropped from and assumed of held-out rows."""
+    if held_out is None:
+        return ()
+    dropped = [f"dropped {count} where {reason}" for reason, count in held_out.dropped.items()]
+    return tuple(f"held-out rows: {text}" for text in (*dropped, *(t for t in held_out.notes if t not in data.notes)))
+
+
 def _check_points(law: Law, data: Data) -> None:
     """Refuse fewer than three different rows, whatever the law.
 
@@ -134,6 +153,12 @@ def _check_points(law: Law, data: Data) -> None:
         raise InsufficientError(
             f"{law.card.name}: insufficient: {data.n} rows, {distinct} of them different, expected at least {MIN_SIZES}"
             f"{'; ' + dropped if dropped else ''}; add runs of other sizes"
+        )
+    target = data.columns.get(law.card.target, np.zeros(0))
+    if law.card.sizes and len(target) and np.ptp(target) <= SAME_TARGET * np.abs(target).max():
+        raise InsufficientError(
+            f"{law.card.name}: insufficient: {law.card.target} is {target[0]:.6g} in all {data.n} rows, expected "
+            "values that change with size; check --map"
         )
 
 
@@ -168,18 +193,6 @@ def _lost_draws(settings: Settings, draws: Floats) -> tuple[str, ...]:
     if not len(draws) or lost <= MAX_LOST_DRAWS * settings.draws:
         return ()
     return (f"intervals rest on {len(draws)} of {settings.draws} resamples: the others drew too few different runs",)
-
-
-def _intervals(law: Law, draws: Floats) -> dict[str, tuple[float, float]]:
-    if not len(draws):
-        return {}
-    found = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a parameter may be undefined in some resamples
-        for name, values in law.parameters(draws).items():
-            low, high = np.nanpercentile(np.where(np.isfinite(values), values, np.nan), [2.5, 97.5])
-            found[name] = (float(low), float(high))
-    return found
 
 
 def _r_squared(observed: Floats, expected: Floats, *, logs: bool) -> float:

@@ -62,9 +62,10 @@ CARD = Card(
             meaning="noise: budgets weigh 1 / variance of ln X* under seed noise",
             choices=("none", "noise"),
         ),
+        Option(name="predict", meaning="what --predict C=... gives; both: N* and D*", choices=("both", "N", "D")),
     ),
     r2_of_logs=True,
-    predicts="N* (D* where only D is mapped)",
+    predicts="N* and D* (labelled)",
 )
 
 
@@ -73,6 +74,8 @@ class IsoFlop(Law):
     """Approach 2 for the mapped quantities; theta = (ln k, exponent) of each, in their order."""
 
     quantities: tuple[str, ...] = ("N", "D")
+    shown: tuple[str, ...] = ("N", "D")
+    """What is predicted, in this order."""
     card = CARD
     scatter = False
 
@@ -81,7 +84,17 @@ class IsoFlop(Law):
         mapped = tuple(name for name in ("N", "D") if name in variables)
         if not mapped:
             raise LawError("isoflop: needs N or D beside C and L; add --map N=COLUMN or D=COLUMN")
-        return IsoFlop(quantities=mapped)
+        asked = settings.option(CARD, "predict")
+        both = ("D", "N") if mapped == ("D",) else ("N", "D")
+        return IsoFlop(quantities=mapped, shown=both if asked == "both" else (asked,))
+
+    def outputs(self) -> tuple[str, ...]:
+        """Return N* and D*, what was mapped first."""
+        return tuple(f"{name}*" for name in self.shown)
+
+    def output(self, label: str) -> Law:
+        """Return the law that predicts the labelled optimum."""
+        return replace(self, shown=(label.removesuffix("*"),))
 
     def prepare(self, data: Data, settings: Settings) -> Data:
         """Return the rows, with a note where C = 6 N D is assumed."""
@@ -158,10 +171,7 @@ class IsoFlop(Law):
 
     def parameters(self, theta_SP: Floats) -> dict[str, Floats]:
         """Return exponents and coefficients of N* and D*."""
-        lines = {name: theta_SP[:, 2 * i : 2 * i + 2] for i, name in enumerate(self.quantities)}
-        for name, other in (("N", "D"), ("D", "N")):
-            if name not in lines:
-                lines[name] = np.stack([-np.log(6) - lines[other][:, 0], 1 - lines[other][:, 1]], axis=1)
+        lines = self.lines(theta_SP)
         found = {}
         for name in ("N", "D"):
             found[f"{name}_exponent"] = lines[name][:, 1]
@@ -169,8 +179,16 @@ class IsoFlop(Law):
         return found
 
     def predict(self, theta_SP: Floats, inputs: Columns) -> Floats:
-        """Return the optimum at C: N*, or D* where only D was mapped."""
-        return at(theta_SP[:, :2], inputs["C"])
+        """Return the optimum at C: the first of what is shown."""
+        return at(self.lines(theta_SP)[self.shown[0]], inputs["C"])
+
+    def lines(self, theta_SP: Floats) -> dict[str, Floats]:
+        """Return ln k and exponent of N* and of D*; what was not mapped follows from C = 6 N D."""
+        lines = {name: theta_SP[:, 2 * i : 2 * i + 2] for i, name in enumerate(self.quantities)}
+        for name, other in (("N", "D"), ("D", "N")):
+            if name not in lines:
+                lines[name] = np.stack([-np.log(6) - lines[other][:, 0], 1 - lines[other][:, 1]], axis=1)
+        return lines
 
     def fitted(self, theta: Floats, data: Data, settings: Settings) -> tuple[Floats, Floats]:
         """Return the valleys and the lines there, of all quantities."""

@@ -5,8 +5,9 @@
 * `irreducible`: the same plus E. In the joint form that is L = E + ((A / N)^(alpha / beta) + B / D)^beta with A = Nc,
   B = Dc, alpha = alpha_N, beta = alpha_D (both names are given).
 
-`auto` fits both and takes the irreducible form only where BIC of the squared log residuals prefers it; the fit says
-which. N counts non-embedding parameters in the original; C is the least compute for a loss (C_min).
+`auto`: for one variable the original form, as its authors fitted, with a remark where E would clearly help; jointly
+both are fitted, and the irreducible form is taken only where BIC of the squared log residuals and an F test at 1 %
+prefer it. N counts non-embedding parameters in the original; C is the least compute for a loss (C_min).
 Source: Kaplan et al. 2020 (2001.08361), equations 1.1 to 1.5; with E: Brandfonbrener et al. 2024 (2411.12925).
 """
 
@@ -63,6 +64,8 @@ CARD = Card(
     losses=("huber", "lad", "mse"),
     options=(Option(name="variant", meaning="with or without E", choices=("auto", "original", "irreducible")),),
 )
+MAX_CHANCE, CLEAR_FLOOR = 0.01, 1e-4
+"""Chance of a false E: that is accepted in the joint form, and from which it is advised for one variable."""
 NO_FLOOR = -np.inf
 """Value of ln E in the original form."""
 
@@ -104,9 +107,15 @@ class Kaplan(Law):
         except InsufficientError:
             return _said(plain, "the original form: too few rows for E; force it with --variant irreducible")
         gain = self._bic(plain, data) - self._bic(floored, data)
-        if gain > 0:
-            return _said(floored, f"the form with E: BIC is {gain:.1f} lower; force one with --variant")
-        return _said(plain, f"the original form: E would raise BIC by {-gain:.1f}; force it with --variant irreducible")
+        chance = self._chance_of_floor(plain, floored, data)
+        told = f"E would change BIC by {-gain:+.1f} (F test p = {chance:.2g})"
+        if len(self.variables) == 1:
+            clear = gain > 0 and chance < CLEAR_FLOOR
+            advice = "E looks real, compare with" if clear else "force it with"
+            return _said(plain, f"the original form, without E: {told}; {advice} --variant irreducible")
+        if gain > 0 and chance < MAX_CHANCE:
+            return _said(floored, f"the form with E: {told}; force one with --variant")
+        return _said(plain, f"the original form: {told}; force it with --variant irreducible")
 
     def _own_loss(self, settings: Settings) -> Settings:
         """Return the settings with least squares for one variable (a regression on logarithms), Huber for two."""
@@ -115,9 +124,27 @@ class Kaplan(Law):
         return replace(settings, loss=Loss(kind="mse"))
 
     def _bic(self, estimate: Estimate, data: Data) -> float:
-        misses = np.log(data.columns["L"]) - np.log(self.predict(estimate.theta[None], data.columns)[0])
+        misses = self._misses(estimate, data)
         num_params = len(estimate.theta) - (0 if np.isfinite(estimate.theta[-1]) else 1)
         return float(data.n * np.log(max(float(np.mean(misses**2)), 1e-30)) + num_params * np.log(data.n))
+
+    def _chance_of_floor(self, plain: Estimate, floored: Estimate, data: Data) -> float:
+        """Return how likely E gains as much on a law without it (F test of squared log residuals)."""
+        from scipy.stats import f
+
+        squares = [float(np.sum(self._misses(one, data) ** 2)) for one in (plain, floored)]
+        left = data.n - len(floored.theta)
+        if left < 1:
+            return 1.0
+        return float(f.sf((squares[0] - squares[1]) / max(squares[1] / left, 1e-300), 1, left))
+
+    def _misses(self, estimate: Estimate, data: Data) -> Floats:
+        missed: Floats = np.log(data.columns["L"]) - np.log(self.predict(estimate.theta[None], data.columns)[0])
+        return missed
+
+    def num_fitted(self, theta: Floats) -> int:
+        """Return the parameters, E only where it is there."""
+        return int(np.sum(np.isfinite(theta)))
 
     def resample(self, data: Data, estimate: Estimate, settings: Settings, weights_BN: Floats) -> Floats:
         """Return refits of the form that was chosen."""

@@ -150,6 +150,8 @@ class Estimate:
     warnings: tuple[str, ...] = ()
     extras: Mapping[str, float] = field(default_factory=dict)
     """Further public numbers of the point fit, without intervals (e.g. the optimum of each budget)."""
+    unidentified: tuple[str, ...] = ()
+    """Parameters that the rows do not determine at all: they get no interval."""
 
 
 class Law(ABC):
@@ -158,10 +160,37 @@ class Law(ABC):
     card: Card
     scatter: ClassVar[bool] = True
     """Whether a prediction is of a run, which scatters around the law (else of an optimum or another derived value)."""
+    is_regression: ClassVar[bool] = True
+    """Whether r2 and an objective mean something (not for plain means)."""
+    needs_three: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Parameters, derived ones included, that fewer than three different values of a size leave undetermined."""
 
     def adapted(self, variables: Collection[str], settings: Settings) -> Law:
         """Return the form of the law for the mapped variables and options; itself unless there are several forms."""
         return self
+
+    def num_fitted(self, theta: Floats) -> int:
+        """Return how many parameters spend degrees of freedom in a regression on the rows; 0 where it is none."""
+        return 0
+
+    def outputs(self) -> tuple[str, ...]:
+        """Return the labels of what is predicted for one set of inputs; none for a law with one unnamed prediction."""
+        return ()
+
+    def output(self, label: str) -> Law:
+        """Return the law whose `predict` gives the labelled output."""
+        return self
+
+    def even(self, values: Floats, inputs: Columns) -> Floats | None:
+        """Return targets (any shape ending in N) on the scale where runs scatter evenly; None for the usual one.
+
+        The usual scale is the logarithm, or the value itself where one is not positive.
+        """
+        return None
+
+    def uneven(self, values: Floats, inputs: Columns) -> Floats:
+        """Return targets from the scale of `even`."""
+        return values
 
     def prepare(self, data: Data, settings: Settings) -> Data:
         """Return the rows that can be used, with derived columns; called on training and held-out rows alike."""
@@ -202,6 +231,8 @@ class Prediction:
     inputs: Mapping[str, float]
     value: float
     interval: tuple[float, float] | None
+    of: str = ""
+    """What the value is of, where a law predicts several things at the same inputs (N*, D*)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +262,10 @@ class Fit:
     warnings: tuple[str, ...]
     holdout: Holdout
     held_out: Data | None = None
+    se: Mapping[str, float] = field(default_factory=dict)
+    """Standard deviation of each parameter over the bootstrap; empty without draws."""
+    stretch: float = 1.0
+    """By how much intervals are wider than the bootstrap's, for few rows (`leaderboard.laws.intervals`)."""
     details: Mapping[str, Json] = field(default_factory=dict)
     """What this law tells beyond the others (`Law.details`)."""
 
@@ -250,4 +285,4 @@ class Fit:
             return value, np.full_like(value, np.nan), np.full_like(value, np.nan)
         draws = self.law.predict(self.draws_SP, columns)
         low, high = np.nanpercentile(draws, [2.5, 97.5], axis=0)
-        return value, low, high
+        return value, value + self.stretch * (low - value), value + self.stretch * (high - value)

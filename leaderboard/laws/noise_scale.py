@@ -52,19 +52,19 @@ class GradientNoise(Law):
     """Means of both unbiased estimates."""
 
     card = CARD
+    is_regression = False
 
     def prepare(self, data: Data, settings: Settings) -> Data:
         """Return pairs whose big batch is the bigger one."""
         return data.keep(data.columns["B_small"] < data.columns["B_big"], "B_small is not below B_big")
 
     def estimate(self, data: Data, settings: Settings) -> Estimate:
-        """Return |G|² and S."""
+        """Return |G|² and S; means minimise nothing, so there is no objective."""
         if data.n < MIN_PAIRS:
             raise InsufficientError(f"noise-scale: insufficient: {data.n} pairs, expected {MIN_PAIRS} or more")
         theta = _pairs(data).mean(axis=0)
-        gap = data.columns["big_square"] - theta[0] - theta[1] / data.columns["B_big"]
         warnings = () if np.all(theta > 0) else ("noise hides the sign of |G|² or S: B_simple is not identified",)
-        return Estimate(theta=theta, objective=float(np.sum(gap**2)), warnings=warnings)
+        return Estimate(theta=theta, objective=float("nan"), warnings=warnings)
 
     def resample(self, data: Data, estimate: Estimate, settings: Settings, weights_BN: Floats) -> Floats:
         """Return means over resampled pairs."""

@@ -5,6 +5,7 @@ E 1) and its neighbours; without sizes L = (C / C_N)^-alpha by a straight line o
 a / (1 + exp(-k (L - x0))) + b by bounded least squares from the ladder's start, optionally with the anchor (loss 0,
 accuracy 1); or a straight line in L. With `step` mapped a run's rows are its checkpoints: step 1 reads the last D and
 the mean of the last five losses; step 2 all checkpoints after the first tenth, both axes smoothed over five.
+With neither sizes nor compute mapped (form `link`) step 2 is fitted alone and predicts from a loss.
 It is there to be compared: `details` puts its errors on held-out runs beside those of the direct law on the same runs.
 Source: Bhagia et al. 2024 (2412.04403); the C form: Apple's direct downstream law, its baselines.
 """
@@ -78,6 +79,10 @@ CARD = Card(
 )
 
 
+NUM_FIRST = {"sizes": 5, "compute": 2, "link": 0}
+"""Parameters of step 1 by form."""
+
+
 class _Ladder(Chinchilla):
     """Step 1 in N and D, from the ladder's start."""
 
@@ -89,28 +94,30 @@ class _Ladder(Chinchilla):
 
 
 class TwoStage(Law):
-    """Both steps; theta holds step 1 (5 in N and D, 2 in C), then step 2."""
+    """Both steps; theta holds step 1 (5 in N and D, 2 in C, none in form `link`), then step 2."""
 
     card = CARD
 
     def __init__(
-        self, *, sizes: bool = True, link: str = "logistic", anchor: bool = False, chance: float = 0.0
+        self, *, form: str = "sizes", link: str = "logistic", anchor: bool = False, chance: float = 0.0
     ) -> None:
-        self.sizes, self.link, self.anchor, self.chance = sizes, link, anchor, chance
-        self.num_first = 5 if sizes else 2
+        self.form, self.link, self.anchor, self.chance = form, link, anchor, chance
+        self.num_first = NUM_FIRST[form]
         self.ladder = _Ladder()
+        if form == "link":
+            self.card = replace(CARD, sizes=("L",), formula=CARD.formula.partition("; ")[2])
 
     def adapted(self, variables: Collection[str], settings: Settings) -> Law:
-        """Return the law in N and D where both are mapped, else in C.
+        """Return the law in N and D where both are mapped, else in C; step 2 alone where none of them is.
 
-        Raises: LawError when neither is.
+        Raises: LawError for one of N and D without the other.
         """
         pairs = len({"N", "D", "C"} & set(variables))
-        if "C" not in variables and pairs < 2:
+        if pairs == 1 and "C" not in variables:
             raise LawError("two-stage: needs N and D, or C, which no column is mapped to; add --map N=COLUMN,D=COLUMN")
         anchor = settings.option(CARD, "anchor")
         return TwoStage(
-            sizes=pairs >= 2,
+            form="sizes" if pairs >= 2 else "compute" if pairs else "link",
             link=settings.option(CARD, "link"),
             anchor=anchor == "yes" or (anchor == "auto" and "step" in variables),
             chance=fraction(CARD.name, settings.option(CARD, "chance"), "chance"),
@@ -120,12 +127,18 @@ class TwoStage(Law):
         """Return rows with the inputs of step 1."""
         if data.n and float(np.median(data.columns["Q"])) > 1:
             raise LawError("two-stage: the median accuracy is above 1, expected fractions; map Q=COLUMN/100")
-        return completed(data, ("N", "D") if self.sizes else ("C",), CARD.name)
+        if self.form == "link":
+            return replace(data, notes=(*data.notes, "only L and Q are mapped: step 2 alone (form link), no step 1"))
+        return completed(data, ("N", "D") if self.form == "sizes" else ("C",), CARD.name)
 
     def estimate(self, data: Data, settings: Settings) -> Estimate:
-        """Return both fits; the objective is step 1's."""
-        final = final_rows(data)
-        if self.sizes:
+        """Return both fits; the objective is step 1's (in form `link` the sum of squares of step 2)."""
+        final, rows = final_rows(data), smoothed_rows(data)
+        second, remarks = fit_link(self.link, rows.columns["L"], rows.columns["Q"], anchor=self.anchor)
+        if self.form == "link":
+            missed = rows.columns["Q"] - linked(self.link, second[None], rows.columns["L"][None])[0]
+            return Estimate(theta=second, objective=float(np.sum(missed**2)), warnings=remarks)
+        if self.form == "sizes":
             first = self.ladder.estimate(final, settings)
         else:
             if final.n < 2 or np.ptp(final.columns["C"]) == 0:
@@ -133,15 +146,15 @@ class TwoStage(Law):
             theta = power_law(final.columns["C"], final.columns["L"][None], np.ones((1, final.n)))[0]
             gap = np.log(final.columns["L"]) - np.log(at(theta[None], final.columns["C"])[0])
             first = Estimate(theta=theta, objective=float(np.sum(gap**2)))
-        rows = smoothed_rows(data)
-        second, remarks = fit_link(self.link, rows.columns["L"], rows.columns["Q"], anchor=self.anchor)
         return replace(first, theta=np.concatenate([first.theta, second]), warnings=(*first.warnings, *remarks))
 
     def resample(self, data: Data, estimate: Estimate, settings: Settings, weights_BN: Floats) -> Floats:
         """Return refits of both steps for the same resampled runs."""
         final, rows = final_rows(data), smoothed_rows(data)
         of_final, of_rows = _weights(data, final, weights_BN), _weights(data, rows, weights_BN)
-        if self.sizes:
+        if self.form == "link":
+            first = np.empty((len(weights_BN), 0))
+        elif self.form == "sizes":
             start = replace(estimate, theta=estimate.theta[: self.num_first])
             first = self.ladder.resample(final, start, settings, of_final)
             first[np.sum(of_final > 0, axis=1) < self.num_first] = np.nan
@@ -159,15 +172,19 @@ class TwoStage(Law):
     def parameters(self, theta_SP: Floats) -> dict[str, Floats]:
         """Return the parameters of both steps."""
         second = dict(zip(link_names(self.link), theta_SP[:, self.num_first :].T, strict=True))
-        if self.sizes:
+        if self.form == "link":
+            return second
+        if self.form == "sizes":
             first = self.ladder.parameters(theta_SP[:, :5])
             return {name: first[name] for name in ("A", "B", "E", "alpha", "beta")} | second
         with np.errstate(all="ignore"):
             return {"alpha": -theta_SP[:, 1], "C_N": np.exp(-theta_SP[:, 0] / theta_SP[:, 1]), **second}
 
     def loss(self, theta_SP: Floats, inputs: Columns) -> Floats:
-        """Return the predicted task loss."""
-        if self.sizes:
+        """Return the predicted task loss; the given one in form `link`."""
+        if self.form == "link":
+            return np.tile(inputs["L"], (len(theta_SP), 1))
+        if self.form == "sizes":
             return self.ladder.predict(
                 theta_SP[:, :5], {name: inputs[name] for name in ("N", "D", "C") if name in inputs}
             )
@@ -177,7 +194,9 @@ class TwoStage(Law):
         return at(theta_SP[:, :2], compute)
 
     def predict(self, theta_SP: Floats, inputs: Columns) -> Floats:
-        """Return the accuracy through the predicted loss."""
+        """Return the accuracy through the predicted loss; at a given L alone, from that."""
+        if not {"N", "D", "C"} & set(inputs) and "L" in inputs:
+            return linked(self.link, theta_SP[:, self.num_first :], np.tile(inputs["L"], (len(theta_SP), 1)))
         return linked(self.link, theta_SP[:, self.num_first :], self.loss(theta_SP, inputs))
 
     def fitted(self, theta: Floats, data: Data, settings: Settings) -> tuple[Floats, Floats]:
@@ -187,6 +206,8 @@ class TwoStage(Law):
 
     def details(self, fitted: Fit) -> dict[str, Json]:
         """Return mean relative errors of both laws and of each step, on fitted and held-out runs."""
+        if self.form == "link":
+            return {}
         direct, reason = self._direct(fitted)
         found: dict[str, Json] = {"direct_law": reason or {k: float(v) for k, v in direct[1].items()}}
         for name, held in (("fit", fitted.data), ("holdout", fitted.held_out)):
@@ -207,7 +228,7 @@ class TwoStage(Law):
 
     def _direct(self, fitted: Fit) -> tuple[tuple[DirectAccuracy, dict[str, float], Floats], str]:
         """Return the direct law on the same runs with its parameters, or why there is none."""
-        law = DirectAccuracy("sizes" if self.sizes else "compute", chance=self.chance)
+        law = DirectAccuracy(self.form, chance=self.chance)
         settings = replace(fitted.settings, loss=None, options={})
         try:
             data = law.prepare(final_rows(fitted.data), settings)

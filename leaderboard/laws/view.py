@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 def fit_json(fitted: Fit, predictions: Sequence[Prediction], notes: Sequence[str]) -> dict[str, Json]:
     """Return the fit as JSON; numbers that do not exist are null. `dropped` counts rows, `warnings` says why.
 
-    `details` is there only for laws that have some.
+    `details` holds what this law tells beyond the others, and `se`: the bootstrap's standard deviations.
+    The interval of a parameter that is not identified is [null, null].
     """
-    details = {"details": _sound(dict(fitted.details))} if fitted.details else {}
+    extra: dict[str, Json] = {**fitted.details, **({"se": dict(fitted.se)} if fitted.se else {})}
+    details = {"details": _sound(extra)} if extra else {}
     return {
         "law": fitted.law.card.name,
         "n": fitted.data.n,
@@ -33,6 +35,7 @@ def fit_json(fitted: Fit, predictions: Sequence[Prediction], notes: Sequence[str
                 "inputs": dict(item.inputs),
                 "value": _number(item.value),
                 "interval": [_number(end) for end in item.interval] if item.interval else None,
+                **({"of": item.of} if item.of else {}),
             }
             for item in predictions
         ],
@@ -75,11 +78,13 @@ def draw_fit(console: Console, fitted: Fit, predictions: Sequence[Prediction], n
         interval = fitted.ci95.get(name)
         if fitted.details and interval is None and name not in meanings:
             continue  # told among the details
-        shown = f"{_text(interval[0])} to {_text(interval[1])}" if interval else ""
+        shown = _span(interval) if interval else ""
         table.add_row(escape(name), _text(value), shown, meanings.get(name, ""))
     console.print(table)
     dropped = sum(fitted.data.dropped.values())
-    quality = f"{fitted.data.n} rows ({dropped} dropped), objective {fitted.objective:.6g}, r2 {fitted.r2:.4f}"
+    quality = f"{fitted.data.n} rows ({dropped} dropped)"
+    if fitted.law.is_regression:
+        quality += f", objective {fitted.objective:.6g}, r2 {fitted.r2:.4f}"
     console.print(quality, markup=False)
     if fitted.holdout.mean_relative_error is not None:
         error = 100 * fitted.holdout.mean_relative_error
@@ -98,9 +103,13 @@ def _draw_predictions(console: Console, card: Card, predictions: Sequence[Predic
     table = Table("at", f"predicted {card.predicts or card.target}", "95 % interval")
     for item in predictions:
         at = ", ".join(f"{name} = {value:.4g}" for name, value in item.inputs.items())
-        interval = f"{_text(item.interval[0])} to {_text(item.interval[1])}" if item.interval else "not asked"
-        table.add_row(at, _text(item.value), interval)
+        interval = _span(item.interval) if item.interval else "not asked"
+        table.add_row(at, f"{item.of} = {_text(item.value)}" if item.of else _text(item.value), interval)
     console.print(table)
+
+
+def _span(interval: tuple[float, float]) -> str:
+    return f"{_text(interval[0])} to {_text(interval[1])}" if not math.isnan(interval[0]) else "not identified"
 
 
 def draw_cards(console: Console, cards: Sequence[Card]) -> None:

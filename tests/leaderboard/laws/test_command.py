@@ -51,7 +51,7 @@ def fit(capsys: pytest.CaptureFixture[str]) -> Fit:
 def test_the_object_holds_exactly_what_is_documented(fit: Fit, table: Path) -> None:
     words = ("--map", "N=params,L=loss", "--where", "set == 'a'", "--holdout", "params > 5e9", "--bootstrap", "20")
     value = fit("kaplan", str(table), *words, "--predict", "N=20B", "--predict", "N=3e9")
-    assert set(value) == KEYS
+    assert set(value) == KEYS | {"details"}
     assert (value["law"], value["n"], value["dropped"]) == ("kaplan", 10, 1)
     assert value["params"]["alpha_N"] == pytest.approx(0.076)
     assert len(value["ci95"]["alpha_N"]) == 2

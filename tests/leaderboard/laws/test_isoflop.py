@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leaderboard.laws.fit import fit, predict
+from leaderboard.laws.fit import fit, predict, predictions
 from leaderboard.laws.law import InsufficientError, LawError, Settings
 from leaderboard.laws.valleys import Budget, budgets, interpolated, noise_sd, parabola
 
@@ -123,6 +123,14 @@ def test_intervals_hold_the_truth_in_every_variant(options: dict[str, str]) -> N
 def test_a_prediction_is_the_optimum_at_a_budget() -> None:
     found = fit("isoflop", valleys(), NO_DRAWS)
     assert predict(found, {"C": 1e22})[0].value == pytest.approx(0.3 * 1e22**0.46, rel=1e-6)
+
+
+def test_predictions_are_labelled_and_both_unless_one_is_asked_for() -> None:
+    both, _ = predictions(fit("isoflop", valleys(), NO_DRAWS), {"C": 1e22})
+    size = 0.3 * 1e22**0.46
+    assert {item.of: item.value for item in both} == pytest.approx({"N*": size, "D*": 1e22 / 6 / size}, rel=1e-6)
+    tokens, _ = predictions(fit("isoflop", valleys(), Settings(draws=0, options={"predict": "D"})), {"C": 1e22})
+    assert [(item.of, item.value) for item in tokens] == [("D*", pytest.approx(1e22 / 6 / size, rel=1e-6))]
 
 
 def test_size_and_tokens_both_missing_is_named() -> None:

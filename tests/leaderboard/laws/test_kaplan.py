@@ -63,6 +63,23 @@ def test_the_joint_law_with_a_floor_is_recovered_and_chosen() -> None:
     assert any(warning.startswith("chosen: the form with E") for warning in found.warnings)
 
 
+@pytest.mark.parametrize("num", [6, 10, 20])
+def test_a_pure_power_law_of_one_variable_gets_no_floor(num: int) -> None:
+    sizes = np.geomspace(1e7, 1e10, num)
+    for seed in range(40):
+        noise = np.exp(0.01 * np.random.default_rng(seed).standard_normal(num))
+        found = fit("kaplan", {"N": sizes, "L": (8.8e13 / sizes) ** 0.076 * noise}, NO_DRAWS)
+        assert "E" not in found.params
+        assert not any("E looks real" in text for text in found.warnings)
+
+
+def test_a_clear_floor_of_one_variable_is_advised() -> None:
+    sizes = np.geomspace(1e7, 1e10, 12)
+    noise = np.exp(0.001 * np.random.default_rng(0).standard_normal(12))
+    found = fit("kaplan", {"N": sizes, "L": (1.7 + (1e8 / sizes) ** 0.4) * noise}, NO_DRAWS)
+    assert any("E looks real, compare with --variant irreducible" in text for text in found.warnings)
+
+
 def test_a_floor_forced_on_a_pure_power_law_is_not_identified() -> None:
     sizes = np.geomspace(1e7, 1e9, 12)
     noisy = (8.8e13 / sizes) ** 0.076 * np.exp(0.003 * np.random.default_rng(0).standard_normal(12))

@@ -125,9 +125,18 @@ def test_checkpoints_of_a_run_end_in_the_mean_of_their_last_five() -> None:
     assert len(found.observed) == 24
 
 
-def test_two_stages_need_sizes_or_compute() -> None:
+def test_two_stages_refuse_a_size_without_tokens() -> None:
     with pytest.raises(LawError, match="needs N and D, or C"):
-        fit("two-stage", {"L": C, "Q": C}, QUICK)
+        fit("two-stage", {"N": [1e8, 1e9, 1e10], "L": [1.0, 0.8, 0.6], "Q": [0.3, 0.4, 0.5]}, Settings(draws=0))
+
+
+def test_the_link_alone_is_fitted_where_only_loss_and_accuracy_are_mapped() -> None:
+    losses = np.linspace(0.5, 1.5, 12)
+    score = -0.7 / (1 + np.exp(-6 * (losses - 0.9))) + 0.98
+    found = fit("two-stage", {"L": losses, "Q": score}, Settings(draws=0))
+    assert found.params == pytest.approx({"a": -0.7, "x0": 0.9, "k": 6.0, "b": 0.98}, rel=1e-4)
+    assert predict(found, {"L": 0.9})[0].value == pytest.approx(0.63, rel=1e-5)
+    assert any("form link" in text for text in found.warnings)
 
 
 def test_error_from_loss_comes_back_and_predicts_from_a_loss() -> None:

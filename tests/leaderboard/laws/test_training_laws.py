@@ -59,6 +59,26 @@ def test_both_decays_come_back(repeats: dict[str, np.ndarray]) -> None:  # type:
     assert set(found.ci95) == set()
 
 
+def test_a_sharp_minimum_is_no_flat_ridge() -> None:
+    """130 rows with the published decays and 0.2 % noise: both decays come back, so nothing may be called flat."""
+    sizes, tokens, epochs = (
+        axis.ravel() for axis in np.meshgrid(np.geomspace(1e8, 8e9, 5), [4e9, 4e10], np.geomspace(1, 80, 13))
+    )
+    at = {"N": sizes, "D": tokens, "U": tokens / epochs}
+    law = fit("data-constrained", {**at, "L": repeated_loss(sizes, tokens, at["U"])}, QUICK)
+    theta = np.append(law.theta[:5], np.log([15.387756, 5.309743]))
+    loss = law.law.predict(theta[None], at)[0] * np.exp(0.002 * np.random.default_rng(0).standard_normal(130))
+    found = fit("data-constrained", {**at, "L": loss}, QUICK)
+    assert found.params["R*_D"] == pytest.approx(15.39, rel=0.1)
+    assert not any("flat ridge" in text for text in found.warnings)
+    ridge = found.details["ridge"]
+    assert isinstance(ridge, dict)
+    for name in ("R*_D", "R*_N"):
+        low, high = ridge[name]  # type: ignore[misc]
+        assert low <= found.params[name] * (1 + 1e-9)
+        assert found.params[name] <= high * (1 + 1e-9)
+
+
 def test_a_run_cannot_use_more_tokens_than_it_sees(repeats: dict[str, np.ndarray]) -> None:  # type: ignore[type-arg]
     more = {**repeats, "U": np.where(repeats["U"] == repeats["D"], 9e11, repeats["U"])}
     found = fit("data-constrained", more, QUICK)
@@ -97,6 +117,25 @@ def test_the_critical_batch_is_where_samples_exceed_those_of_the_reference_by_th
     )
 
 
+def test_a_held_out_size_is_compared_by_its_measured_critical_batch() -> None:
+    table = steps_table()
+    small = table["N"] < 1e9
+    rows = [{name: values[chosen] for name, values in table.items()} for chosen in (small, ~small)]
+    found = fit("critical-batch", rows[0], QUICK, holdout=rows[1])
+    measured = 0.2 * 3.2e7 / 4000 + 1.2 * 256
+    by_law = found.params["coef"] * 1600 ** found.params["exp"]
+    assert found.holdout.n == 1
+    assert found.holdout.mean_relative_error == pytest.approx(abs(by_law / measured - 1), rel=1e-4)
+    assert any("held-out rows: N 1.6e+09 was not fitted" in text for text in found.warnings)
+
+
+def test_a_held_out_size_of_two_batches_is_insufficient() -> None:
+    table = steps_table()
+    rows = [{name: values[chosen] for name, values in table.items()} for chosen in (slice(0, 14), slice(14, 16))]
+    with pytest.raises(InsufficientError, match="held-out rows.*fewer than 3 batch sizes"):
+        fit("critical-batch", rows[0], QUICK, holdout=rows[1])
+
+
 def test_one_size_is_insufficient_for_a_trend_of_critical_batches() -> None:
     table = {name: values[:7] for name, values in steps_table().items()}
     with pytest.raises(InsufficientError, match="1 sizes"):
@@ -119,6 +158,8 @@ def test_the_noise_scale_of_500_comes_back_within_2_percent_from_2000_pairs() ->
     table = {"small_square": small, "big_square": big, "B_small": np.full(2000, 64.0), "B_big": np.full(2000, 1024.0)}
     found = fit("noise-scale", table, Settings(draws=200))
     assert found.params["B_simple"] == pytest.approx(500, rel=0.02)
+    assert np.isnan(found.r2)
+    assert np.isnan(found.objective)
     assert found.ci95["B_simple"][0] < found.params["B_simple"] < found.ci95["B_simple"][1]
 
 
