@@ -165,7 +165,8 @@ def compare(
 
         write_picture(plot, found)
     if items_list is None:
-        give(compared_json(found), lambda console: draw_compared(console, found), as_json=json_output)
+        alone: Json = {"comparisons": compared_json(found)}
+        give(alone, lambda console: draw_compared(console, found), as_json=json_output)
         return
     from leaderboard.contaminated_sides import sides_contamination
     from leaderboard.contaminated_view import contamination_json

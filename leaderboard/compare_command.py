@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from curation.errors import RunError, nearest
+from curation.errors import CurateError, RunError, nearest
 from curation.files import Json
 from curation.store import Store
 from leaderboard.comparison.checks import Check, checks
@@ -17,7 +17,7 @@ from leaderboard.comparison.sides import Side, shared_places, without_tier
 from leaderboard.comparison.verdicts import Outcome
 from leaderboard.noise.find import known_packs
 from leaderboard.noise.pack import NoisePack
-from leaderboard.results import Comparison, StudyResult, read_result
+from leaderboard.results import RESULT_FILE, Comparison, StudyResult, read_result
 from leaderboard.study import BASELINE
 
 LONGEST_NAME = 40
@@ -49,7 +49,7 @@ def compared(
         if control:
             raise RunError("compare: --control names the control of two sides, but one study was given; drop it")
         study = find_study(store, names[0])
-        return _of_study(store, study or _must_be_study(names[0]), arm=arm, against=against or BASELINE)
+        return _of_study(store, study or _must_be_study(store, names[0]), arm=arm, against=against or BASELINE)
     if len(names) != 2:
         raise RunError(f"compare: {len(names)} arguments, expected one study directory or two runs")
     if arm or against:
@@ -93,7 +93,17 @@ def compared_json(found: Sequence[Compared]) -> Json:
     return listed
 
 
-def _must_be_study(name: str) -> StudyResult:
+def _must_be_study(store: Store, name: str) -> StudyResult:
+    if not Path(name).exists() or not (Path(name) / RESULT_FILE).exists():
+        try:
+            side = find_side(store, name)
+        except CurateError:
+            return read_result(Path(name))
+        models = f"{len(side.models)} model{'s' if len(side.models) > 1 else ''}"
+        raise RunError(
+            f"compare: one side given, `{name}` ({models}), two needed; `curate compare {name} OTHER`: a comma joins "
+            "runs of one side, a space parts the sides"
+        )
     return read_result(Path(name))
 
 

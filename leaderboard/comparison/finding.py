@@ -108,9 +108,17 @@ def _of_directory(store: Store, path: Path) -> Iterator[Model]:
     else:
         inside = sorted(file.parent for file in path.glob(f"*/{RESULTS}"))
         if not inside:
-            raise RunError(f"{path}: holds no {RESULTS} and no {MANIFEST}; expected results of `curate eval`, or a run")
+            raise RunError(f"{path}: holds no {RESULTS} and no {MANIFEST}; expected {_instead(path)}")
         for folder in inside:
             yield from _of_directory(store, folder)
+
+
+def _instead(path: Path) -> str:
+    """Return what to give in place of a directory without results: an exported model must be scored first."""
+    if (path / "config.json").is_file() and any(path.glob("*.safetensors")):
+        scores = f"{path.name}-scores"
+        return f"scores, this is a model; `curate eval --model {path} --suite small --out {scores}`, then give {scores}"
+    return "results of `curate eval`, or a run"
 
 
 def _of_artifact(store: Store, artifact: Artifact) -> Iterator[Model]:
@@ -225,6 +233,7 @@ def _scores_model(scored: Scored, run: Model | None = None) -> Model:
         tokens_seen=facts.tokens_seen,
         panels=panels,
         suites=(scored,) if scored.items is not None else (),
+        results=(scored,),
         selected_for=drawn,
     )
 

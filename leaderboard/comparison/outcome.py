@@ -12,9 +12,11 @@ from pathlib import Path
 
 from curation.errors import RunError
 from leaderboard.compare_arms import Rules, as_comparison, shared_seeds, slice_pairs, why_invalid
+from leaderboard.comparison.matching import lacking, matched
 from leaderboard.comparison.row import Row
 from leaderboard.comparison.rows import Found, slice_rows, task_rows
 from leaderboard.comparison.sides import OWN_TRAINER, Model, PanelScores, Place, Side, panel_run, shared_places
+from leaderboard.comparison.sums import sums_only, sums_rows
 from leaderboard.comparison.task_noise import TaskRuns, task_noise
 from leaderboard.comparison.tasks import measures
 from leaderboard.comparison.verdicts import Outcome, count_budgets, judged, model_of
@@ -48,20 +50,38 @@ def compare_sides(sides: Mapping[str, Side], question: Question) -> list[Outcome
     """
     places = shared_places(sides[question.a], sides[question.b])
     budgets = count_budgets(places)
-    return [_at_place(sides, question, place, budgets.get(model_of(place.tier), 1)) for place in places]
+    found = [_at_place(sides, question, place, budgets.get(model_of(place.tier), 1)) for place in places]
+    alone = [note for one in (question.a, question.b) for note in _unmet(sides[one], places)]
+    return [replace(found[0], notes=(*alone, *found[0].notes)), *found[1:]]
+
+
+def _unmet(side: Side, places: Sequence[Place]) -> list[str]:
+    """Return the models of a side that stand at no place of the other."""
+    left: dict[Place, list[str]] = {}
+    for model in side.models:
+        if model.place not in places:
+            left.setdefault(model.place, []).append(model.name)
+    return [
+        f"{side.label}: {', '.join(names)} at {place.label} meets nothing of the other side there and is left out"
+        for place, names in left.items()
+    ]
 
 
 def _at_place(sides: Mapping[str, Side], question: Question, place: Place, num_budgets: int) -> Outcome:
     present = {label: side.at(place) for label, side in sides.items() if place in side.places()}
+    everyone = present
+    present, left_out = matched(present, question.a, question.b)
     total = _parts(present, question, question.a, question.b)
-    if not total.rows:
+    total.notes[:0] = [*left_out, *lacking(present, question.a, question.b)]
+    rows = [item.row for item in total.rows] + total.bare
+    if not rows:
         raise RunError(
             f"comparison of {question.a} with {question.b} at {place.label}: no panel and no suite that both were "
             "scored on; expected one; score both with `curate eval`"
         )
-    rows = [item.row for item in total.rows]
     if question.matched in present and present[question.a].keys() & present[str(question.matched)].keys():
-        quality = _parts(present, question, question.a, str(question.matched))
+        control, _ = matched(everyone, question.a, str(question.matched))
+        quality = _parts(control, question, question.a, str(question.matched))
         rows = _split(rows, [item.row for item in quality.rows])
     ours, theirs = present[question.a], present[question.b]
     seeds = tuple(sorted(ours.keys() & theirs.keys()))
@@ -84,7 +104,11 @@ def _at_place(sides: Mapping[str, Side], question: Question, place: Place, num_b
         notes=tuple(_notes(ours, theirs, total, question)),
         invalid=why_invalid(done, question.a, question.b, seeds),
     )
-    return judged(outcome, known=total.reasons, num_budgets=num_budgets, needs_control=_lacks_control(question))
+    found = judged(outcome, known=total.reasons, num_budgets=num_budgets, needs_control=_lacks_control(question))
+    if total.rows:
+        return found
+    text = "results are sums alone, as imported: without items or documents no difference has an interval"
+    return replace(found, verdict="insufficient", reasons=(Reason(rule=8, text=text), *found.reasons))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,6 +116,8 @@ class _Parts:
     rows: list[Found]
     panels: list[Comparison]
     suites: list[str]
+    bare: list[Row]
+    """Rows of sums, without interval."""
     reasons: list[Reason]
     """Why what the headline was measured by decides nothing: its documents (rule 1), its run noise (rule 9)."""
     decided: bool = False
@@ -113,13 +139,46 @@ class _Parts:
 
 def _parts(present: Mapping[str, Mapping[int, Model]], question: Question, a: str, b: str) -> _Parts:
     """Return the rows of every panel and every suite that two sides share."""
-    parts = _Parts(rows=[], panels=[], suites=[], notes=[], reasons=[])
+    parts = _Parts(rows=[], panels=[], suites=[], bare=[], notes=[], reasons=[])
     panels = _shared_names(present, a, b, panels=True)
-    for name in sorted(panels, key=lambda one: bool(_unsafe(present, (a, b, one)))):  # kept apart first: it decides
-        _add_panel(parts, present, question, (a, b, name))
-    for name in _shared_names(present, a, b, panels=False):
-        _add_suite(parts, present, question, (a, b, name))
+    panels.sort(key=lambda one: bool(_unsafe(present, (a, b, one))))  # kept apart first: it decides
+    apart = []
+    for add, names in ((_add_panel, panels), (_add_suite, _shared_names(present, a, b, panels=False))):
+        for name in names:
+            if _seeds_of(present[a], name, add is _add_panel) & _seeds_of(present[b], name, add is _add_panel):
+                add(parts, present, question, (a, b, name))
+            else:
+                apart.append((add, name))
+    for add, name in apart[:1] if not parts.rows else ():
+        add(parts, present, question, (a, b, name))  # refuses: no seed in common
+    _add_sums(parts, present, a, b)
     return parts
+
+
+def _add_sums(parts: _Parts, present: Mapping[str, Mapping[int, Model]], a: str, b: str) -> None:
+    """Add what is known as sums alone on a side, results by results."""
+    held = [
+        {(one.results.suite.name, seed): one for seed, model in present[label].items() for one in model.results}
+        for label in (a, b)
+    ]
+    for name in dict.fromkeys(name for name, _ in held[0]):
+        shared = [key for key in held[0] if key[0] == name and key in held[1]]
+        pairs = [(held[0][key], held[1][key]) for key in shared]
+        if not any(sums_only(one) for pair in pairs for one in pair):
+            continue
+        refuse_unlike([one for pair in pairs for one in pair])
+        rows = sums_rows(pairs)
+        parts.bare += rows
+        if rows:
+            parts.notes.append(f"{name}: {len(rows)} rows are of sums alone, shown without interval and not judged")
+            parts.suites.append(f"{name} {pairs[0][0].results.suite.digest[:8]} (sums)")
+
+
+def _seeds_of(models: Mapping[int, Model], name: str, panels: bool) -> set[int]:
+    """Return the seeds that have scores of a panel or a suite."""
+    if panels:
+        return set(_panels(models, name))
+    return {seed for seed, model in models.items() if any(one.results.suite.name == name for one in model.suites)}
 
 
 def _shared_names(present: Mapping[str, Mapping[int, Model]], a: str, b: str, *, panels: bool) -> list[str]:

@@ -69,6 +69,9 @@ class Model:
     tokens_seen: int | None = None
     panels: tuple[PanelScores, ...] = ()
     suites: tuple[Scored, ...] = ()
+    """Results that have items."""
+    results: tuple[Scored, ...] = ()
+    """All results, those that are sums alone too."""
     selected_for: frozenset[str] = frozenset()
     interventions: str = ""
     """Digest of what recovery did to its training; empty when nothing was done."""
@@ -156,12 +159,16 @@ def panel_run(model: Model, panel: PanelScores, side: str, seed: int) -> ScoredR
 
 def _joined(first: Model, second: Model) -> Model:
     panels = {(panel.name, panel.digest, panel.context): panel for panel in (*first.panels, *second.panels)}
-    suites = {(one.results.suite.name, one.results.suite.digest): one for one in (*first.suites, *second.suites)}
+    suites, results = (
+        {(one.results.suite.name, one.results.suite.digest, one.results.context): one for one in several}
+        for several in ((*first.suites, *second.suites), (*first.results, *second.results))
+    )
     return replace(
         first,
         seed=first.seed if first.seed is not None else second.seed,
         panels=tuple(panels.values()),
         suites=tuple(suites.values()),
+        results=tuple(results.values()),
         selected_for=first.selected_for | second.selected_for,
         interventions=first.interventions or second.interventions,
     )

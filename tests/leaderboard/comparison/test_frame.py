@@ -42,7 +42,7 @@ def test_the_frame_holds_what_json_says(names: list[str], tmp_path: Path, capsys
     monkeypatch.setattr("sys.argv", ["curate", "compare", *names, "--store", str(store), "--json"])
     with pytest.raises(SystemExit):
         main()
-    (told,) = json.loads(capsys.readouterr().out)
+    (told,) = json.loads(capsys.readouterr().out)["comparisons"]
     assert frame["delta"].tolist() == [row["delta"] for row in told["rows"]]
     assert frame["name"].tolist() == [row["name"] for row in told["rows"]]
     assert frame.attrs["checks"] == told["checks"]

@@ -1,0 +1,138 @@
+"""Which version of a panel or a suite a comparison takes, and who lacks scores on it.
+
+A model may hold scores of one suite at several contexts, or of several versions of its files. Compared is the version on
+which most pairs of seeds meet, the first of side A among equals; what is left out is said. Where no version is on both
+sides nothing is chosen: the refusal then names the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from leaderboard.comparison.sides import OWN_TRAINER, Model, PanelScores
+from train.evals.results import Scored
+
+Present = Mapping[str, Mapping[int, Model]]
+"""Side -> seed -> model, at one place."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Version:
+    """What scores must share to stand in one table."""
+
+    digest: str
+    context: int
+    metrics: tuple[tuple[str, str], ...] = ()
+
+
+def matched(present: Present, a: str, b: str) -> tuple[Present, list[str]]:
+    """Return the models with one version of each panel and suite that sides `a` and `b` share, and what was left out."""
+    notes: list[str] = []
+    for kind in ("panels", "suites", "results"):
+        for name in _names(present[a], kind):
+            chosen = _chosen(present[a], present[b], kind, name)
+            if chosen is not None:
+                if kind != "results":  # results hold the others once more
+                    notes += _left_out((present[a], present[b]), kind, name, chosen)
+                present = {
+                    label: {seed: _with_only(model, kind, name, chosen) for seed, model in models.items()}
+                    for label, models in present.items()
+                }
+    return present, notes
+
+
+def lacking(present: Present, a: str, b: str) -> list[str]:
+    """Return which models have no scores on a panel or a suite that others of the comparison have."""
+    notes = []
+    seeds = present[a].keys() & present[b].keys()
+    known = {label: {seed: set(_names({seed: present[label][seed]}, "")) for seed in seeds} for label in (a, b)}
+    for name in dict.fromkeys([*_names(present[a], ""), *_names(present[b], "")]):
+        without = [
+            (label, seed, present[label][seed])
+            for label in (a, b)
+            for seed in sorted(seeds)
+            if name not in known[label][seed]
+        ]
+        if not without or len(without) == 2 * len(seeds):
+            continue
+        told = ", ".join(model.name for _, _, model in without)
+        paired = sorted(seeds - {seed for _, seed, _ in without})
+        so = f"its rows pair seed {', '.join(map(str, paired))} only" if paired else "it is not compared"
+        notes.append(f"no scores on {name}: {told}; {so}{_remedy(name, [model for _, _, model in without])}")
+    return notes
+
+
+def version_of(scores: PanelScores | Scored) -> Version:
+    """Return the version of a panel or suite that was scored."""
+    if isinstance(scores, PanelScores):
+        return Version(scores.digest, scores.context)
+    results = scores.results
+    return Version(results.suite.digest, results.context, tuple(sorted(results.metric_versions.items())))
+
+
+def _remedy(name: str, models: Sequence[Model]) -> str:
+    runs = [one.name for one in models if one.trainer == OWN_TRAINER and one.name.startswith("run-")]
+    if len(runs) < len(models) or any(one.place.checkpoint is not None for one in models):
+        return ""
+    return "; " + ", ".join(f"`curate eval {run} --suite {name}`" for run in runs)
+
+
+def _held(model: Model, kind: str) -> tuple[PanelScores | Scored, ...]:
+    if kind == "panels":
+        return model.panels
+    if kind == "suites":
+        return model.suites
+    return model.results if kind == "results" else (*model.panels, *model.suites, *model.results)
+
+
+def _named(scores: PanelScores | Scored) -> str:
+    return scores.name if isinstance(scores, PanelScores) else scores.results.suite.name
+
+
+def _names(models: Mapping[int, Model], kind: str) -> list[str]:
+    return list(dict.fromkeys(_named(one) for model in models.values() for one in _held(model, kind)))
+
+
+def _versions(models: Mapping[int, Model], kind: str, name: str) -> dict[Version, set[int]]:
+    """Return the versions of a panel or suite with the seeds that have each."""
+    found: dict[Version, set[int]] = {}
+    for seed, model in models.items():
+        for one in _held(model, kind):
+            if _named(one) == name:
+                found.setdefault(version_of(one), set()).add(seed)
+    return found
+
+
+def _chosen(ours: Mapping[int, Model], theirs: Mapping[int, Model], kind: str, name: str) -> Version | None:
+    left, right = _versions(ours, kind, name), _versions(theirs, kind, name)
+    both = [version for version in left if version in right]
+    return max(both, key=lambda one: len(left[one] & right[one]), default=None)
+
+
+def _with_only(model: Model, kind: str, name: str, chosen: Version) -> Model:
+    kept = tuple(one for one in _held(model, kind) if _named(one) != name or version_of(one) == chosen)
+    return replace(model, **{kind: kept})
+
+
+def _left_out(sides: Sequence[Mapping[int, Model]], kind: str, name: str, chosen: Version) -> list[str]:
+    others: dict[Version, list[str]] = {}
+    for models in sides:
+        for model in models.values():
+            for one in _held(model, kind):
+                if _named(one) == name and version_of(one) != chosen:
+                    others.setdefault(version_of(one), []).append(model.name)
+    return [
+        f"{name}: scores {_differs(version, chosen)} of {', '.join(names)} are left out, compared is "
+        f"{_differs(chosen, version).removeprefix('at ').removeprefix('of ')}"
+        for version, names in others.items()
+    ]
+
+
+def _differs(version: Version, other: Version) -> str:
+    if version.context != other.context:
+        return f"at context {version.context}"
+    if version.digest != other.digest:
+        return f"of digest {version.digest[:8]}"
+    told = ", ".join(f"{name} {value}" for name, value in sorted(set(version.metrics) - set(other.metrics)))
+    return f"of other metric versions ({told})"
