@@ -20,6 +20,7 @@ from leaderboard.words import log_percent, percent
 
 EASY = 0.5
 """Centred accuracy of B from which a task is easy. Source: ours; half of what chance leaves."""
+ORIENTATION = "the mean over slices may not be judged (rule 5), so nothing is said of a gain in loss"
 FOUND, NOT_FOUND, CANNOT_TELL = "found", "not found", "cannot tell"
 
 
@@ -72,6 +73,8 @@ def easy_only(outcomes: Sequence[Outcome]) -> Check:
 def loss_only(outcomes: Sequence[Outcome]) -> Check:
     """Return whether A gains in loss and in no measure of tasks."""
     name = "gain only in loss"
+    if _unjudged(outcomes):
+        return Check(name=name, state=CANNOT_TELL, evidence=ORIENTATION)
     pairs = [(outcome, _loss(outcome), _task_rows(outcome)) for outcome in outcomes]
     usable = [(outcome, loss, tasks) for outcome, loss, tasks in pairs if loss is not None and tasks]
     if not usable:
@@ -112,7 +115,7 @@ def one_budget_only(outcomes: Sequence[Outcome]) -> Check:
     for model, rows in several.items():
         shown = ", ".join(f"{budget:g}x {_row_text(row)}" for budget, row in sorted(rows.items()))
         told.append(f"{model}: {shown}")
-        if sum(row.side == "better" for row in rows.values()) == 1:
+        if sum(row.side == "better" and row.judged for row in rows.values()) == 1:
             state = FOUND
     if state == NOT_FOUND:
         return Check(name=name, state=state, evidence="; ".join(told))
@@ -135,7 +138,8 @@ def lag(outcomes: Sequence[Outcome]) -> Check:
         if loss is not None and accuracy is not None:
             usable.append((outcome, loss, accuracy))
     if not usable:
-        return Check(name=name, state=CANNOT_TELL, evidence="needs a panel and tasks with accuracy on both sides")
+        needs = "needs a panel and tasks with accuracy on both sides"
+        return Check(name=name, state=CANNOT_TELL, evidence=ORIENTATION if _unjudged(outcomes) else needs)
     told = [
         f"{outcome.place.label}: loss {_row_text(loss)}, accuracy {_row_text(accuracy)}"
         for outcome, loss, accuracy in usable
@@ -172,7 +176,8 @@ def tasks_only(outcomes: Sequence[Outcome]) -> Check:
         also = f"; slices with a gain: {', '.join(slices)}" if slices else ""
         told.append(f"{outcome.place.label}: loss {_row_text(loss)}; better: {shown}{also}")
     if state != FOUND:
-        evidence = "; ".join(told) or "needs a panel and a suite of tasks scored on both sides"
+        needs = "needs a panel and a suite of tasks scored on both sides"
+        evidence = "; ".join(told) or (ORIENTATION if _unjudged(outcomes) else needs)
         return Check(name=name, state=state, evidence=evidence)
     return Check(
         name=name,
@@ -228,7 +233,14 @@ def _task_rows(outcome: Outcome) -> list[Row]:
 
 
 def _loss(outcome: Outcome) -> Row | None:
-    return next((row for row in outcome.rows if row.level == "headline"), None)
+    """Return the headline of loss if it may be judged."""
+    return next((row for row in outcome.rows if row.level == "headline" and row.judged), None)
+
+
+def _unjudged(outcomes: Sequence[Outcome]) -> bool:
+    """Whether there are headlines of loss, and none that may be judged."""
+    heads = [row for outcome in outcomes for row in outcome.rows if row.level == "headline"]
+    return bool(heads) and not any(row.judged for row in heads)
 
 
 def _accuracy(outcome: Outcome) -> Row | None:

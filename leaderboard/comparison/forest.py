@@ -38,6 +38,17 @@ def bars(rows: Sequence[Row], width: int = WIDTH) -> list[str]:
     return drawn
 
 
+def axis(rows: Sequence[Row], width: int = WIDTH) -> str:
+    """Return the numbers under the bars: both ends of the scale, and 0 where it has room."""
+    low, high = scale(rows)
+    left, right = (f"{end:+.2g}".replace("+0", "0") if not end else f"{end:+.2g}" for end in (low, high))
+    cells = list(left.ljust(width - len(right)) + right)
+    zero = _cell(0.0, low, high, width)
+    if len(left) < zero < width - len(right) - 1:
+        cells[zero] = "0"
+    return "".join(cells)
+
+
 def grouped(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
     """Return rows by table: loss by slice, means of tasks, tasks by measure; single scales each."""
     loss = [row for row in rows if row.level in ("headline", "slice", "panel")]

@@ -1,14 +1,15 @@
 """Which version of a panel or a suite a comparison takes, and who lacks scores on it.
 
-A model may hold scores of one suite at several contexts, or of several versions of its files. Compared is the version on
-which most pairs of seeds meet, the first of side A among equals; what is left out is said. Where no version is on both
-sides nothing is chosen: the refusal then names the difference.
+A model may hold scores of one suite at several contexts, or of several versions of its files. Compared is the version
+on which most pairs of seeds meet, the first of side A among equals; what is left out is said. Where no version is on
+both sides nothing is chosen: the refusal then names the difference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from leaderboard.comparison.sides import OWN_TRAINER, Model, PanelScores
 from train.evals.results import Scored
@@ -27,7 +28,7 @@ class Version:
 
 
 def matched(present: Present, a: str, b: str) -> tuple[Present, list[str]]:
-    """Return the models with one version of each panel and suite that sides `a` and `b` share, and what was left out."""
+    """Return the models with one version of each panel and suite that two sides share, and what was left out."""
     notes: list[str] = []
     for kind in ("panels", "suites", "results"):
         for name in _names(present[a], kind):
@@ -112,7 +113,7 @@ def _chosen(ours: Mapping[int, Model], theirs: Mapping[int, Model], kind: str, n
 
 def _with_only(model: Model, kind: str, name: str, chosen: Version) -> Model:
     kept = tuple(one for one in _held(model, kind) if _named(one) != name or version_of(one) == chosen)
-    return replace(model, **{kind: kept})
+    return replace(model, **cast("Any", {kind: kept}))
 
 
 def _left_out(sides: Sequence[Mapping[int, Model]], kind: str, name: str, chosen: Version) -> list[str]:

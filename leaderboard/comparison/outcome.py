@@ -68,9 +68,8 @@ def _unmet(side: Side, places: Sequence[Place]) -> list[str]:
 
 
 def _at_place(sides: Mapping[str, Side], question: Question, place: Place, num_budgets: int) -> Outcome:
-    present = {label: side.at(place) for label, side in sides.items() if place in side.places()}
-    everyone = present
-    present, left_out = matched(present, question.a, question.b)
+    everyone = {label: side.at(place) for label, side in sides.items() if place in side.places()}
+    present, left_out = matched(everyone, question.a, question.b)
     total = _parts(present, question, question.a, question.b)
     total.notes[:0] = [*left_out, *lacking(present, question.a, question.b)]
     rows = [item.row for item in total.rows] + total.bare

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from curation.console import printable
 from leaderboard.comparison.checks import CANNOT_TELL, FOUND, Check
-from leaderboard.comparison.forest import bars, grouped, shown
+from leaderboard.comparison.forest import axis, bars, grouped, shown
 from leaderboard.comparison.row import LOG_RATIO, UNITS_ONLY, Row
 from leaderboard.contaminated_view import draw_contamination
 from leaderboard.verdict import is_laptop_tier
@@ -41,13 +42,13 @@ def draw_outcome(console: Console, outcome: Outcome) -> None:
     console.print(printable(head), style="bold", markup=False)
     _draw_regressions(console, outcome)
     for title, rows in grouped(outcome.rows):
-        _draw_table(console, title, rows)
+        _draw_table(console, title, rows, len(outcome.seeds))
     _draw_split(console, outcome)
     for note in outcome.notes:
         console.print(printable(f"note: {note}"), markup=False)
     if outcome.invalid:
         console.print(printable(f"Invalid: {outcome.invalid} (rule 17)."), markup=False)
-    console.print(_coverage(outcome.rows), markup=False)
+    console.print(_coverage(outcome.rows, len(outcome.seeds)), markup=False)
     console.print(f"verdict: [bold]{outcome.verdict}[/bold] ({VERDICTS[outcome.verdict]})")
     for reason in outcome.reasons:
         console.print(f"  - {printable(reason.text)} (rule {reason.rule})", markup=False)
@@ -71,22 +72,32 @@ def draw_checks(console: Console, found: Sequence[Check]) -> None:
 
 
 def _draw_regressions(console: Console, outcome: Outcome) -> None:
-    worse = outcome.regressions
+    worse, seeds = outcome.regressions, len(outcome.seeds)
+    for row in outcome.rows:
+        if row.level in ("headline", "all-tasks") and row.side == "worse":
+            text = (
+                f"worse on the whole: {row.name} ({row.metric}): {_change(row)} ({_interval(row)}), beyond the interval"
+            )
+            console.print(printable(f"{text}; a mean of rows below, so it has no mark"), style="bold", markup=False)
     if not worse:
         console.print("got worse: no slice, no family, no task")
         return
-    beyond = sum(row.side == "worse" for row in worse)
-    console.print(f"got worse: {len(worse)}, of which {beyond} beyond the interval")
+    beyond = sum(row.side == "worse" and row.num_seeds == seeds for row in worse)
+    fewer = sum(row.num_seeds < seeds for row in worse)
+    also = f"; {fewer} have fewer seeds than the others and come last" if fewer else ""
+    console.print(f"got worse: {len(worse)}, of which {beyond} beyond the interval{also}")
     for row in worse[:MOST_REGRESSIONS]:
         how = {"worse": "beyond the interval", "unknown": "noise unknown"}.get(row.side, "within the interval")
+        how += " of items alone" if row.covers == UNITS_ONLY and row.side != "unknown" else ""
         bounds = "" if row.side == "unknown" else f" ({_interval(row)})"
-        text = f"  {row.level} {row.name} ({row.metric}): {_change(row)}{bounds}, {how}{_marks(row)}"
-        console.print(printable(text), style=COLOURS[row.side] if row.side == "worse" else "", markup=False)
+        text = f"  {row.level} {row.name} ({row.metric}): {_change(row)}{bounds}, {how}{_marks(row, seeds)}"
+        beyond_noise = row.side == "worse" and row.num_seeds == seeds
+        console.print(printable(text), style=COLOURS[row.side] if beyond_noise else "", markup=False)
     if len(worse) > MOST_REGRESSIONS:
         console.print(f"  and {len(worse) - MOST_REGRESSIONS} more below")
 
 
-def _draw_table(console: Console, title: str, rows: Sequence[Row]) -> None:
+def _draw_table(console: Console, title: str, rows: Sequence[Row], seeds: int) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -97,21 +108,49 @@ def _draw_table(console: Console, title: str, rows: Sequence[Row]) -> None:
         table.add_column("", overflow="fold")
         for name in ("B", "A", "change", "95% interval"):
             table.add_column(name, justify="right", no_wrap=True)
-        table.add_column(
-            "B better · A better" if not listed[0].lower_is_better else "A better · B better", no_wrap=True
-        )
+        lower = listed[0].lower_is_better
+        table.add_column("A better · B better" if lower else "B better · A better", no_wrap=True)
         table.add_column("marks", overflow="fold")
         for row, bar in zip(listed, bars(listed), strict=True):
             style = COLOURS[row.side]
-            said = " ".join(filter(None, [_mark_words(row), "" if row.judged else f"not judged: {row.note}"]))
-            cells = [row.name, f"{row.b:.4f}", f"{row.a:.4f}", _change(row), _interval(row), bar, said]
+            cells = [row.name, f"{row.b:.4f}", f"{row.a:.4f}", _change(row), _interval(row), bar, _said(row, seeds)]
             table.add_row(
                 *(Text(printable(cell), style=style if place > 2 else "") for place, cell in enumerate(cells))
             )
+        table.add_row(*("" for _ in range(5)), Text(axis(listed), style="dim"), "")
         console.print(table)
+        for line in (*_means_differ(listed), *_not_judged(listed)):
+            console.print(printable(line), style="dim", markup=False)
     if hidden:
         text = f"at chance on both sides, not shown (--json has them): {', '.join(hidden)}"
         console.print(printable(text), markup=False)
+
+
+def _said(row: Row, seeds: int) -> str:
+    """Return a row's last cell: marks, number of tasks of a mean, and whether it is judged; why is said below."""
+    tasks = row.note.partition(",")[0] if row.level in ("family", "all-tasks") and row.judged else ""
+    return ", ".join(filter(None, [_mark_words(row, seeds), tasks, "" if row.judged else "not judged"]))
+
+
+def _means_differ(rows: Sequence[Row]) -> list[str]:
+    """Return how means of bits per byte differ from those that `curate eval` shows."""
+    if not any(row.level in ("family", "all-tasks") and row.unit == LOG_RATIO and row.low is not None for row in rows):
+        return []
+    return [
+        "B and A are geometric means over tasks: every task's ratio counts alike; `curate eval` shows arithmetic "
+        "means, and its aggregates may leave tasks out (small_bpb the multilingual ones), which all tasks here do not"
+    ]
+
+
+def _not_judged(rows: Sequence[Row]) -> list[str]:
+    """Return why rows are not judged, a line a reason with its rows."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if not row.judged:
+            counted = re.fullmatch(r"([\d.,]+) (families|MB), (under .*)", row.note)
+            reason = f"{counted[2]} {counted[3]}" if counted else row.note
+            reasons.setdefault(reason, []).append(f"{row.name} {counted[1]}" if counted else row.name)
+    return [f"not judged, {reason}: {', '.join(dict.fromkeys(names))}" for reason, names in reasons.items()]
 
 
 def _draw_split(console: Console, outcome: Outcome) -> None:
@@ -125,18 +164,24 @@ def _draw_split(console: Console, outcome: Outcome) -> None:
         console.print(printable(text), markup=False)
 
 
-def _coverage(rows: Sequence[Row]) -> str:
-    alone = any(row.covers == UNITS_ONLY for row in rows)
-    if alone:
+def _coverage(rows: Sequence[Row], seeds: int) -> str:
+    held = [row for row in rows if row.covers != "nothing"]
+    if not held:
+        return "No interval: results are sums alone."
+    if all(row.covers == UNITS_ONLY for row in held):
         return (
             "One seed each: the interval holds families and items only, seed noise is unknown (rule 8): it speaks of "
             "these two models, not of the recipes that made them."
         )
-    return "Intervals hold the noise of seeds (parametric) and of families and items (bootstrap): their variances add."
+    text = "Intervals hold the noise of seeds (parametric) and of families and items (bootstrap): their variances add."
+    if any(row.covers == UNITS_ONLY for row in held):
+        text += f" Rows of 1 seed, of {seeds}, may hold families and items only (rule 8): nothing is claimed by them."
+    return text
 
 
-def _mark_words(row: Row) -> str:
-    words = [word for word, mark in (("Holm", row.holm), ("BH", row.bh), ("max-T", row.max_t)) if mark]
+def _mark_words(row: Row, seeds: int) -> str:
+    words = [] if row.num_seeds >= seeds else [f"{row.num_seeds} of {seeds} seeds"]
+    words += [word for word, mark in (("Holm", row.holm), ("BH", row.bh), ("max-T", row.max_t)) if mark]
     if row.mcnemar_p is not None:
         words.append(f"McNemar {row.mcnemar_a_only}:{row.mcnemar_b_only}, p {row.mcnemar_p:.2g} for these two models")
     if row.p is not None:
@@ -144,8 +189,8 @@ def _mark_words(row: Row) -> str:
     return ", ".join(words)
 
 
-def _marks(row: Row) -> str:
-    words = _mark_words(row)
+def _marks(row: Row, seeds: int) -> str:
+    words = _mark_words(row, seeds)
     return f"; {words}" if words else ""
 
 

@@ -22,7 +22,9 @@ Pairs = Sequence[tuple[Scored, Scored]]
 def sums_only(scored: Scored) -> bool:
     """Whether a task or slice of these results has no rows."""
     results = scored.results
-    return not all(part.rows for part in (*results.tasks.values(), *results.slices.values()))
+    return not (
+        all(task.rows for task in results.tasks.values()) and all(part.rows for part in results.slices.values())
+    )
 
 
 def sums_rows(pairs: Pairs) -> list[Row]:

@@ -40,10 +40,15 @@ class Outcome:
 
     @property
     def regressions(self) -> list[Row]:
-        """Slices, families and tasks that got worse, by how far they are beyond their noise."""
+        """Slices, families and tasks that got worse: of most seeds first, then by how far they are beyond noise."""
         worse = [row for row in self.rows if row.level in ("slice", "family", "task") and row.gain < 0]
         known = [row for row in worse if row.above_chance is not False]
-        return sorted(known, key=lambda row: (row.side != "worse", row.gain / ((row.half_width or 0.0) + 1e-12)))
+        return sorted(known, key=_severity)
+
+
+def _severity(row: Row) -> tuple[int, bool, float]:
+    """Order of what got worse; one seed's interval holds no seed noise, so its rows never stand before others."""
+    return (-row.num_seeds, row.side != "worse", row.gain / ((row.half_width or 0.0) + 1e-12))
 
 
 def judged(outcome: Outcome, *, known: Sequence[Reason], num_budgets: int, needs_control: bool) -> Outcome:
@@ -61,7 +66,7 @@ def _reasons(outcome: Outcome, num_budgets: int) -> list[Reason]:
     reasons = []
     if is_laptop_tier(tier):
         reasons.append(Reason(rule=18, text=f"{tier} is a laptop tier: plumbing, not evidence, which starts at micro"))
-    if len(outcome.seeds) < 2:
+    if (headline.num_seeds if headline else len(outcome.seeds)) < 2:
         text = "one seed: seed noise is unknown, the intervals hold families and items only"
         reasons.append(Reason(rule=8, text=text))
     if headline is None:

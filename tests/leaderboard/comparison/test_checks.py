@@ -104,3 +104,16 @@ def test_downstream_that_appears_at_the_larger_size_lags(checked: Any) -> None:
 def test_where_nothing_differs_no_check_finds_anything(checked: Any) -> None:
     found = checked({"micro-0.5x": (PLAIN, BITS, WEB), "micro-1x": (PLAIN, BITS, WEB)})
     assert {one.state for one in found.values()} <= {"not found", "cannot tell"}
+
+
+def test_a_headline_that_may_not_be_judged_finds_no_gain_in_loss(
+    publish: Callable[..., Path], scored: Any, panel: Any, tmp_path: Path
+) -> None:
+    for seed in (1, 2, 3):
+        for arm, slices in (("base", WEB), ("mine", BETTER_WEB)):
+            publish(scored(arm, seed, PLAIN, BITS))
+            last = publish(panel(arm, seed, slices, families=20))
+    (pair,) = compared(Store.open(tmp_path / "store"), [f"{last.parent}/mine*", f"{last.parent}/base*"])
+    found = {one.name: one for one in pair.checks}
+    for name in ("gain only in loss", "downstream lags loss", "downstream moves without loss"):
+        assert (found[name].state, "may not be judged" in found[name].evidence) == ("cannot tell", True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from rich.console import Console
 from curation.errors import RunError
 from curation.store import Store
 from leaderboard.compare_command import Compared, compared
+from leaderboard.comparison.forest import axis, bars
+from leaderboard.comparison.row import DIFFERENCE, Row
 from leaderboard.comparison.show import draw_compared
 from train.evals.results import Aggregate, Scored
 
@@ -153,3 +156,33 @@ def test_a_model_directory_is_told_how_to_be_scored(store: Store, tmp_path: Path
         (folder / name).write_text("{}")
     with pytest.raises(RunError, match=r"this is a model; `curate eval --model .*hf --suite small --out"):
         compared(store, [str(folder), "x"])
+
+
+def test_the_terminal_says_how_means_are_made_and_that_the_whole_got_worse(
+    store: Store, publish: Any, scored: Any
+) -> None:
+    for seed in (1, 2, 3):
+        publish(scored("base", seed, ACCURACY, BITS))
+        folder = publish(scored("mine", seed, ACCURACY, {"easy": 1.1, "hard": 2.2})).parent
+    told = drawn(compared(store, [f"{folder}/mine*", f"{folder}/base*"]))
+    assert "worse on the whole: all tasks (bits_per_byte_corr): +10" in told
+    assert "a mean of rows below, so it has no mark" in told
+    assert "geometric means over tasks" in told
+
+
+def test_why_slices_are_not_judged_is_said_once_below_the_table(store: Store, publish: Any, panel: Any) -> None:
+    for arm in ("base", "mine"):
+        folder = publish(panel(arm, 1, PANEL, families=20)).parent
+    told = drawn(compared(store, [f"{folder}/mine*", f"{folder}/base*"]))
+    assert "not judged, families under 50 (rule 5): code 20, web 20" in told
+
+
+def test_the_axis_names_both_ends_and_zero() -> None:
+    rows = [row_of(-0.02), row_of(0.04)]
+    assert axis(rows, 31).split() == [f"{-2.0:+.2g}", "0", f"{4.0:+.2g}"]
+    assert axis(rows, 31).index("0") == bars(rows, 31)[0].index("│")
+
+
+def row_of(delta: float) -> Row:
+    values: dict[str, Any] = dict.fromkeys(item.name for item in fields(Row))
+    return Row(**{**values, "delta": delta, "unit": DIFFERENCE, "level": "task", "name": "x", "metric": "acc_raw"})
