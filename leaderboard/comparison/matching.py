@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from leaderboard.comparison.sides import OWN_TRAINER, Model, PanelScores
+from leaderboard.comparison.sides import OWN_TRAINER, Model, PanelScores, Place, Side
 from train.evals.results import Scored
 
 Present = Mapping[str, Mapping[int, Model]]
@@ -62,6 +62,18 @@ def lacking(present: Present, a: str, b: str) -> list[str]:
         so = f"its rows pair seed {', '.join(map(str, paired))} only" if paired else "it is not compared"
         notes.append(f"no scores on {name}: {told}; {so}{_remedy(name, [model for _, _, model in without])}")
     return notes
+
+
+def unmet(side: Side, places: Sequence[Place]) -> list[str]:
+    """Return the models of a side that stand at no place of the other."""
+    left: dict[Place, list[str]] = {}
+    for model in side.models:
+        if model.place not in places:
+            left.setdefault(model.place, []).append(model.name)
+    return [
+        f"{side.label}: {', '.join(names)} at {place.label} meets nothing of the other side there and is left out"
+        for place, names in left.items()
+    ]
 
 
 def version_of(scores: PanelScores | Scored) -> Version:

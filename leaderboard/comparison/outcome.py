@@ -12,11 +12,11 @@ from pathlib import Path
 
 from curation.errors import RunError
 from leaderboard.compare_arms import Rules, as_comparison, shared_seeds, slice_pairs, why_invalid
-from leaderboard.comparison.matching import lacking, matched
+from leaderboard.comparison.matching import lacking, matched, unmet
 from leaderboard.comparison.row import Row
 from leaderboard.comparison.rows import Found, slice_rows, task_rows
 from leaderboard.comparison.sides import OWN_TRAINER, Model, PanelScores, Place, Side, panel_run, shared_places
-from leaderboard.comparison.sums import sums_only, sums_rows
+from leaderboard.comparison.sums import sums_of, sums_rows
 from leaderboard.comparison.task_noise import TaskRuns, task_noise
 from leaderboard.comparison.tasks import measures
 from leaderboard.comparison.verdicts import Outcome, count_budgets, judged, model_of
@@ -51,20 +51,8 @@ def compare_sides(sides: Mapping[str, Side], question: Question) -> list[Outcome
     places = shared_places(sides[question.a], sides[question.b])
     budgets = count_budgets(places)
     found = [_at_place(sides, question, place, budgets.get(model_of(place.tier), 1)) for place in places]
-    alone = [note for one in (question.a, question.b) for note in _unmet(sides[one], places)]
+    alone = [note for one in (question.a, question.b) for note in unmet(sides[one], places)]
     return [replace(found[0], notes=(*alone, *found[0].notes)), *found[1:]]
-
-
-def _unmet(side: Side, places: Sequence[Place]) -> list[str]:
-    """Return the models of a side that stand at no place of the other."""
-    left: dict[Place, list[str]] = {}
-    for model in side.models:
-        if model.place not in places:
-            left.setdefault(model.place, []).append(model.name)
-    return [
-        f"{side.label}: {', '.join(names)} at {place.label} meets nothing of the other side there and is left out"
-        for place, names in left.items()
-    ]
 
 
 def _at_place(sides: Mapping[str, Side], question: Question, place: Place, num_budgets: int) -> Outcome:
@@ -150,27 +138,11 @@ def _parts(present: Mapping[str, Mapping[int, Model]], question: Question, a: st
                 apart.append((add, name))
     for add, name in apart[:1] if not parts.rows else ():
         add(parts, present, question, (a, b, name))  # refuses: no seed in common
-    _add_sums(parts, present, a, b)
+    for name, pairs in sums_of(present[a], present[b]):
+        parts.bare += sums_rows(pairs)
+        parts.notes.append(f"{name}: tasks or slices that are sums alone are shown without interval and not judged")
+        parts.suites.append(f"{name} {pairs[0][0].results.suite.digest[:8]} (sums)")
     return parts
-
-
-def _add_sums(parts: _Parts, present: Mapping[str, Mapping[int, Model]], a: str, b: str) -> None:
-    """Add what is known as sums alone on a side, results by results."""
-    held = [
-        {(one.results.suite.name, seed): one for seed, model in present[label].items() for one in model.results}
-        for label in (a, b)
-    ]
-    for name in dict.fromkeys(name for name, _ in held[0]):
-        shared = [key for key in held[0] if key[0] == name and key in held[1]]
-        pairs = [(held[0][key], held[1][key]) for key in shared]
-        if not any(sums_only(one) for pair in pairs for one in pair):
-            continue
-        refuse_unlike([one for pair in pairs for one in pair])
-        rows = sums_rows(pairs)
-        parts.bare += rows
-        if rows:
-            parts.notes.append(f"{name}: {len(rows)} rows are of sums alone, shown without interval and not judged")
-            parts.suites.append(f"{name} {pairs[0][0].results.suite.digest[:8]} (sums)")
 
 
 def _seeds_of(models: Mapping[int, Model], name: str, panels: bool) -> set[int]:

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from leaderboard.comparison.row import DIFFERENCE, LOG_RATIO, Row
+from leaderboard.comparison.sides import Model
 from leaderboard.comparison.tasks import BITS, CHANCE_ERRORS, accuracy_metric, primary_metric
-from train.evals.results import Scored, TaskResult
+from train.evals.results import Scored, TaskResult, refuse_unlike
 
 NOTE = "sums only: nothing to pair, so no interval"
 Pairs = Sequence[tuple[Scored, Scored]]
@@ -25,6 +26,26 @@ def sums_only(scored: Scored) -> bool:
     return not (
         all(task.rows for task in results.tasks.values()) and all(part.rows for part in results.slices.values())
     )
+
+
+def sums_of(ours: Mapping[int, Model], theirs: Mapping[int, Model]) -> list[tuple[str, Pairs]]:
+    """Return the results of both sides in which something is a sum alone, by suite, a pair a seed.
+
+    Raises: ResultsError if they answer different questions.
+    """
+    left, right = (
+        {(one.results.suite.name, seed): one for seed, model in models.items() for one in model.results}
+        for models in (ours, theirs)
+    )
+    found: list[tuple[str, Pairs]] = []
+    for name in dict.fromkeys(name for name, _ in left):
+        pairs = [(left[key], right[key]) for key in left if key[0] == name and key in right]
+        every = [one for pair in pairs for one in pair]
+        if any(sums_only(one) for one in every):
+            refuse_unlike(every)
+            if sums_rows(pairs):
+                found.append((name, pairs))
+    return found
 
 
 def sums_rows(pairs: Pairs) -> list[Row]:

@@ -139,7 +139,7 @@ def test_slices_of_sums_are_shown_beside_tasks_with_items(store: Store, publish:
     (outcome,) = compared(store, [f"{folder}/mine*", f"{folder}/base*"])[0].outcomes
     slices = {row.name: row for row in outcome.rows if row.level == "slice"}
     assert slices["web"].delta == pytest.approx(np.log(0.98))
-    assert any("2 rows are of sums alone" in note for note in outcome.notes)
+    assert any("panel: tasks or slices that are sums alone" in note for note in outcome.notes)
 
 
 def test_one_side_alone_is_told_from_a_study(store: Store, publish: Any, scored: Any) -> None:
