@@ -4,23 +4,24 @@ Parts of a task's items to one detector: *suspicious* (found in the corpus), *cl
 *unknown* (cannot be found); *known* is suspicious and clean together. Of a metric, turned so that more is better:
 * gain of a part: mean over its items of candidate − baseline, each the mean of its runs;
 * gap (rule 14): gain on suspicious − gain on clean items. Suspicious items may be easier or harder; that cancels.
-* estimated performance gain of a model: score on known − score on clean items, with *suspicious* drawn at several
-  thresholds of the detector's score; the threshold of the largest is the model's own. Source: ConTAM (2411.03923).
+* estimated performance gain of a model: score on known − score on clean items (`leaderboard.contaminated_gain`).
 * growth: gap at the largest tier − gap at the smallest, on the items that both have.
-Intervals: seeds parametric, clusters of items bootstrapped (rule 8; `leaderboard.comparison.paired`).
+Intervals: seeds parametric, clusters of items bootstrapped (rule 8; `leaderboard.comparison.paired`), 95 % each. Flags
+are of a whole table: wins, gaps and growth count after Holm over all its tasks and tiers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from curation.decontamination.item_lists import ItemLists
 from curation.errors import ResultsError, ShardError
+from leaderboard.contaminated_gain import PerformanceGain, performance_gains
 from leaderboard.contaminated_items import ItemScores, TaskItems, items_of, list_name, thresholds_of
-from leaderboard.contaminated_verdict import Verdict, verdict_of
+from leaderboard.contaminated_verdict import Among, Verdict, above_among, verdict_of
 from leaderboard.part_means import MIN_CLUSTERS, Arm, Estimate, Part, estimate, mean_estimate
 from train.evals.results import Scored, refuse_unlike
 
@@ -52,18 +53,6 @@ class PartScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PerformanceGain:
-    """What the suspicious items add to scores when items found at `threshold` and above are suspicious."""
-
-    threshold: float
-    num_suspicious: int
-    candidate: Estimate | None
-    baseline: Estimate | None
-    largest: bool = False
-    """Whether the candidate's is the largest of all thresholds, the one ConTAM takes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskContamination:
     """One task at one tier."""
 
@@ -87,11 +76,8 @@ class Growth:
     tiers: tuple[str, ...]
     gaps: tuple[float | None, ...]
     change: Estimate | None
-
-    @property
-    def grows(self) -> bool:
-        """Whether the change's interval lies above 0."""
-        return self.change is not None and self.change.low is not None and self.change.low > 0
+    grows: bool = False
+    """Whether the change is above 0, after Holm over the tasks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,11 +138,9 @@ def contamination_of(
     return Contamination(
         detector=chosen,
         removed=lists.removed.get(chosen, "none"),
-        tasks=tuple(found),
+        tasks=among_all(found),
         mean_gap={name: _mean_gap(several) for name, several in pieces.items()},
-        growth=tuple(_growth(tiers, items, name) for name in dict.fromkeys(one.task for one in found))
-        if len(tiers) > 1
-        else (),
+        growth=_all_growth(tiers, items, list(dict.fromkeys(one.task for one in found))) if len(tiers) > 1 else (),
         unlisted=tuple(unlisted),
     )
 
@@ -174,9 +158,6 @@ def _task(here: TaskItems, tier: str, thresholds: Sequence[float]) -> TaskContam
     masks["unknown"] = ~(here.clean | here.suspicious)
     parts = {name: _part(here, mask) for name, mask in masks.items()}
     gap = _gap(here)
-    gains = [_performance(here, threshold) for threshold in thresholds]
-    values = [one.candidate.value if one.candidate else -np.inf for one in gains]
-    largest = int(np.argmax(values)) if values else -1
     return TaskContamination(
         task=here.task,
         tier=tier,
@@ -184,23 +165,30 @@ def _task(here: TaskItems, tier: str, thresholds: Sequence[float]) -> TaskContam
         suite=here.suite,
         parts=parts,
         gap=gap,
-        gains=tuple(_marked(one, place == largest) for place, one in enumerate(gains)),
-        verdict=verdict_of(
-            {name: part.gain for name, part in parts.items()},
-            gap,
-            {name: part.num_clusters for name, part in parts.items()},
-        ),
+        gains=performance_gains(here, thresholds),
+        verdict=_verdict(parts, gap),
     )
 
 
-def _marked(one: PerformanceGain, largest: bool) -> PerformanceGain:
-    return PerformanceGain(
-        threshold=one.threshold,
-        num_suspicious=one.num_suspicious,
-        candidate=one.candidate,
-        baseline=one.baseline,
-        largest=largest,
+def _verdict(parts: Mapping[str, PartScore], gap: Estimate | None, among: Among | None = None) -> Verdict:
+    return verdict_of(
+        {name: part.gain for name, part in parts.items()},
+        gap,
+        {name: part.num_clusters for name, part in parts.items()},
+        among=among,
     )
+
+
+def among_all(tasks: Sequence[TaskContamination]) -> tuple[TaskContamination, ...]:
+    """Return the tasks of a table with verdicts in which wins and gaps count after Holm over all that are judged."""
+    judged = [one for one in tasks if one.verdict.judged]
+    wins = above_among([one.parts["all"].gain for one in judged])
+    gaps = above_among([one.gap for one in judged])
+    marks = {
+        (one.task, one.tier): Among(won=won, wider=wider, count=len(judged))
+        for one, won, wider in zip(judged, wins, gaps, strict=True)
+    }
+    return tuple(replace(one, verdict=_verdict(one.parts, one.gap, marks.get((one.task, one.tier)))) for one in tasks)
 
 
 def _part(here: TaskItems, mask: np.ndarray) -> PartScore:
@@ -223,19 +211,6 @@ def _gap(here: TaskItems) -> Estimate | None:
     return estimate(here.scores.units, parts, _sides(here), ("gap", here.task))
 
 
-def _performance(here: TaskItems, threshold: float) -> PerformanceGain:
-    suspicious = here.suspicious & (here.found_scores >= threshold)
-    clean = here.clean | (here.suspicious & ~suspicious)
-    parts = [Part(clean | suspicious, 1.0), Part(clean, -1.0)]
-    candidate, baseline = (
-        estimate(here.scores.units, parts, [Arm(columns, 1.0)], ("epg", here.task))
-        for columns in (here.candidates, here.baselines)
-    )
-    return PerformanceGain(
-        threshold=float(threshold), num_suspicious=int(suspicious.sum()), candidate=candidate, baseline=baseline
-    )
-
-
 def _sides(here: TaskItems) -> list[Arm]:
     return [Arm(here.candidates, 1.0), Arm(here.baselines, -1.0)]
 
@@ -247,6 +222,14 @@ def _mean_gap(several: Sequence[tuple[TaskContamination, TaskItems]]) -> Estimat
     here = judged[0][1]
     gaps = [one.gap for one, _ in judged if one.gap is not None]
     return mean_estimate(gaps, _sides(here))
+
+
+def _all_growth(
+    tiers: Sequence[Tier], items: Mapping[tuple[str, str], TaskItems], tasks: Sequence[str]
+) -> tuple[Growth, ...]:
+    found = [_growth(tiers, items, name) for name in tasks]
+    marks = above_among([one.change for one in found])
+    return tuple(replace(one, grows=mark) for one, mark in zip(found, marks, strict=True))
 
 
 def _growth(tiers: Sequence[Tier], items: Mapping[tuple[str, str], TaskItems], task: str) -> Growth:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from leaderboard.comparison.multiple import holm
+from leaderboard.comparison.paired import two_sided
 from leaderboard.part_means import MIN_CLUSTERS, Estimate
 
 KINDS = {
@@ -37,11 +39,39 @@ class Verdict:
         return self.kind != "not-judged"
 
 
-def verdict_of(gains: Mapping[str, Estimate | None], gap: Estimate | None, clusters: Mapping[str, int]) -> Verdict:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Among:
+    """What stands of one task when all `count` judged tasks of a table are looked at together."""
+
+    won: bool
+    wider: bool
+    """Whether the gap is above 0."""
+    count: int
+
+
+def above_among(several: Sequence[Estimate | None]) -> list[bool]:
+    """Return which estimates are above 0 after Holm over all that have an interval."""
+    known = [place for place, one in enumerate(several) if one is not None and one.total is not None]
+    marks = [False] * len(several)
+    p_values = [two_sided(one.value, one.total) for one in several if one is not None and one.total is not None]
+    for place, fell in zip(known, holm(p_values), strict=True):
+        one = several[place]
+        marks[place] = fell and one is not None and one.value > 0
+    return marks
+
+
+def verdict_of(
+    gains: Mapping[str, Estimate | None],
+    gap: Estimate | None,
+    clusters: Mapping[str, int],
+    *,
+    among: Among | None = None,
+) -> Verdict:
     """Return the verdict from the gains on `all`, `clean` and `suspicious` items and the gap.
 
-    A win is an interval above 0. The gap decides where it is; a win on all items that clean items alone do not show is
-    flagged as well, for nothing but suspicious items tells it from chance.
+    A win is an interval above 0, and in a table of many tasks what Holm leaves of it: `among`. The gap decides where it
+    is; a win on all items that clean items alone do not show is flagged as well, for nothing but suspicious items tells
+    it from chance. The win on clean items takes a flag away, so it needs no correction.
     """
     for part in ("suspicious", "clean"):
         if clusters[part] < MIN_CLUSTERS:
@@ -54,9 +84,14 @@ def verdict_of(gains: Mapping[str, Estimate | None], gap: Estimate | None, clust
     assert clean is not None
     assert gap is not None
     won, won_clean, wider = above(every), above(clean), above(gap)
+    alone = ""
+    if among is not None:
+        lost = [name for name, was, now in (("win", won, among.won), ("gap", wider, among.wider)) if was and not now]
+        alone = f" (the {' and the '.join(lost)} would count alone, not among {among.count} tasks)" if lost else ""
+        won, wider = among.won, among.wider
     kind = _KINDS_BY_FACTS[won, won_clean, wider] if won else "gap-without-win" if wider else "no-win"
     words = _WORDS[kind].format(every=shown(every), clean=shown(clean), gap=shown(gap))
-    return Verdict(kind=kind, words=words)
+    return Verdict(kind=kind, words=words + alone)
 
 
 _KINDS_BY_FACTS = {

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from curation.console import printable
 from curation.files import Json
-from leaderboard.contaminated_scores import Contamination, PartScore, PerformanceGain, TaskContamination
+from leaderboard.contaminated_gain import PerformanceGain
+from leaderboard.contaminated_scores import Contamination, PartScore, TaskContamination
 from leaderboard.contaminated_verdict import shown
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +67,8 @@ class Estimate:
     both: float = 0.0
     measured: bool = False
     """Whether run noise was measured beforehand: p leaves only then (rule 9)."""
+    total: Variance | None = None
+    """Of the statistic; None without interval."""
 
     def as_json(self) -> dict[str, float | int | None]:
         """Return the numbers for people and programs."""
@@ -120,7 +122,16 @@ def _with_interval(
         num_clusters=clusters,
         by_run=by_run,
         both=both,
+        total=total,
     )
+
+
+def at_confidence(one: Estimate, confidence: float) -> Estimate:
+    """Return the estimate with an interval of another confidence."""
+    if one.total is None:
+        return one
+    interval = t_interval(one.value, one.total, confidence)
+    return replace(one, low=interval.low, high=interval.high)
 
 
 def _over(arms: Sequence[Arm], by_run: Floats) -> float:

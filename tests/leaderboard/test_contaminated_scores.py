@@ -14,10 +14,22 @@ import pytest
 
 from curation.decontamination.item_lists import ItemLists, read_item_lists
 from curation.errors import ResultsError, ShardError, SuiteChangedError
+from curation.numerics import Variance, t_critical
 from curation.randomness import generator
-from leaderboard.contaminated_scores import Contamination, Tier, contamination_of
+from leaderboard.contaminated_gain import performance_gains
+from leaderboard.contaminated_items import ItemScores, TaskItems
+from leaderboard.contaminated_scores import (
+    Contamination,
+    Tier,
+    UnlistedError,
+    _task,
+    among_all,
+    contamination_of,
+)
+from leaderboard.contaminated_sides import _known
+from leaderboard.contaminated_verdict import Among, above_among, verdict_of
 from leaderboard.contaminated_view import contamination_json, draw_contamination
-from leaderboard.part_means import Arm, Part, Units, estimate
+from leaderboard.part_means import Arm, Estimate, Part, Units, estimate
 from train.evals.results import Metric, ModelFacts, Results, Scored, SuiteFacts, TaskResult
 from train.evals.score_tables import ITEMS_SCHEMA, METRIC_COLUMNS
 
@@ -255,6 +267,95 @@ def test_the_table_names_the_flag_and_the_json_holds_every_number(tmp_path: Path
     assert task["parts"]["clean"]["num_items"] == 380
     assert task["gap"]["low"] > 0
     assert [one["threshold"] for one in task["performance_gain"]] == [0.6, 1.0]
+
+
+def honest(label: str, num: int = 60) -> TaskItems:
+    """Two arms of two runs without any difference, a third of the items suspicious and easier."""
+    stream = generator(1, label)
+    suspicious = np.arange(num) < num // 3
+    chance = 0.4 + 0.2 * suspicious
+    values = (stream.random((num, 4)) < chance[:, None]).astype(float)
+    scores = ItemScores(metric="acc_raw", sign=1.0, places=np.arange(num), clusters=np.arange(num), values=values)
+    return TaskItems(
+        task=label, suite="quiz", scores=scores, candidates=(0, 1), baselines=(2, 3), clean=~suspicious,
+        suspicious=suspicious, found_scores=suspicious * 1.0,
+    )  # fmt: skip
+
+
+def test_twenty_honest_tasks_seldom_show_a_flag() -> None:
+    alone = together = 0
+    for world_number in range(25):
+        tasks = [_task(honest(f"{world_number}-{n}"), "t", ()) for n in range(20)]
+        alone += any(one.verdict.flagged for one in tasks)
+        together += any(one.verdict.flagged for one in among_all(tasks))
+    assert alone >= 7  # of 25 tables: 20 gaps at 2.5 % each flag 40 %
+    assert together <= 4  # 5 % is 1.25; more than 4 has a chance below 1 %
+
+
+def test_a_flag_among_many_tasks_needs_what_holm_leaves() -> None:
+    def of(value: float, error: float = 1.0) -> Estimate:
+        total = Variance(value=error**2, degrees=math.inf)
+        return Estimate(
+            value=value, low=value - 1.96 * error, high=value + 1.96 * error, p_value=None, se_seeds=None,
+            se_items=error, num_clusters=50, by_run=np.zeros(1), total=total,
+        )  # fmt: skip
+
+    # two-sided p of 2.2, 2.5, -4 and 1: .0278, .0124, .00006, .317; Holm: .00006 < .05/4, .0124 < .05/3, .0278 > .05/2
+    assert above_among([of(2.2), of(2.5), None, of(-4.0), of(1.0)]) == [False, True, False, False, False]
+    assert above_among([of(2.2)]) == [True]
+    gains, clusters = {"all": of(2.2), "clean": of(1.0), "suspicious": of(2.5)}, {"clean": 50, "suspicious": 50}
+    assert verdict_of(gains, of(2.2), clusters).kind == "win-only-on-suspicious"
+    told = verdict_of(gains, of(2.2), clusters, among=Among(won=False, wider=False, count=4))
+    assert (told.kind, told.flagged) == ("no-win", False)
+    assert "the win and the gap would count alone, not among 4 tasks" in told.words
+
+
+def test_intervals_of_the_performance_gain_hold_for_all_thresholds_at_once() -> None:
+    here = honest("epg", 200)
+    one, five = (performance_gains(here, thresholds)[0].candidate for thresholds in ((1.0,), (1.0,) * 5))
+    assert one is not None
+    assert five is not None
+    assert one.total is not None
+    assert one.low is not None
+    assert five.low is not None
+    ratio = t_critical(one.total.degrees, 0.99) / t_critical(one.total.degrees, 0.95)
+    assert (five.value - five.low) / (one.value - one.low) == pytest.approx(ratio)
+    assert ratio > 1.2
+
+
+def test_names_from_a_strangers_file_are_printed_as_they_stand(tmp_path: Path) -> None:
+    from io import StringIO
+
+    from rich.console import Console
+
+    found = judged(tmp_path, 0.0, 0.3)
+    named = replace(
+        found,
+        detector="d[/red]",
+        tasks=tuple(replace(one, task="x[/b]y\x1b[31m", tier="[bold]t") for one in found.tasks),
+        unlisted=("[/i]z",),
+    )
+    console = Console(file=StringIO(), width=120)
+    draw_contamination(console, named)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    for part in ("x[/b]y", "[bold]t", "d[/red]", "[/i]z"):
+        assert part in text
+    assert "\x1b" not in text
+
+
+def test_a_suite_nobody_looked_for_is_passed_over_and_other_faults_are_not(tmp_path: Path) -> None:
+    lists = lists_at(tmp_path)
+    sides = world(0.0, 0.0, seeds=1)
+    known = [Tier(name="t", candidates=sides[0], baselines=sides[1])]
+    strange = [
+        Tier(name="t", candidates=(scored([1.0, 0.0], seed=1, arm="a", task="about none of the tasks"),),
+             baselines=(scored([0.0, 0.0], seed=1, arm="b", task="about none of the tasks"),))
+    ]  # fmt: skip
+    assert [one.detector for one in _known([known, strange], lists, None)] == ["d"]
+    with pytest.raises(UnlistedError):
+        _known([strange], lists, None)
+    with pytest.raises(ShardError, match="nothing about `about none of the tasks`"):
+        _known([known, strange], lists, "about none of the tasks")
 
 
 def test_the_command_compares_sides_on_clean_and_suspicious_items(

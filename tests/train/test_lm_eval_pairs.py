@@ -14,7 +14,7 @@ from curation.errors import RunError
 from curation.progress import SilentProgress
 from curation.tokenizers import load_tokenizer
 from train.evals.lm_eval_pairs import Pair, score_pairs
-from train.evals.lm_eval_run import Request, run_lm_eval
+from train.evals.lm_eval_run import INDEX, REQUEST, Request, _environment, run_lm_eval, task_file
 from train.export import _write_tokenizer, model_config
 from train.item_scores import Item, score_items
 from train.readers import directory_reader
@@ -93,6 +93,23 @@ def test_a_killed_scoring_goes_on_from_its_finished_tasks(exported: Path, tmp_pa
     assert again.scores["one"][0].log_likelihood == -0.25
     assert again.scores["two"] == whole.scores["two"]
     assert again.hashes == whole.hashes
+
+
+def test_the_child_gets_no_tokens_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_TOKEN", "WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("HF_HOME", "/cache")
+    found = _environment({"HF_DATASETS_CACHE": "/own"})
+    assert "secret" not in found.values()
+    assert (found["HF_HOME"], found["HF_DATASETS_CACHE"], found["HF_HUB_OFFLINE"]) == ("/cache", "/own", "1")
+    assert found["HF_HUB_DISABLE_IMPLICIT_TOKEN"] == "1"
+
+
+@pytest.mark.parametrize("name", ["../../etc/x", "a/b", "..", "%index", "%request", "request"])
+def test_a_tasks_name_makes_a_file_of_the_folder_whatever_it_says(tmp_path: Path, name: str) -> None:
+    path = task_file(tmp_path, name)
+    assert path.resolve().parent == tmp_path.resolve()
+    assert path.name not in (INDEX, REQUEST)
 
 
 def test_a_model_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
