@@ -1,4 +1,4 @@
-"""Scores of a run or of any local Hugging Face model, on a panel or on items: the same windows and sums for both.
+"""What is scored: a run or any local Hugging Face model, with its windows; the same for panels, suites and items.
 
 A run is scored at its tier's evaluation context, its exported directory at the same one (`run.json` names it), any
 other directory at 512 tokens (rule 6); `context` asks for another.
@@ -6,18 +6,15 @@ other directory at 512 tokens (rule 6); `context` asks for another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from curation.errors import RunError
 from curation.files import Json, read_json
-from curation.progress import Progress
 from curation.store import Artifact
 from curation.tokenizers import load_tokenizer
-from train.item_scores import score_items
-from train.items import Question, report
 from train.readers import Reader, directory_reader, model_reader, run_reader
 from train.tiers import Tier, load_tier
 
@@ -81,14 +78,6 @@ def exported_context(path: Path) -> int | None:
     except (ValueError, KeyError, TypeError):
         return None
     return found if isinstance(found, int) and found > 0 else None
-
-
-def score_questions(subject: Subject, questions: Sequence[Question], progress: Progress) -> dict[str, Json]:
-    """Return accuracies, bits per byte of the right choices, and the log-likelihood of each choice."""
-    reader, items = subject.reader, [question.item for question in questions]
-    with reader.computing(), progress.task("score", float(sum(len(item.choices) for item in items))) as task:
-        scores = score_items(reader, items, context_tokens=subject.context_tokens, advance=task.advance)
-    return {**subject.as_json(), **report(questions, scores)}
 
 
 def _allowed(context: int | None, reader: Reader, path: Path) -> int | None:

@@ -25,15 +25,11 @@ from train.score import WindowNats, model_nats
 from train.tiers import Tier
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from train.model import LanguageModel
 
 Ids: TypeAlias = npt.NDArray[np.int64]
 POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")
 """What configurations call the longest window that a model takes."""
-SpanLogits: TypeAlias = Callable[[Ids, Sequence[slice]], "list[Tensor]"]
-"""(ids, B rows of T; a span of positions for each row) -> float32 logits nV after each position of the row's span."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +40,6 @@ class Reader:
     eos_id: int
     """What a document begins with: EOS; of a model directory BOS, where its tokenizer has one."""
     nats_of: WindowNats
-    logits_of: SpanLogits
     max_context_tokens: int | None
     """Longest window that the model takes; None if it does not say."""
     model: Any = None
@@ -68,20 +63,10 @@ def run_reader(run: Artifact, tier: Tier) -> Reader:
 
 def model_reader(model: LanguageModel, tokenizer: Tokenizer, tier: Tier) -> Reader:
     """Return the reader of one of our models."""
-    import torch
-
-    device = model.lm_head.weight.device
-
-    @torch.inference_mode()
-    def logits_of(ids: Ids, spans: Sequence[slice]) -> list[Tensor]:
-        stream_BTD = model.hidden(torch.from_numpy(ids).to(device))
-        return [model.lm_head(stream_BTD[row, span]).float() for row, span in enumerate(spans)]
-
     return Reader(
         encode=lambda texts: tokenizer.encode(text_view(text_array(list(texts)))),
         eos_id=tokenizer.eos_id,
         nats_of=model_nats(model),
-        logits_of=logits_of,
         max_context_tokens=tier.shape.context_tokens,
         model=model,
         threads=tier.threads,
@@ -109,7 +94,6 @@ def directory_reader(path: Path, *, plain_specials: bool = False) -> Reader:
         encode=lambda texts: _encoded(tokenizer, texts),
         eos_id=int(first),
         nats_of=_library_nats(model),
-        logits_of=_library_logits(model),
         max_context_tokens=longest,
         model=model,
         unk_id=None if tokenizer.unk_token_id in (None, first, tokenizer.eos_token_id) else tokenizer.unk_token_id,
@@ -152,14 +136,3 @@ def _library_nats(model: Any) -> WindowNats:
         return found
 
     return nats_of
-
-
-def _library_logits(model: Any) -> SpanLogits:
-    import torch
-
-    @torch.inference_mode()
-    def logits_of(ids: Ids, spans: Sequence[slice]) -> list[Tensor]:
-        logits_BTV = model(torch.from_numpy(ids)).logits
-        return [logits_BTV[row, span].float() for row, span in enumerate(spans)]
-
-    return logits_of

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from curation.numerics import Floats
+from curation.suites.task_scores import clustered_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +48,11 @@ def item_error(values: Floats, clusters: Sequence[object]) -> ItemError | None:
     if num_clusters < 2:
         return None
     centred = values - values.mean()
-    sums = np.bincount(codes, weights=centred)
+    clustered = clustered_mean(values.tolist(), codes.astype(str).tolist()).se
+    assert clustered is not None
     return ItemError(
         naive=math.sqrt(float(np.sum(centred**2)) / (count * (count - 1))),
-        clustered=math.sqrt(float(np.sum(sums**2)) * num_clusters / (num_clusters - 1)) / count,
+        clustered=clustered,
         num_items=count,
         num_clusters=num_clusters,
     )

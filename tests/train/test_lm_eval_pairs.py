@@ -12,21 +12,28 @@ import torch
 
 from curation.errors import RunError
 from curation.progress import SilentProgress
+from curation.suites.prompted import Prompted
 from curation.tokenizers import load_tokenizer
 from train.evals.lm_eval_pairs import Pair, score_pairs
 from train.evals.lm_eval_run import INDEX, REQUEST, Request, _environment, run_lm_eval, task_file
+from train.evals.scorer import scorer_of
 from train.export import _write_tokenizer, model_config
-from train.item_scores import Item, score_items
 from train.readers import directory_reader
 from train.tiers import Tier
 
 pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def asked(context: str, *choices: str) -> Prompted:
+    return Prompted(task="t", item=0, gold=0, contexts=(context,) * len(choices), continuations=choices)
+
+
 ITEMS = [
-    Item(context="Question: who sat on the mat?\nAnswer:", choices=(" the cat", " a dog", " über 日本")),
-    Item(context="", choices=("the rain", "a")),
-    Item(context="ends in spaces  ", choices=("2020-01-01", "[1, 2]", "7")),
-    Item(context="{{ cycler }} {% raw %} ", choices=("{{ x }}",)),
-    Item(context=" ".join(["the cat looked at rain"] * 40), choices=(" and sat", "\nand sat on a mat")),
+    asked("Question: who sat on the mat?\nAnswer:", " the cat", " a dog", " über 日本"),
+    asked("", "the rain", "a"),
+    asked("ends in spaces  ", "2020-01-01", "[1, 2]", "7"),
+    asked("{{ cycler }} {% raw %} ", "{{ x }}"),
+    asked(" ".join(["the cat looked at rain"] * 40), " and sat", "\nand sat on a mat"),
 ]
 
 
@@ -61,8 +68,8 @@ def tiny_tier() -> Tier:
     return replace(TIERS["pico"], name="tiny-1x", model="tiny", shape=shape)
 
 
-def pairs_of(items: list[Item]) -> list[Pair]:
-    return [Pair(item.context, choice) for item in items for choice in item.choices]
+def pairs_of(items: list[Prompted]) -> list[Pair]:
+    return [Pair(*pair) for item in items for pair in item.pairs]
 
 
 def test_log_likelihoods_of_lm_eval_are_those_of_our_scorer(exported: Path) -> None:
@@ -72,7 +79,7 @@ def test_log_likelihoods_of_lm_eval_are_those_of_our_scorer(exported: Path) -> N
     after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()  # noqa: NPY002
     assert before[:2] == after[:2]
     assert torch.equal(before[2], after[2])
-    ours = score_items(directory_reader(exported), ITEMS, context_tokens=64)
+    ours = scorer_of(directory_reader(exported), 64, 1).score(ITEMS, lambda _: None)
     expected = [value for score in ours for value in score.log_likelihoods]
     np.testing.assert_allclose([s.log_likelihood for s in found.scores["t"]], expected, atol=1e-4, rtol=0)
     assert [s.greedy for s in found.scores["t"]] == [value for score in ours for value in score.greedy]

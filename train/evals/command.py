@@ -42,7 +42,9 @@ def evaluate_as_asked(asked: Mapping[str, Any]) -> None:
         raise RunError(
             f"curate eval {model}: {given} of --panel and --items, expected one of them, or --suite; give one"
         )
-    _evaluate_items(store, model, items, asked["context"], progress, as_json=asked["json_output"])
+    _evaluate_items(
+        store, model, items, asked["context"], progress, workers=asked["workers"], as_json=asked["json_output"]
+    )
 
 
 def _model(asked: Mapping[str, Any]) -> str:
@@ -115,10 +117,10 @@ def _on_panel(results: Results) -> dict[str, Json]:
 
 
 def _evaluate_items(
-    store: Store, model: str, items: Path, context: int | None, progress: Progress, *, as_json: bool
+    store: Store, model: str, items: Path, context: int | None, progress: Progress, *, workers: int, as_json: bool
 ) -> None:
-    from train.evaluate import directory_subject, run_subject, score_questions
-    from train.items import draw_report, read_questions
+    from train.evals.own_items import draw_report, read_questions, score_questions
+    from train.evaluate import directory_subject, run_subject
     from train.lookup import find_artifact
 
     questions = read_questions(items)
@@ -126,7 +128,7 @@ def _evaluate_items(
         subject = directory_subject(Path(model), context)
     else:
         subject = run_subject(find_artifact(store, model, "run"), context)
-    found = score_questions(subject, questions, progress)
+    found = score_questions(subject, questions, progress, workers=workers)
     give(found, lambda console: draw_report(console, model, found), as_json=as_json)
 
 

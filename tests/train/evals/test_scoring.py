@@ -18,12 +18,12 @@ from curation.randomness import generator
 from curation.store import Artifact
 from curation.suites.prompted import Prompted
 from curation.tokenizers import load_tokenizer
+from train.evals.engine import ChoiceScores
 from train.evals.forward import our_predict
 from train.evals.requests import encode_items
 from train.evals.rows import BATCH_POSITIONS, batches, lay_out
 from train.evals.scorer import Scorer, scorer_of
 from train.export import export_model
-from train.item_scores import Item, score_items
 from train.model import build_model
 from train.readers import Reader, directory_reader, model_reader
 from train.tiers import Tier
@@ -70,6 +70,28 @@ def exported(tiny: Tier, reader: Reader, tmp_path: Path) -> Path:
     return tmp_path / "hf"
 
 
+def logits_after(chosen: Reader, ids: np.ndarray) -> torch.Tensor:
+    """Return float32 logits after each of the ids, of one plain pass."""
+    with torch.inference_mode():
+        found = chosen.model(torch.from_numpy(ids)[None])
+    return (found if isinstance(found, torch.Tensor) else found.logits)[0].float()
+
+
+def alone(chosen: Reader, context: str, text: str) -> ChoiceScores:
+    """The slow twin: one pair, encoded together, in a pass of its own."""
+    before, whole = (chosen.encode([one]).tokens.astype(np.int64) for one in (context.rstrip(), context + text))
+    length = len(whole) - len(before)
+    ids = whole if len(before) else np.concatenate([np.array([chosen.eos_id]), whole])
+    kept = ids[-(CONTEXT + 1) :]
+    log_p = logits_after(chosen, kept[:-1])[-length:].log_softmax(dim=-1)
+    targets = torch.from_numpy(kept[-length:])
+    return ChoiceScores(
+        log_likelihoods=(float(log_p.gather(1, targets[:, None]).double().sum()),),
+        greedy=(bool((log_p.argmax(dim=-1) == targets).all()),),
+        num_tokens=(length,),
+    )
+
+
 def flat(scorer: Scorer, items: list[Prompted]) -> np.ndarray:
     return np.concatenate([[*one.log_likelihoods, *(one.uncond or ())] for one in scorer.score(items, lambda _: None)])
 
@@ -81,8 +103,7 @@ def test_sharing_and_asking_each_choice_alone_agree(
     chosen = reader if which == "ours" else directory_reader(exported)
     scorer, items = scorer_of(chosen, CONTEXT, 1), made_up(random_sentences)
     assert scorer.sharing
-    alone = [Item(context=context, choices=(text,)) for item in items for context, text in item.pairs]
-    twin = score_items(chosen, alone, context_tokens=CONTEXT)
+    twin = [alone(chosen, *pair) for item in items for pair in item.pairs]
     found = scorer.score(items, lambda _: None)
     values = np.concatenate([one.log_likelihoods for one in found])
     np.testing.assert_allclose(values, [one.log_likelihoods[0] for one in twin], atol=2e-5, rtol=0)
@@ -129,7 +150,7 @@ def test_a_context_that_does_not_fit_loses_its_beginning_and_a_choice_that_does_
     assert [one.excluded for one in scores] == [None, None, "choice-longer-than-context"]
     length = scores[0].num_tokens[0]
     kept = reader.encode([f"{long}cat mat"]).tokens[-17:].astype(np.int64)
-    rows = reader.logits_of(kept[None, :-1], [slice(16 - length, 16)])[0].log_softmax(dim=-1)
+    rows = logits_after(reader, kept[:-1])[16 - length : 16].log_softmax(dim=-1)
     expected = sum(float(row[token]) for row, token in zip(rows, kept[-length:], strict=True))
     assert scores[0].log_likelihoods[0] == pytest.approx(expected, abs=1e-5)
 

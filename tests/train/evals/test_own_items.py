@@ -11,28 +11,30 @@ import pytest
 from rich.console import Console
 
 from curation.errors import RunError
-from train.item_scores import Item, ItemScores
-from train.items import Question, draw_report, read_questions, report
+from curation.suites.prompted import Prompted
+from train.evals.engine import ChoiceScores
+from train.evals.own_items import Question, draw_report, read_questions, report
 
 GOOD = '{"context": "", "choices": [" a", "b"], "answer": 1, "id": 7}'
 
 
-def scored(*log_likelihoods: float, num_bytes: tuple[int, ...]) -> ItemScores:
-    ones = tuple(1 for _ in log_likelihoods)
-    return ItemScores(log_likelihoods=log_likelihoods, greedy=(False,) * len(ones), num_tokens=ones,
-                      num_bytes=num_bytes)  # fmt: skip
+def scored(*log_likelihoods: float) -> ChoiceScores:
+    ones = (1,) * len(log_likelihoods)
+    return ChoiceScores(log_likelihoods=log_likelihoods, greedy=(False,) * len(ones), num_tokens=ones)
 
 
-def question(answer: int) -> Question:
-    return Question(item=Item(context="c", choices=("x", "y")), answer=answer)
+def question(answer: int, *num_bytes: int) -> Question:
+    choices = tuple("x" * count for count in num_bytes)
+    item = Prompted(task="items", item=0, gold=answer, contexts=("c",) * len(choices), continuations=choices)
+    return Question(item=item, where="here:1")
 
 
 def test_lines_become_questions_that_know_their_place(tmp_path: Path) -> None:
     path = tmp_path / "i.jsonl"
     path.write_text(f"\ufeff{GOOD}\n\n{GOOD}")
     found = read_questions(path)
-    assert [one.item.where for one in found] == [f"{path}:1", f"{path}:3"]
-    assert (found[0].item.context, found[0].item.choices, found[0].answer) == ("", (" a", "b"), 1)
+    assert [one.where for one in found] == [f"{path}:1", f"{path}:3"]
+    assert (found[0].item.pairs, found[0].item.gold) == ((("", " a"), ("", "b")), 1)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,7 @@ def test_lines_become_questions_that_know_their_place(tmp_path: Path) -> None:
         ('{"context": "a", "choices": [], "answer": 0}', "choices [], expected a list of texts"),
         ('{"context": "a", "choices": "bc", "answer": 0}', "choices 'bc', expected a list"),
         ('{"context": "a", "choices": ["b", ""], "answer": 0}', "none empty"),
+        ('{"context": "a", "choices": ["b", " "], "answer": 0}', "beside its leading space"),
         ('{"context": "a", "choices": ["b", 3], "answer": 0}', "expected a list of texts"),
         ('{"context": "a", "choices": ["b"], "answer": 1}', "answer 1, expected a whole number from 0 to 0"),
         ('{"context": "a", "choices": ["b"], "answer": -1}', "answer -1, expected"),
@@ -78,13 +81,13 @@ def test_a_missing_or_empty_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_sums_are_those_of_the_definitions() -> None:
-    scores = [
-        scored(-4.0, -6.0, num_bytes=(2, 12)),  # best 0, per byte 1
-        scored(-1.0, -2.0, num_bytes=(1, 1)),  # 0 both ways
-        scored(-3.0, -3.0, num_bytes=(4, 4)),  # equal: the first
-        scored(-9.0, -2.0, num_bytes=(3, 2)),  # 1 both ways
+    questions = [
+        question(1, 2, 12),  # best 0, per byte 1
+        question(0, 1, 1),  # 0 both ways
+        question(0, 4, 4),  # equal: the first
+        question(0, 3, 2),  # 1 both ways
     ]
-    found = report([question(1), question(0), question(0), question(0)], scores)
+    found = report(questions, [scored(-4.0, -6.0), scored(-1.0, -2.0), scored(-3.0, -3.0), scored(-9.0, -2.0)])
     assert (found["n"], found["accuracy"], found["accuracy_per_byte"]) == (4, 0.5, 0.75)
     assert found["standard_error"] == pytest.approx(math.sqrt(0.25 / 3))
     assert found["standard_error_per_byte"] == pytest.approx(math.sqrt(0.75 * 0.25 / 3))
@@ -92,7 +95,7 @@ def test_the_sums_are_those_of_the_definitions() -> None:
 
 
 def test_one_item_has_no_standard_error_and_a_person_is_told_that_it_is_plumbing() -> None:
-    found = report([question(0)], [scored(-1.0, -2.0, num_bytes=(1, 1))])
+    found = report([question(0, 1, 1)], [scored(-1.0, -2.0)])
     assert cast("float | None", found["standard_error"]) is None
     out = io.StringIO()
     draw_report(Console(file=out, width=120), "run-1", {**found, "context": 64})
