@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from curation.fitting import Model, Problem, Pullback, Search, minimise, refit
+from curation.fitting import Model, ModelOfRows, Problem, Pullback, Search, minimise, refit
 from leaderboard.laws.law import Columns, Data, Estimate, Floats, InsufficientError, Law, Settings
 
 UNIDENTIFIED_SD = 1.0
@@ -43,7 +44,16 @@ class CurveLaw(Law):
         """Return what is minimised, in theta."""
         target = data.columns[self.card.target]
         targets = np.log(target) if self.space == "log" else target
-        return Problem(model=self.model(data.columns), targets=targets, loss=settings.loss_of(self.card))
+        return Problem(
+            model=self.model(data.columns),
+            targets=targets,
+            loss=settings.loss_of(self.card),
+            of_rows=self.model_of_rows(data),
+        )
+
+    def model_of_rows(self, data: Data) -> ModelOfRows:
+        """Return the curve at some rows of the data alone."""
+        return lambda rows: self.model({name: values[rows] for name, values in data.columns.items()})
 
     def estimate(self, data: Data, settings: Settings) -> Estimate:
         """Return the lowest objective over all starts, with remarks on what is not identified."""
@@ -126,8 +136,14 @@ def _list(names: tuple[str, ...], chosen: Floats | np.ndarray) -> str:  # type: 
 def _moved(problem: Problem, change: Floats) -> Problem:
     """Return the problem in coordinates u with theta = `change` u."""
 
-    def model(rows: Floats) -> tuple[Floats, Pullback]:
-        values, pullback = problem.model(rows @ change.T)
-        return values, lambda weights: pullback(weights) @ change
+    def moved(model: Model) -> Model:
+        def values(rows: Floats) -> tuple[Floats, Pullback]:
+            found, pullback = model(rows @ change.T)
+            return found, lambda weights: pullback(weights) @ change
 
-    return Problem(model=model, targets=problem.targets, loss=problem.loss, weights=problem.weights)
+        return values
+
+    of_rows = problem.of_rows
+    return replace(
+        problem, model=moved(problem.model), of_rows=None if of_rows is None else lambda rows: moved(of_rows(rows))
+    )

@@ -113,7 +113,8 @@ class DirectAccuracy(CurveLaw):
         """Return the problem in ln(-ln Q')."""
         chance = data.columns.get("chance", np.full(data.n, self.chance))
         targets = np.log(-np.log((data.columns["Q"] - chance) / (1 - chance)))
-        return Problem(model=self.model(data.columns), targets=targets, loss=settings.loss_of(self.card))
+        loss = settings.loss_of(self.card)
+        return Problem(model=self.model(data.columns), targets=targets, loss=loss, of_rows=self.model_of_rows(data))
 
     def model(self, inputs: Columns) -> Model:
         """Return ln(-ln Q')."""

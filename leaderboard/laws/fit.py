@@ -31,11 +31,14 @@ from leaderboard.laws.law import (
 )
 from leaderboard.laws.registry import LAWS
 from leaderboard.laws.rows import checked_rows
-from leaderboard.laws.warn import MIN_SIZES, all_warnings, extrapolations
+from leaderboard.laws.warn import MIN_SIZES, all_warnings, extrapolations, few_units
 
 MAX_LOST_DRAWS = 0.05
 """Share of resamples without a fit from which it is told."""
 SAME_TARGET = 1e-12
+WEIGHT_CELLS = 4_000_000
+"""Resamples x rows whose weights are held at once: 32 MB."""
+MIN_DRAWS_AT_ONCE = 10
 Table = Mapping[str, Sequence[object] | npt.NDArray[np.generic]]
 
 
@@ -73,7 +76,8 @@ def fit(law: Law | str, table: Table, settings: Settings | None = None, *, holdo
         observed=observed,
         expected=expected,
         warnings=(
-            *all_warnings(chosen, data, estimate, params, held_out),
+            *all_warnings(chosen, data, estimate=estimate, params=params, held_out=held_out),
+            *few_units(data, settings.draws),
             *_lost_draws(settings, draws),
             *_told_of_held_out(data, held_out),
         ),
@@ -181,8 +185,12 @@ def _bootstrap(law: Law, data: Data, estimate: Estimate, settings: Settings) -> 
     if not settings.draws or len(np.unique(data.groups)) < 2:
         return np.empty((0, len(estimate.theta)))
     rng = generator(settings.seed, "law", law.card.name, "bootstrap")
-    weights = resample_weights(data.groups, settings.draws, rng)
-    draws = law.resample(data, estimate, settings, weights)
+    at_once = max(MIN_DRAWS_AT_ONCE, WEIGHT_CELLS // data.n)
+    parts = []
+    for start in range(0, settings.draws, at_once):
+        weights = resample_weights(data.groups, min(at_once, settings.draws - start), rng)
+        parts.append(law.resample(data, estimate, settings, weights))
+    draws = np.concatenate(parts)
     sound: Floats = draws[~np.any(np.isnan(draws), axis=1)]
     return sound
 

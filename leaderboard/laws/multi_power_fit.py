@@ -87,12 +87,21 @@ def converge(curves: Curves, begin: Floats, *, free: npt.NDArray[np.bool_], coun
         search[free] = part
         return search
 
+    seen: dict[bytes, tuple[Floats, Floats]] = {}  # the last point: its gradient is asked for after its residuals
+
+    def both(part: Floats) -> tuple[Floats, Floats]:
+        key = part.tobytes()
+        if key not in seen:
+            seen.clear()
+            seen[key] = curves.residuals(full(part))
+        return seen[key]
+
     def values(part: Floats) -> Floats:
-        found = curves.residuals(full(part))[0]
+        found = both(part)[0]
         return found if rows is None else found[rows]
 
     def slopes(part: Floats) -> Floats:
-        found = curves.residuals(full(part))[1][:, free]
+        found = both(part)[1][:, free]
         return found if rows is None else found[rows]
 
     span = LOW[free], HIGH[free]

@@ -9,6 +9,8 @@ import numpy as np
 from leaderboard.laws.law import Data, Estimate, Law
 
 MIN_SIZES = 3
+MIN_UNITS = 5
+"""Of a bootstrap: with three, one resample in nine is a single unit drawn three times."""
 MAX_EXTRAPOLATION = 100.0
 SAME_DIRECTION = 0.995
 SAME_SIZE = 1.02
@@ -16,7 +18,7 @@ SAME_SIZE = 1.02
 
 
 def all_warnings(
-    law: Law, data: Data, estimate: Estimate, params: Mapping[str, float], held_out: Data | None
+    law: Law, data: Data, *, estimate: Estimate, params: Mapping[str, float], held_out: Data | None
 ) -> tuple[str, ...]:
     """Return every warning of a fit, in the order a reader needs them."""
     found = [*data.notes]
@@ -31,7 +33,7 @@ def all_warnings(
     if held_out is not None:
         for name in (*law.card.sizes, "C"):
             if name in held_out.columns and name in data.columns:
-                found += _beyond(data, name, float(held_out.columns[name].max()), "held-out rows")
+                found += _beyond(data, name, float(held_out.columns[name].max()), what="held-out rows")
     return tuple(dict.fromkeys(found))
 
 
@@ -63,9 +65,23 @@ def moving_together(law: Law, data: Data) -> list[str]:
 
 
 def num_sizes(data: Data, name: str) -> int:
-    """Return how many values of a variable differ by more than 2 %."""
-    values = np.sort(data.columns[name])
-    return 1 + int(np.sum(values[1:] > SAME_SIZE * values[:-1])) if len(values) else 0
+    """Return how many values of a variable differ by more than 2 %, counted upwards from the lowest."""
+    num, last = 0, -np.inf
+    for value in np.unique(data.columns[name]).tolist():
+        if not value <= SAME_SIZE * last:
+            num, last = num + 1, value
+    return num
+
+
+def few_units(data: Data, draws: int) -> tuple[str, ...]:
+    """Return a warning when the bootstrap draws fewer than five units: its intervals then mean little."""
+    num = len(np.unique(data.groups))
+    if not draws or num >= MIN_UNITS:
+        return ()
+    return (
+        f"the bootstrap draws {num} units (`run`), expected at least {MIN_UNITS}: its intervals are not to be trusted; "
+        "add runs, or use --bootstrap 0",
+    )
 
 
 def at_bounds(law: Law, params: Mapping[str, float]) -> list[str]:
@@ -88,18 +104,19 @@ def extrapolations(law: Law, data: Data, inputs: Mapping[str, float]) -> tuple[s
     found: list[str] = []
     for name, value in inputs.items():
         if name in data.columns:
-            found += _beyond(data, name, value, "prediction")
+            found += _beyond(data, name, value, what="prediction")
         elif name == "C" and {"N", "D"} <= set(data.columns):
             flops = 6 * data.columns["N"] * data.columns["D"]
-            found += _text(name, value, float(flops.min()), float(flops.max()), "prediction")
+            found += _text(name, value, low=float(flops.min()), high=float(flops.max()), what="prediction")
     return tuple(found)
 
 
-def _beyond(data: Data, name: str, value: float, what: str) -> list[str]:
-    return _text(name, value, float(data.columns[name].min()), float(data.columns[name].max()), what)
+def _beyond(data: Data, name: str, value: float, *, what: str) -> list[str]:
+    values = data.columns[name]
+    return _text(name, value, low=float(values.min()), high=float(values.max()), what=what)
 
 
-def _text(name: str, value: float, low: float, high: float, what: str) -> list[str]:
+def _text(name: str, value: float, *, low: float, high: float, what: str) -> list[str]:
     if low <= 0 or low / MAX_EXTRAPOLATION <= value <= high * MAX_EXTRAPOLATION:
         return []
     factor = value / high if value > high else low / value

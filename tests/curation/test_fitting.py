@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.fitting import Loss, Problem, Pullback, Search, grid, minimise, refit, resample_weights
+from curation.descent import BLOCK_CELLS
+from curation.fitting import (
+    MIN_SAMPLE_ROWS,
+    SAMPLE_CELLS,
+    Loss,
+    Problem,
+    Pullback,
+    Search,
+    grid,
+    minimise,
+    refit,
+    resample_weights,
+)
 
 Floats = np.ndarray
 X = np.linspace(-1.0, 2.0, 40)
@@ -104,3 +119,49 @@ def test_a_block_of_starts_and_one_at_a_time_end_at_the_same_place() -> None:
     together = minimise(problem, starts, Search(polished=9)).theta
     alone = [minimise(problem, start[None]).theta for start in starts]
     assert np.allclose(alone, together, atol=1e-7)
+
+
+def line_of(rows: Floats) -> Callable[[Floats], tuple[Floats, Pullback]]:
+    def model(theta: Floats) -> tuple[Floats, Pullback]:
+        assert len(theta) * len(rows) <= max(BLOCK_CELLS, len(rows)), "more is held at once than a block"
+        return theta[:, 0:1] + theta[:, 1:2] * rows, lambda w: np.stack([w.sum(axis=1), w @ rows], axis=1)
+
+    return model
+
+
+def long_problem(num: int) -> Problem:
+    x = np.linspace(-1.0, 2.0, num)
+    noise = np.random.default_rng(0).standard_normal(num) * 0.1
+    return Problem(model=line_of(x), targets=1.5 - 0.7 * x + noise, of_rows=lambda rows: line_of(x[rows]))
+
+
+def test_gradients_of_many_rows_are_taken_in_parts() -> None:
+    slopes = long_problem(20_000).jacobian(np.array([1.0, 2.0]))
+    assert slopes == pytest.approx(np.stack([np.ones(20_000), np.linspace(-1.0, 2.0, 20_000)], axis=1))
+
+
+def test_gradients_of_rows_are_the_same_without_a_model_of_rows() -> None:
+    problem, theta = long_problem(700), np.array([1.0, 2.0])
+    assert np.array_equal(replace(problem, of_rows=None).jacobian(theta), problem.jacobian(theta))
+
+
+def test_a_sample_of_rows_serves_the_first_descent_alone() -> None:
+    """From 400 starts, 60,000 rows are met by 3,000; the minimum is that of all rows."""
+    problem = long_problem(60_000)
+    assert len(problem.sample(3000).targets) == 3000
+    starts = grid(tuple(np.linspace(-3, 3, 20)), tuple(np.linspace(-3, 3, 20)))
+    found = minimise(problem, starts)
+    whole = minimise(replace(problem, of_rows=None), starts[:1])
+    assert found.theta == pytest.approx(whole.theta, abs=1e-6)
+    assert found.objective == pytest.approx(whole.objective, rel=1e-9)
+
+
+def test_a_small_table_is_never_sampled() -> None:
+    """The published 240 rows from 4,500 starts."""
+    assert long_problem(240).sample(max(MIN_SAMPLE_ROWS, SAMPLE_CELLS // 4500)).targets.shape == (240,)
+
+
+def test_draws_in_two_calls_are_those_of_one() -> None:
+    groups, rng = np.repeat(np.arange(7), 2), np.random.default_rng(3)
+    parts = [resample_weights(groups, num, rng) for num in (3, 5)]
+    assert np.array_equal(np.concatenate(parts), resample_weights(groups, 8, np.random.default_rng(3)))

@@ -161,3 +161,23 @@ def test_a_prediction_needs_inputs_that_the_law_has() -> None:
         predict(found, {"Z": 1.0})
     with pytest.raises(LawError, match="also needs N"):
         predict(found, {"D": 1.0})
+
+
+def test_sizes_that_lie_close_are_still_many_where_they_span_decades() -> None:
+    """4,000 sizes, each within 2 % of the next."""
+    found = fit("kaplan", powers(4000), NO_DRAWS)
+    assert not any("distinct values of N" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize(("units", "is_told"), [(3, True), (5, False)])
+def test_intervals_of_few_drawn_units_are_not_to_be_trusted(units: int, is_told: bool) -> None:
+    table = {**powers(30, noise=0.01), "run": np.arange(30) % units}
+    found = fit("kaplan", table, Settings(draws=20))
+    assert any(f"draws {units} units" in warning for warning in found.warnings) == is_told
+
+
+def test_resamples_of_a_large_table_are_held_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = fit("kaplan", powers(40, noise=0.01), Settings(draws=30))
+    monkeypatch.setattr("leaderboard.laws.fit.WEIGHT_CELLS", 40)
+    parts = fit("kaplan", powers(40, noise=0.01), Settings(draws=30))
+    assert parts.draws_SP[:, :2] == pytest.approx(whole.draws_SP[:, :2], rel=1e-5)

@@ -8,6 +8,7 @@ import pytest
 from leaderboard.laws.fit import fit, predict
 from leaderboard.laws.law import InsufficientError, LawError, Settings
 from leaderboard.laws.multi_power import changes_of, losses, losses_and_slopes
+from leaderboard.laws.multi_power_fit import Curves, converge, searched
 from leaderboard.laws.schedules import described, rebuild
 
 THETA = np.array([2.5, 0.6, 0.45, 400.0, 2.0, 0.6, 0.65])
@@ -150,3 +151,20 @@ def test_a_step_logged_twice_counts_once() -> None:
     twice = {name: [*values, values[-1]] for name, values in rows.items()}
     found = fit("loss-curve", twice, Settings(draws=0, options={"warmup": str(WARMUP)}))
     assert found.data.dropped == {"step appears twice in a curve": 1}
+
+
+def test_residuals_and_gradient_of_one_point_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = np.arange(256, 4000, 64)
+    rates = schedule("cosine")
+    seen = changes_of(rates, steps, block_steps=32)
+    curves = Curves(seen=[seen], losses=losses(THETA, seen))
+    points: list[bytes] = []
+    once = Curves.residuals
+
+    def counted(self: Curves, search: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+        points.append(search.tobytes())
+        return once(self, search)
+
+    monkeypatch.setattr(Curves, "residuals", counted)
+    converge(curves, searched(THETA * 1.05), free=np.ones(7, bool))
+    assert len(points) == len(set(points)) > 3
