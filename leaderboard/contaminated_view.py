@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from curation.console import printable
@@ -21,20 +22,23 @@ def draw_contamination(console: Console, found: Contamination) -> None:
     """Print scores by part, gaps, performance gains and growth; flagged tasks first."""
     table = _table(
         f"Scores on clean and suspicious items ({found.detector})",
-        ("task", "tier", "part", "items", "candidate", "baseline", "gain, more is better"),
+        ("task", "tier", "part", "items", "B", "A", "A better by"),
     )
     ordered = sorted(found.tasks, key=lambda one: not one.verdict.flagged)
     for one in ordered:
         for number, name in enumerate(part for part in PARTS if one.parts[part].num_items):
             part = one.parts[name]
             lead = (f"{one.task} ({one.metric})", one.tier) if number == 0 else ("", "")
-            _add(table, *lead, name, f"{part.num_items:,}", _number(part.candidate), _number(part.baseline),
+            _add(table, *lead, name, f"{part.num_items:,}", _number(part.baseline), _number(part.candidate),
                  shown(part.gain))  # fmt: skip
         _add(table, "", "", "gap", "", "", "", shown(one.gap))
     console.print(table)
+    _say(console, "A better by: turned so that more is better, also where fewer bits are.", "dim")
     for one in ordered:
-        style = "bold red" if one.verdict.flagged else None
-        _say(console, f"{one.task} at {one.tier}: {one.verdict.kind}: {one.verdict.words}", style)
+        if one.verdict.judged:
+            style = "bold red" if one.verdict.flagged else None
+            _say(console, f"{one.task} at {one.tier}: {one.verdict.kind}: {one.verdict.words}", style)
+    _draw_not_judged(console, ordered)
     _draw_gains(console, found)
     _draw_growth(console, found)
     if found.removed != "none":
@@ -42,6 +46,16 @@ def draw_contamination(console: Console, found: Contamination) -> None:
         _say(console, "were in the pool, and only what it does not see can be left of them.")
     if found.unlisted:
         _say(console, f"Nobody looked for the items of: {', '.join(found.unlisted)}.")
+
+
+def _draw_not_judged(console: Console, tasks: Sequence[TaskContamination]) -> None:
+    """Print why tasks are not judged, a line a reason."""
+    reasons: dict[str, list[str]] = {}
+    for one in tasks:
+        if not one.verdict.judged:
+            reasons.setdefault(one.verdict.words, []).append(f"{one.task} at {one.tier}")
+    for words, names in reasons.items():
+        _say(console, f"{words}: {', '.join(names)}")
 
 
 def _say(console: Console, text: str, style: str | None = None) -> None:
@@ -73,12 +87,12 @@ def _draw_gains(console: Console, found: Contamination) -> None:
         return
     table = _table(
         "Estimated performance gain: score on known − on clean items",
-        ("task", "tier", "from score", "suspicious", "candidate", "baseline", ""),
+        ("task", "tier", "from score", "suspicious", "B", "A", ""),
     )
     for one, gain in rows:
         _add(
-            table, one.task, one.tier, f"{gain.threshold:.3g}", f"{gain.num_suspicious:,}", shown(gain.candidate),
-            shown(gain.baseline), "largest" if gain.largest else "",
+            table, one.task, one.tier, f"{gain.threshold:.3g}", f"{gain.num_suspicious:,}", shown(gain.baseline),
+            shown(gain.candidate), "largest" if gain.largest else "",
         )  # fmt: skip
     console.print(table)
 

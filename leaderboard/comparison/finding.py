@@ -17,6 +17,7 @@ from curation.files import Json, read_json
 from curation.store import MANIFEST, Artifact, Store, load_artifact
 from leaderboard.assemble import interventions_digest, scored_run
 from leaderboard.comparison.sides import OWN_PANEL, Model, PanelScores, Place, Side, side_of
+from leaderboard.noise.pack import NoisePack
 from leaderboard.results import RESULT_FILE, SCHEMA, StudyResult, read_result
 from leaderboard.scores import COLUMNS
 from train.evals.panel_marks import SELECTED_FOR
@@ -176,6 +177,18 @@ def _scores_of_runs(store: Store) -> dict[str, list[Path]]:
         results = read_summary(path.parent)
         if results.model.checkpoint is None and not results.averaged and results.partial is None:
             found.setdefault(results.model.digest, []).append(path.parent)
+    return found
+
+
+def unused_scores(store: Store, pack: NoisePack) -> dict[str, list[Path]]:
+    """Return the results of a pack's runs on suites that the pack does not measure, by suite."""
+    of_runs = {run.fingerprint for run in pack.runs if run.fingerprint}
+    found: dict[str, list[Path]] = {}
+    for fingerprint, paths in _scores_of_runs(store).items():
+        for path in paths if fingerprint in of_runs else ():
+            results = read_summary(path)
+            if results.tasks and results.suite.name not in pack.provenance.suites:
+                found.setdefault(results.suite.name, []).append(path)
     return found
 
 

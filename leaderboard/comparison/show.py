@@ -105,7 +105,7 @@ def _draw_table(console: Console, title: str, rows: Sequence[Row], seeds: int) -
     hidden = [row.name for row in rows if row.above_chance is False]
     if listed:
         table = Table(title=title, title_justify="left", header_style="bold")
-        table.add_column("", overflow="fold")
+        table.add_column("", no_wrap=True)
         for name in ("B", "A", "change", "95% interval"):
             table.add_column(name, justify="right", no_wrap=True)
         lower = listed[0].lower_is_better

@@ -15,6 +15,7 @@ from leaderboard.comparison.sides import Model
 from leaderboard.comparison.tasks import BITS, CHANCE_ERRORS, accuracy_metric, primary_metric
 from train.evals.results import Scored, TaskResult, refuse_unlike
 
+AGGREGATE = "aggregate"
 NOTE = "sums only: nothing to pair, so no interval"
 Pairs = Sequence[tuple[Scored, Scored]]
 """Results of A and B, a pair a seed."""
@@ -75,7 +76,7 @@ def _aggregate_rows(pairs: Pairs) -> list[Row]:
         values = [held.value for one in every if (held := one.aggregates.get(name)) and held.value is not None]
         if len(values) == len(every):
             count = max(len(one.tasks) for one in every)
-            rows.append(_row(("all-tasks", name, told.metric or name), values, count))
+            rows.append(_row(("all-tasks", name, told.metric or AGGREGATE), values, count))
     return rows
 
 

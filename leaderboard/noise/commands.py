@@ -11,6 +11,8 @@ import typer
 from curation.console import JsonFlag, QuietFlag, StoreOption, give, progress_for
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from curation.files import Json
     from curation.store import Artifact, Store
     from leaderboard.noise.pack import NoisePack
@@ -102,6 +104,7 @@ def noise_build(
     """
     from curation.errors import RunError
     from curation.store import Store
+    from leaderboard.comparison.finding import unused_scores
     from leaderboard.noise.build import build_pack
     from leaderboard.noise.pack_files import write_pack
     from leaderboard.noise.read_runs import gather_runs, runs_in
@@ -119,7 +122,16 @@ def noise_build(
     write_pack(path, pack)
     rows = rows_of(pack)
     value: Json = {"pack": str(path), "status": pack.status, "why": list(pack.why), "rows": rows_json(rows)}
-    give(value, lambda console: draw_pack(console, path, pack, rows), as_json=json_output)
+    unused = unused_scores(opened, pack)
+
+    def draw(console: Console) -> None:
+        draw_pack(console, path, pack, rows)
+        for suite, folders in unused.items():
+            given = " ".join([*names, *map(str, folders)])
+            text = f"the store holds {suite} scores of {len(folders)} of these runs, which the pack has not; with them:"
+            console.print(f"{text} curate noise build {given}", markup=False, soft_wrap=True)
+
+    give(value, draw, as_json=json_output)
 
 
 def noise_show(
@@ -178,7 +190,7 @@ def _planned(
     store: Path | None, corpus: str, panel: str | None, tier: str, design: object
 ) -> tuple[Store, Artifact, Artifact, list[PlannedRun], Mapping[str, str]]:
     from curation.store import Store
-    from leaderboard.noise.plan import Design, wanted_runs, with_state
+    from leaderboard.noise.plan import Design, span, wanted_runs, with_state
     from train.cpu_plan import cpu_hours
     from train.lookup import find_artifact, panel_of
     from train.tiers import load_tier
@@ -191,7 +203,7 @@ def _planned(
     missing, loaded = sum(not run.reused for run in runs), load_tier(tier)
     cost = {
         "to train": f"{missing} of {len(runs)} runs, {missing * loaded.num_tokens:,} tokens",
-        "work": f"{missing * loaded.num_flops:.2e} FLOPs, about {missing * cpu_hours(loaded):.1f} CPU-hours on a CPU",
+        "work": f"{missing * loaded.num_flops:.2e} FLOPs, about {span(missing * cpu_hours(loaded))} on a CPU",
     }
     return opened, text, judged, runs, cost
 

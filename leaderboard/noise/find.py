@@ -152,6 +152,9 @@ def _priors(pack: NoisePack, name: str, runs: Sequence[ScoredRun], scores: TierS
         f"run noise from {name}: sigma {head.sigma:.2%} of the headline ({head.low:.2%} to {head.high:.2%}), "
         f"{len(pack.ordinary)} seeds" + (f", {shared} of them compared here and left out" if shared else "")
     )
+    unmeasured = [one for one in scores.slices if pack.measure("slice", one, "bits_per_byte") is None]
+    if unmeasured:
+        note += f"; it measures no noise of {', '.join(unmeasured)}"
     if too_low:
         note += f"; dropped, too low for these runs: {', '.join(sorted(too_low))}"
     reason = louder(name, fewest) if HEADLINE in too_low else ""

@@ -7,6 +7,7 @@ subset 2..S                    init 1, order 1: other text of the same corpus (`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -96,3 +97,10 @@ def _node(tokens: Node, panel: Node, wanted: Wanted) -> Node:
 
 def _noise_run(tier: str, seeds: NoiseSeeds, purpose: str) -> PlannedRun:
     return PlannedRun(wanted=Wanted(tier=tier, seed=NOISE_INDEX, noise=seeds), purpose=purpose)
+
+
+def span(hours: float) -> str:
+    """Return CPU time in hours, or in minutes or seconds where hours would say 0."""
+    if hours >= 0.95:
+        return f"{hours:.1f} CPU-hours"
+    return f"{60 * hours:.0f} CPU-minutes" if hours >= 1.5 / 60 else f"{math.ceil(3600 * hours)} CPU-seconds"

@@ -16,7 +16,7 @@ from curation.store import Store
 from leaderboard.noise.build import build_pack
 from leaderboard.noise.pack import NoisePack
 from leaderboard.noise.pack_files import read_pack, write_pack
-from leaderboard.noise.plan import Design, wanted_runs
+from leaderboard.noise.plan import Design, span, wanted_runs
 from leaderboard.noise.read_runs import gather_runs
 from leaderboard.noise.rows import rows_of
 
@@ -137,3 +137,28 @@ def test_the_design_has_eight_seeds_a_full_table_and_other_subsets() -> None:
     assert labels[:8] == [f"pico-1x seed {seed}" for seed in range(1, 9)]
     assert labels[8:17] == [f"pico-1x i{i}-o{o}-s1" for i in (1, 2, 3) for o in (1, 2, 3)]
     assert labels[17:] == ["pico-1x i1-o1-s2", "pico-1x i1-o1-s3", "pico-1x i1-o1-s4"]
+
+
+def test_a_sigma_of_few_runs_is_marked_as_a_guess(store: Store, baseline: Any, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    baseline(3)
+    _, out, _ = run(capsys, "noise", "build", "--tier", "micro", "--store", str(store.root))
+    assert "~: a guess from few runs (2 degrees of freedom, 7 come from 8 seeds)" in " ".join(out.split())
+    baseline(8)
+    _, out, _ = run(capsys, "noise", "build", "--tier", "micro", "--store", str(store.root))
+    assert "~" not in out
+
+
+def test_names_and_numbers_are_whole_at_eighty_columns(kept: Path, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = run(capsys, "noise", "show", str(kept))
+    assert "all slices" in out
+    assert "…" not in out
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [(2.0, "2.0 CPU-hours"), (0.5, "30 CPU-minutes"), (0.01, "36 CPU-seconds"), (0.0, "0 CPU-seconds")],
+)
+def test_short_work_is_told_in_minutes_and_seconds(hours: float, said: str) -> None:
+    assert span(hours) == said
