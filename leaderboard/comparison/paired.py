@@ -20,7 +20,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from curation.numerics import (
-    DRAWS,
     MIN_DEGREES,
     Floats,
     Interval,
@@ -126,11 +125,22 @@ class Paired:
 
 def paired(units: Units, design: Design, rng: np.random.Generator, prior: NoisePrior | None = None) -> Paired:
     """Return the difference of a design's sides; `prior` is measured run noise on the scale of `y`."""
+    return paired_together([units], design, rng=rng, priors=[prior])[0]
+
+
+def paired_together(
+    several: Sequence[Units], design: Design, *, rng: np.random.Generator, priors: Sequence[NoisePrior | None]
+) -> list[Paired]:
+    """Return `paired` of each of several measures; those of the same units see the same draws, which are made once."""
+    drawn = unit_draws(several, design, rng)
+    return [_paired(*one, design) for one in zip(several, drawn, priors, strict=True)]
+
+
+def _paired(units: Units, draws: Floats | None, prior: NoisePrior | None, design: Design) -> Paired:
     values = units.values
     num = len(design.pairs)
     one_run = pooled_variance(design.by_arm(values), prior)
     count = len(units.names)
-    draws = unit_draws(units, design, rng) if count > 1 else None
     spread = None if draws is None else float(np.var(draws, ddof=1)) * count / (count - 1)
     return Paired(
         delta=float(design.difference(values)),
@@ -183,12 +193,24 @@ def sum_of(parts: Sequence[Variance]) -> Variance:
     return Variance(value=value, degrees=max(MIN_DEGREES, value**2 / doubt) if doubt > 0 else math.inf)
 
 
-def unit_draws(units: Units, design: Design, rng: np.random.Generator, draws: int = DRAWS) -> Floats:
-    """Return bootstrap draws of the difference; units come with their sizes."""
-    stacked = np.concatenate([units.sums, units.sizes[:, None]], axis=1)
-    sums = bootstrap_sums(stacked, rng, draws)
-    scores = sums[:, :-1] / sums[:, -1:]
-    return design.difference(np.log(scores) if units.log else scores)
+def unit_draws(several: Sequence[Units], design: Design, rng: np.random.Generator) -> list[Floats | None]:
+    """Return bootstrap draws of the difference of each measure; None of fewer than two units.
+
+    Units come with their sizes. Measures of the same units are drawn side by side: making the draws is what takes time.
+    """
+    found: list[Floats | None] = [None] * len(several)
+    by_names: dict[tuple[str, ...], list[int]] = {}
+    for number, units in enumerate(several):
+        by_names.setdefault(units.names, []).append(number)
+    for names, numbers in by_names.items():
+        if len(names) < 2:
+            continue
+        tables = [np.concatenate([several[one].sums, several[one].sizes[:, None]], axis=1) for one in numbers]
+        sums = bootstrap_sums(np.concatenate(tables, axis=1), rng)
+        for number, own in zip(numbers, np.split(sums, len(numbers), axis=1), strict=True):
+            scores = own[:, :-1] / own[:, -1:]
+            found[number] = design.difference(np.log(scores) if several[number].log else scores)
+    return found
 
 
 def influences(units: Units) -> Floats:

@@ -15,7 +15,7 @@ import numpy as np
 from curation.randomness import generator
 from leaderboard.compare_arms import HEADLINE, SEED, SlicePairs
 from leaderboard.comparison.multiple import ALPHA, benjamini_hochberg, holm, max_t, mcnemar
-from leaderboard.comparison.paired import Design, Paired, mean_of, paired
+from leaderboard.comparison.paired import Design, Paired, mean_of, paired_together
 from leaderboard.comparison.row import (
     ALL_SLICES,
     ALL_TASKS,
@@ -74,10 +74,7 @@ def task_rows(measured: Sequence[Measure], design: Design, noise: Noise) -> list
     rows: list[Found] = []
     by_measure: dict[str, list[Found]] = {}
     parts: dict[str, list[tuple[Measure, Paired]]] = {}
-    for one in measured:
-        key = f"{one.task}/{one.metric}"
-        part = paired(one.units, design, generator(SEED, "items", one.task), noise.priors.get(key))
-        part = replace(part, measured=part.measured or key in noise.dropped)
+    for one, part in zip(measured, _paired_tasks(measured, design, noise), strict=True):
         if one.mean:
             own = _centred(part, one.chance) if one.mean == CENTRED and one.chance is not None else part
             parts.setdefault(one.mean, []).append((one, own))
@@ -88,6 +85,21 @@ def task_rows(measured: Sequence[Measure], design: Design, noise: Noise) -> list
         adjusted = max_t([item.paired for item in group], generator(SEED, "max-t", table))
         rows = _marked(rows, group, adjusted)
     return [*_aggregates(parts, design, measured, noise), *rows]
+
+
+def _paired_tasks(measured: Sequence[Measure], design: Design, noise: Noise) -> list[Paired]:
+    """Return the difference of each measure; the measures of a task see the same draws of its items."""
+    found: dict[int, Paired] = {}
+    for task in dict.fromkeys(one.task for one in measured):
+        places = [place for place, one in enumerate(measured) if one.task == task]
+        own = [measured[place] for place in places]
+        keys = [f"{task}/{one.metric}" for one in own]
+        priors = [noise.priors.get(key) for key in keys]
+        rng = generator(SEED, "items", task)
+        parts = paired_together([one.units for one in own], design, rng=rng, priors=priors)
+        for place, key, part in zip(places, keys, parts, strict=True):
+            found[place] = replace(part, measured=part.measured or key in noise.dropped)
+    return [found[place] for place in range(len(measured))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
