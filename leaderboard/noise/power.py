@@ -1,8 +1,10 @@
 """What measured noise lets one see: signal to noise, the smallest effect that is found, and the seeds that it takes.
 
-Two arms of `n` seeds each differ by a mean with variance `(2 σ² + pair²) / n`: σ is the spread of one run, `pair` the
-error over items of a difference of two runs. It is judged by Student's t with the prior's degrees plus `2 (n − 1)`.
-The minimum detectable effect is the true difference that is found with a power of 80 % (noncentral t).
+Two arms of `n` seeds each differ by a mean with variance `2 σ² / n`: σ is the spread of one run over seeds with the
+questions held fixed, so what a seed does to single items is in it already. What two recipes do to single items is not:
+it adds `V / N` over N items, which no number of seeds makes smaller and no pack of one recipe can know; the effect is
+the smallest, and the seeds are the fewest, that it takes without it. Judged by Student's t with the prior's degrees
+plus `2 (n − 1)`. The minimum detectable effect is the true difference that is found with a power of 80 %: noncentral t.
 
 Seeds may be added by looks at n = 2, 3 and 5 only, with the critical values of t at Pocock's nominal one-sided
 p = 0.01105 and `8 + 2 (n − 1)` degrees: 2.71, 2.63, 2.53. The normal value 2.289 would pass 10 % of nothing.
@@ -20,7 +22,7 @@ from types import MappingProxyType
 import numpy as np
 
 from curation.errors import RunError
-from curation.numerics import Variance, added
+from curation.numerics import Variance
 from leaderboard.noise.spread import PRIOR_DEGREES, Spread
 
 LEVEL = 0.05
@@ -41,29 +43,21 @@ class Noise:
     """Of one run, on the scale of differences."""
     degrees: float
     """That sigma is known with beforehand; 0 when only the arms themselves will tell."""
-    pair_error: float = 0.0
-    """Over items, of a difference of two single runs."""
-    clusters: int = 0
-    """Items or families behind `pair_error`."""
 
     def variance(self, num_seeds: int) -> Variance:
-        """Return the variance of the difference of two means over `num_seeds` runs each."""
-        seeds = Variance(value=2 * self.sigma**2 / num_seeds, degrees=self.degrees + 2 * (num_seeds - 1))
-        if not self.pair_error:
-            return seeds
-        return added(seeds, Variance(value=self.pair_error**2 / num_seeds, degrees=max(1, self.clusters - 1)))
+        """Return the variance of the difference of two means over `num_seeds` runs each, questions held fixed."""
+        return Variance(value=2 * self.sigma**2 / num_seeds, degrees=self.degrees + 2 * (num_seeds - 1))
 
 
-def noise_of(spread: Spread, *, pair_error: float | None = None, clusters: int = 0) -> Noise:
+def noise_of(spread: Spread) -> Noise:
     """Return the noise of a measured spread, whose prior weighs at most eight degrees."""
-    degrees = min(spread.degrees, PRIOR_DEGREES)
-    return Noise(sigma=spread.sigma, degrees=degrees, pair_error=pair_error or 0.0, clusters=clusters)
+    return Noise(sigma=spread.sigma, degrees=min(spread.degrees, PRIOR_DEGREES))
 
 
 def detectable(noise: Noise, num_seeds: int, *, two_sided: bool = False, power: float = POWER) -> float | None:
     """Return the smallest true difference that is found with `power` at 5 %; None when no t can be formed.
 
-    One-sided by default. One seed needs a prior.
+    One-sided by default; `curate compare` judges by two-sided intervals. One seed needs a prior.
     """
     variance = noise.variance(num_seeds)
     if variance.degrees <= 0:
@@ -93,7 +87,7 @@ def detectable_by_looks(noise: Noise, num_seeds: int, *, power: float = POWER) -
 
 def seeds_needed(noise: Noise, gain: float, *, two_sided: bool = False) -> int | None:
     """Return the fewest seeds an arm, from 2 on, that find a true `gain` with 80 %; None beyond 1,000."""
-    if noise.sigma <= 0 and noise.pair_error <= 0:
+    if noise.sigma <= 0:
         return 2
     low, high = 2, MAX_SEEDS
 

@@ -57,8 +57,9 @@ class Row:
     clustered_error: float | None
     pair_error: float | None
     detectable: Mapping[str, float]
-    """By seeds an arm: found with 80 % at one-sided 5 %."""
+    """By seeds an arm: found with 80 % at one-sided 5 %, questions held fixed."""
     detectable_two_sided: Mapping[str, float]
+    """The same by a two-sided test, as `curate compare` judges."""
     detectable_by_looks: Mapping[str, float]
     """By looks at 2, 3, 5 seeds with the sequential critical values."""
     seeds: Mapping[str, int | None]
@@ -122,7 +123,7 @@ def _based(seeds: Spread | None, parts: Mapping[str, PartFacts]) -> _Based | Non
 def _row(pack: NoisePack, measure: Measure | None, based: _Based, asked: _Asked) -> Row:
     spread = based.spread
     items = measure.items if measure else None
-    noise = noise_of(spread, pair_error=items.pair if items else None, clusters=items.clusters if items else 0)
+    noise = noise_of(spread)
     checkpoints = measure.checkpoints.spread if measure and measure.checkpoints else None
     slices = [one.name for one in pack.measures if one.kind == "slice"]
     values = seed_values(pack, measure) if measure else headline_values(pack, slices)

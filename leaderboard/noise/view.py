@@ -120,7 +120,8 @@ def _draw_power(console: Console, rows: Sequence[Row]) -> None:
             console.print(takes)
     console.print(
         "Gains are relative where sigma is; else in the metric's own unit (1 % is 0.01). By looks: at 2, 3 "
-        "or 5 seeds, with t above 2.71, 2.63, 2.53.",
+        "or 5 seeds, with t above 2.71, 2.63, 2.53. Questions held fixed: what recipes do to single items asks for "
+        "more, and more seeds do not help. `curate compare` judges two-sided: detectable_two_sided of --json.",
         style="dim",
     )
     if all(row.signal_to_noise is None for row in rows):

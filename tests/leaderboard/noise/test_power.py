@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curation.numerics import NoisePrior
 from curation.randomness import generator
+from leaderboard.comparison.paired import Design, Units, paired
 from leaderboard.noise.power import (
     LOOKS,
     Noise,
@@ -62,11 +64,30 @@ def test_one_seed_without_a_prior_detects_nothing() -> None:
     assert detectable(Noise(sigma=0.01, degrees=7), 1) is not None
 
 
-def test_the_error_over_items_widens_it_and_falls_with_seeds() -> None:
-    alone = Noise(sigma=0.01, degrees=7)
-    both = Noise(sigma=0.01, degrees=7, pair_error=0.02, clusters=500)
-    assert both.variance(2).value == pytest.approx((2 * 0.01**2 + 0.02**2) / 2)
-    assert detectable(both, 2) > detectable(alone, 2)  # type: ignore[operator]
+@pytest.mark.parametrize("count", [2, 5])
+def test_an_effect_that_is_called_detectable_is_found_four_times_in_five_by_compare_itself(count: int) -> None:
+    """Half of sigma squared is of the run, half of what its seed does to single items; no recipe picks items."""
+    num_items, worlds, prior = 40, 500, NoisePrior(sigma=0.02, degrees=8)
+    noise = Noise(sigma=prior.sigma, degrees=prior.degrees)
+    effect = detectable(noise, count, two_sided=True)
+    assert effect is not None
+    design = Design(arms=("a",) * count + ("b",) * count, pairs=tuple((n, count + n) for n in range(count)))
+    rng, found = generator(5, "compare", count), 0
+    own = prior.sigma / math.sqrt(2)
+    for _ in range(worlds):
+        known = NoisePrior(sigma=prior.sigma * math.sqrt(rng.chisquare(8) / 8), degrees=8)
+        values = rng.normal(size=(num_items, 1)) + rng.normal(scale=own, size=(1, 2 * count))
+        values = values + rng.normal(scale=own * math.sqrt(num_items), size=(num_items, 2 * count))
+        values[:, :count] += effect
+        names = tuple(map(str, range(num_items)))
+        units = Units(names=names, sums=values, sizes=np.ones(num_items), log=False)
+        p = paired(units, design, rng, known).p_value
+        found += p is not None and p < 0.05
+    assert found / worlds == pytest.approx(0.8, abs=0.06)  # 500 worlds: a standard error of 1.8 points
+
+
+def test_the_variance_is_that_of_two_means_over_seeds() -> None:
+    assert Noise(sigma=0.01, degrees=7).variance(4).value == pytest.approx(2 * 0.01**2 / 4)
 
 
 @settings(max_examples=40, deadline=None)
