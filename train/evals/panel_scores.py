@@ -2,8 +2,8 @@
 
 In a slice, bits per byte = Σ nats / Σ bytes / ln 2, nats per token = Σ nats / Σ tokens, perplexity its exponential:
 sums over documents of at most the panel's byte cap, never means of documents. The interval is for bits per byte, 95 %:
-whole families are drawn again with their bytes, on the logarithm, with Student's t of families - 1 degrees. Languages
-of a multilingual slice are slices of their own (`curation.panel_slices`).
+whole families are drawn again with their bytes, on the logarithm, variance times G/(G - 1) for G families, Student's t
+of G - 1 degrees. Languages of a multilingual slice are slices of their own (`curation.panel_slices`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from curation.batches import read_table
 from curation.errors import RunError
-from curation.numerics import bootstrap_sums, sample_variance, t_interval
+from curation.numerics import Variance, bootstrap_sums, sample_variance, t_interval
 from curation.panel_slices import with_languages
 from curation.panel_view import panel_domains
 from curation.progress import Progress
@@ -29,7 +29,7 @@ from train.evals.results import SliceResult
 from train.evaluate import Subject
 from train.score import DOCUMENTS, PanelDocuments, document_nats, read_panel, scores_table
 
-PANEL_METRIC = "panel-slices@1"
+PANEL_METRIC = "panel-slices@2"
 """Version of these definitions, for `metric_versions`."""
 SEED = 1
 """Seed of the families' draws; fixed, so that an interval is a function of the scores."""
@@ -140,8 +140,10 @@ def family_interval(name: str, sums: Floats, per_byte: float | None) -> tuple[fl
     drawn = drawn[(drawn > 0).all(axis=1)]
     if len(drawn) < 2:
         return None, None
-    spread = sample_variance(np.log(drawn[:, 0] / drawn[:, 1]), len(sums) - 1)
-    interval = t_interval(math.log(per_byte), spread)
+    degrees = len(sums) - 1
+    spread = sample_variance(np.log(drawn[:, 0] / drawn[:, 1]), degrees)
+    larger = Variance(value=spread.value * len(sums) / degrees, degrees=spread.degrees)
+    interval = t_interval(math.log(per_byte), larger)
     low, high = (math.exp(min(edge, 700.0)) for edge in (interval.low, interval.high))
     return low, high
 

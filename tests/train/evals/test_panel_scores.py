@@ -225,6 +225,15 @@ def test_the_interval_over_families_covers_the_truth_about_as_often_as_it_says()
     assert 0.91 <= hits / 300 <= 0.985  # 95 % up to the simulation's own three standard errors
 
 
+def test_the_interval_of_four_families_is_that_of_their_spread_over_three_degrees() -> None:
+    """Nats 99, 101, 99, 101 on equal bytes: SE of the log is s/(100 √4) with s² = 4/3; t at 3 degrees is 3.182."""
+    sums = np.array([[99.0, 100.0], [101.0, 100.0], [99.0, 100.0], [101.0, 100.0]])
+    low, high = family_interval("s", sums, 1 / math.log(2))
+    assert low is not None
+    assert high is not None
+    assert math.log(high / low) / 2 == pytest.approx(3.182 * math.sqrt(4 / 3) / 200, rel=0.05)
+
+
 def test_marks_say_what_fed_the_training_what_was_selected_for_and_what_was_not_split_off() -> None:
     facts: dict[str, Any] = {"kind": "panel", "fingerprint": "p" * 64, "summary": {}, "params": {}}
     own = Artifact(path=Path("panel-x"), manifest=facts)
