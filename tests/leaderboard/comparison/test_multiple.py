@@ -23,6 +23,15 @@ def test_holm_steps_down_until_the_first_that_stays() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == [True, False, False, True]  # Holm: .0125, .0167, .025, .05
 
 
+def test_holm_rejects_a_second_where_bonferroni_rejects_one() -> None:
+    assert holm([0.01, 0.02, 0.06]) == [True, True, False]  # .0167, .025, .05; Bonferroni: .0167 for all
+
+
+@pytest.mark.parametrize(("p", "marks"), [([0.05, 0.2], [True, False]), ([0.03, 0.06, 0.099], [True] * 3)])
+def test_benjamini_and_hochberg_reject_up_to_q_times_rank_over_count(p: list[float], marks: list[bool]) -> None:
+    assert benjamini_hochberg(p, q=0.1) == marks
+
+
 def test_holm_rejects_three_where_bonferroni_does() -> None:
     assert holm(BH_1995) == [True, True, True] + [False] * 12
 

@@ -42,6 +42,15 @@ def test_a_table_of_two_by_two_by_hand() -> None:
     assert {part.design for part in parts.values()} == {"crossed 2 x 2"}
 
 
+def test_a_table_of_two_by_three_and_three_by_two_by_hand() -> None:
+    """Rows 2 and 6, columns 2, 4 and 6 around 4: mean squares 24, 8 and 2."""
+    table = np.array([[1.0, 2.0, 3.0], [3.0, 6.0, 9.0]])
+    wide = {name: part.variance for name, part in crossed(table).items()}
+    tall = {name: part.variance for name, part in crossed(table.T).items()}
+    assert wide == pytest.approx({"init": 22 / 3, "order": 3.0, "rest": 2.0, "fixed-subset": 37 / 3})
+    assert tall == pytest.approx({"init": 3.0, "order": 22 / 3, "rest": 2.0, "fixed-subset": 37 / 3})
+
+
 @pytest.mark.parametrize("shape", [(1, 3), (3, 1), (0, 0)])
 def test_a_table_with_one_row_tells_nothing_apart(shape: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="at least 2 x 2"):
