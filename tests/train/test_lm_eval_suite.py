@@ -144,6 +144,29 @@ def test_a_changed_task_file_is_another_artifact(exported: Path, folder: Path) -
     assert lm_eval_node(model, f"lm-eval:{folder}", limit=None, workers=1).fingerprint != before
 
 
+def test_a_changed_data_set_in_the_cache_is_another_artifact_of_lm_evals_own_tasks(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    model = directory_model(exported, 64)
+
+    def fingerprint() -> str:
+        return lm_eval_node(model, "lm-eval:arc_easy", limit=None, workers=1).fingerprint
+
+    def cached(name: str, size: int) -> None:
+        place = tmp_path / "cache" / name / "ARC-Easy" / "0.0.0" / "abc"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "dataset_info.json").write_text(json.dumps({"dataset_size": size}))
+
+    empty = fingerprint()
+    cached("json", 1)
+    assert fingerprint() == empty, "files of someone's own are no data of lm-eval"
+    cached("allenai___ai2_arc", 1)
+    before = fingerprint()
+    cached("allenai___ai2_arc", 2)
+    assert len({empty, before, fingerprint()}) == 3
+
+
 def test_the_engine_agrees_with_ours_on_every_kind_of_item(exported: Path) -> None:
     items = [
         Prompted(

@@ -8,6 +8,7 @@ hashes of documents, prompts and targets: they are the digest of every task, so 
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -33,6 +34,8 @@ from train.export import export_model
 LM_EVAL = "lm-eval:"
 VERSION = "lm-eval-scores@1"
 _WORK = "lm-eval"
+LOCAL = frozenset({"json", "parquet", "csv", "text", "arrow", "pandas", "generator", "xml"})
+"""What `datasets` calls data read from local files, which are no task's of lm-eval."""
 MAX_FILES = 10_000
 """Task folders hold a handful; a home directory was not meant."""
 
@@ -104,10 +107,25 @@ def _asked(suite: str) -> Request:
     return Request(model="", out="", tasks=tuple(name.split("+")), defaults=True, own_tokens=True)
 
 
+def _cache_digest() -> str:
+    """Return the digest of what each cached data set says of itself: version, sizes and checksums of its files."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    home = Path(os.environ.get("HF_HOME") or home)
+    cache = Path(os.environ.get("HF_DATASETS_CACHE") or home / "datasets").expanduser()
+    found = {
+        str(path.relative_to(cache)): sha256_file(path)
+        for path in sorted(cache.glob("*/*/*/*/dataset_info.json"))
+        if path.relative_to(cache).parts[0] not in LOCAL
+    }
+    return digest_json(found)
+
+
 def _files_digest(asked: Request) -> str | None:
-    """Return the digest of everything in a folder of tasks: YAML, Python and data; None for lm-eval's own tasks."""
+    """Return the digest of everything in a folder of tasks: YAML, Python and data; for lm-eval's own tasks, of which
+    nobody here knows the data, that of all data sets in the cache of `datasets`.
+    """
     if asked.folder is None:
-        return None
+        return _cache_digest()
     folder = Path(asked.folder)
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts]
     if len(files) > MAX_FILES:
