@@ -33,6 +33,7 @@ from leaderboard.laws.law import (
 )
 from leaderboard.laws.multi_power import BLOCK_STEPS, NAMES, Changes, changes_of, losses
 from leaderboard.laws.multi_power_fit import (
+    PEAK,
     Curves,
     authors_start,
     converge,
@@ -40,6 +41,7 @@ from leaderboard.laws.multi_power_fit import (
     searched,
     starts,
     stopped_early,
+    unscaled,
 )
 from leaderboard.laws.schedules import Schedule, described, rebuild
 
@@ -78,7 +80,7 @@ CARD = Card(
     options=(
         Option(name="warmup", meaning="steps of linear warm-up; `auto`: the first logged step", default="auto"),
         Option(
-            name="procedure", meaning="search to the end, or stop as the authors did", choices=("converged", "authors")
+            name="procedure", meaning="search to the end, or stop as the authors did", choices=("authors", "converged")
         ),
         *(Option(name=name, meaning=f"{name} given, not fitted") for name in NAMES),
     ),
@@ -151,8 +153,11 @@ class LossCurve(Law):
             exact = self._curves(data, 1)
             return Estimate(theta=theta, objective=exact.objective(theta), warnings=remarks)
         if settings.option(CARD, "procedure") == "authors":
-            begin = self._fixed(authors_start(curves, data.columns["lr"], peak)[None])[0]
-            found = stopped_early(curves, begin, free)
+            curves = self._curves(data, 1)  # as the authors: every step
+            unit = PEAK / peak if free.all() else 1.0
+            scaled = curves.times(unit)
+            begin = self._fixed(authors_start(scaled, unit * self._rates(schedules, data), unit * peak)[None])[0]
+            found = unscaled(stopped_early(scaled, begin, free), unit)
         else:
             ends = [converge(curves, begin, free=free) for begin in base]
             fine = self._curves(data, FINE_BLOCK_STEPS)
@@ -240,6 +245,11 @@ class LossCurve(Law):
     def _seen(self, data: Data, block_steps: int) -> list[Changes]:
         pairs = zip(self._schedules(data), by_curve(data), strict=True)
         return [changes_of(one.rates, steps.astype(np.int64), block_steps=block_steps) for one, (_, steps, _) in pairs]
+
+    def _rates(self, schedules: list[Schedule], data: Data) -> Floats:
+        """Return the rates at the logged steps, unrounded."""
+        pairs = zip(schedules, by_curve(data), strict=True)
+        return np.concatenate([one.rates[steps.astype(np.int64)] for one, (_, steps, _) in pairs])
 
     def _curves(self, data: Data, block_steps: int) -> Curves:
         return Curves(seen=self._seen(data, block_steps), losses=data.columns["L"])

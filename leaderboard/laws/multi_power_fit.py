@@ -2,16 +2,17 @@
 
 Both minimise the sum over rows of Huber(1e-3) of ln L. `converged`: Levenberg-Marquardt (trust region) with exact
 gradients from twelve starts. `authors`: their start (grid and L-BFGS-B on the law without memory of the decay, then
-C = 1, beta = gamma = 0.5) and AdamW (rate 0.05 for L0, A, B, C and 0.005 for the exponents) until 20 steps bring no
-gain. The authors' points are not converged: their own training objective is 2 to 20 times the converged one, yet they
-predict unseen schedules slightly better.
+C = 1, beta = gamma = 0.5) and AdamW (rate 0.05 for L0, A, B, C and 0.005 for the exponents), at most 200 steps, until
+20 steps bring no gain; what is kept is one step beyond the best. Their parameters come back to five digits. The
+authors' points are not converged: their own training objective is 2 to 20 times the converged one, yet they predict
+unseen schedules slightly better.
 Source: Luo et al. 2025 (2503.12811), section 3 and the authors' code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -28,7 +29,9 @@ LOGGED = np.array([False, True, False, True, True, False, False])
 LOW = np.array([0.0, -30.0, 1e-3, -30.0, -30.0, 1e-4, -3.0])
 HIGH = np.array([np.inf, 30.0, 5.0, 40.0, 40.0, 20.0, 5.0])
 ADAM_RATES = np.array([5e-2, 5e-2, 5e-3, 5e-2, 5e-2, 5e-3, 5e-3])
-ADAM_DECAY, PATIENCE, MAX_STEPS = 0.01, 20, 2_000
+PEAK = 3e-4
+"""Peak rate of the authors: their steps of A, B and C fit parameters in its unit, so other rates are scaled to it."""
+ADAM_DECAY, PATIENCE, MAX_STEPS, LEAST_SLOPE = 0.01, 20, 200, 1e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,20 @@ class Curves:
         sound = np.maximum(fitted, 1e-9)
         return np.log(sound) - np.log(self.losses), slopes / sound[:, None]
 
+    def times(self, unit: float) -> Curves:
+        """Return the curves with every rate multiplied by `unit`."""
+        seen = [
+            replace(
+                one,
+                total_R=unit * one.total_R,
+                size_K=unit * one.size_K,
+                rate_K=unit * one.rate_K,
+                before_K=unit * one.before_K,
+            )
+            for one in self.seen
+        ]
+        return replace(self, seen=seen)
+
     def objective(self, search: Floats) -> float:
         """Return the sum of Huber losses."""
         return float(np.sum(_huber(self.residuals(search)[0])))
@@ -61,6 +78,15 @@ def public(search: Floats) -> Floats:
 def searched(theta: Floats) -> Floats:
     """Return the searched form of L0, A, alpha, B, C, beta, gamma."""
     found: Floats = np.where(LOGGED, np.log(np.where(LOGGED, theta, 1.0)), theta)
+    return found
+
+
+def unscaled(search: Floats, unit: float) -> Floats:
+    """Return parameters for the rates themselves, from those for `unit` times the rates."""
+    found = search.copy()
+    found[1] -= search[2] * np.log(unit)
+    found[3] += np.log(unit)
+    found[4] += (1 - search[6]) * np.log(unit)
     return found
 
 
@@ -115,23 +141,28 @@ def converge(curves: Curves, begin: Floats, *, free: npt.NDArray[np.bool_], coun
 
 
 def stopped_early(curves: Curves, begin: Floats, free: npt.NDArray[np.bool_]) -> Floats:
-    """Return the authors' best step of AdamW from `begin` (searched form)."""
+    """Return the point that the authors keep: one step of AdamW beyond the lowest objective (searched form).
+
+    Their loop measures the objective, takes the step and only then stores the parameters of a new best.
+    """
     theta = public(begin)
     first, second = np.zeros(7), np.zeros(7)
-    best, best_value, since = theta.copy(), np.inf, 0
+    best, best_value, since, is_best = theta.copy(), np.inf, 0, False
     for step in range(1, MAX_STEPS + 1):
         residuals, slopes = curves.residuals(searched(theta))
         slopes[:, LOGGED] /= theta[LOGGED]
         value = float(np.sum(_huber(residuals)))
-        best, since = (theta.copy(), 0) if value < best_value else (best, since + 1)
+        is_best = value < best_value
+        since = 0 if is_best else since + 1
         best_value = min(value, best_value)
-        if step > PATIENCE and since >= PATIENCE:
-            break
         slope = np.clip(residuals, -DELTA, DELTA) @ slopes
+        if (step > PATIENCE + 1 and since >= PATIENCE) or np.linalg.norm(slope) < LEAST_SLOPE:
+            break
         first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
         moved = ADAM_RATES * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
         theta = np.where(free, theta * (1 - ADAM_RATES * ADAM_DECAY) - moved, theta)
         theta[LOGGED] = np.maximum(theta[LOGGED], 1e-12)
+        best = theta.copy() if is_best else best
     return searched(best)
 
 
@@ -153,9 +184,15 @@ def authors_start(curves: Curves, rates: Floats, peak: float) -> Floats:
     scale = float(np.exp(level))
     for begin in product(
         np.linspace(floor - 0.2, floor + 0.2, 5), np.linspace(scale - 0.1, scale + 0.1, 3),
-        np.linspace(-slope - 0.1, -slope + 0.1, 3), np.linspace(0.03, 0.3, 3) / peak,
+        np.linspace(-slope - 0.1, -slope + 0.1, 3), np.linspace(100.0, 1000.0, 3) * 3e-4 / peak,
     ):  # fmt: skip
-        found = minimize(objective, begin, method="L-BFGS-B", bounds=[(0, None)] * 4)
+        found = minimize(
+            objective,
+            begin,
+            method="L-BFGS-B",
+            bounds=[(0, None)] * 4,
+            options={"maxiter": 100_000, "ftol": 1e-9, "gtol": 1e-6, "eps": 1e-8},
+        )
         if found.fun < lowest:
             best, lowest = found.x, found.fun
     return searched(np.array([*np.maximum(best, 1e-6), 1.0, 0.5, 0.5]))

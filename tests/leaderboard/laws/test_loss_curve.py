@@ -103,7 +103,7 @@ def table(*names: str) -> dict[str, list[object]]:
 
 
 def test_a_schedule_that_was_not_fitted_is_predicted() -> None:
-    settings = Settings(draws=0, options={"warmup": str(WARMUP)})
+    settings = Settings(draws=0, options={"warmup": str(WARMUP), "procedure": "converged"})
     found = fit("loss-curve", table("constant", "cosine", "jump"), settings, holdout=table("exponential decay"))
     assert found.holdout.mean_relative_error == pytest.approx(0, abs=2e-4)
     at = predict(found, {"step": 4000, "lr": PEAK, "warmup": WARMUP, "decay_from": 3000, "end_lr": END})[0].value

@@ -135,7 +135,8 @@ def test_the_multi_power_law_at_the_authors_point_has_the_printed_errors_on_unse
 
 @pytest.mark.slow
 def test_the_converged_fit_of_loss_curves_is_below_the_authors_objective() -> None:
-    found = fit("loss-curve", curves(25, trained=True), QUICK, holdout=curves(25, trained=False))
+    to_the_end = Settings(draws=0, options={"procedure": "converged"})
+    found = fit("loss-curve", curves(25, trained=True), to_the_end, holdout=curves(25, trained=False))
     given = dict(zip(("L0", "A", "alpha", "B", "C", "beta", "gamma"), map(str, POINTS[25]), strict=True))
     authors = fit("loss-curve", curves(25, trained=True), Settings(draws=0, options=given))
     assert found.objective < 0.5 * authors.objective
@@ -143,11 +144,28 @@ def test_the_converged_fit_of_loss_curves_is_below_the_authors_objective() -> No
     assert found.holdout.mean_relative_error < 0.0025
 
 
-def test_the_authors_procedure_ends_near_the_authors_point() -> None:
-    settings = Settings(draws=0, options={"procedure": "authors"})
-    found = fit("loss-curve", curves(100, trained=True), settings)
-    assert list(found.params.values()) == pytest.approx(list(POINTS[100]), rel=0.01)
-    assert found.objective == pytest.approx(0.0002751, rel=1e-3)  # printed beside the authors' parameters
+@pytest.mark.parametrize(
+    "size", [100, pytest.param(25, marks=pytest.mark.slow), pytest.param(400, marks=pytest.mark.slow)]
+)
+def test_the_default_fit_ends_at_the_authors_point_and_has_the_printed_errors(size: int) -> None:
+    found = fit("loss-curve", curves(size, trained=True), QUICK, holdout=curves(size, trained=False))
+    assert list(found.params.values()) == pytest.approx(list(POINTS[size]), rel=2e-5)
+    mean = found.details["mean_of_held_out_curves"]
+    assert isinstance(mean, dict)
+    printed = dict(zip(("r2", "mae", "rmse"), PRINTED[size], strict=True))
+    assert mean["r2"] == pytest.approx(printed["r2"], abs=5.1e-5)
+    assert (mean["mae"], mean["rmse"]) == (
+        pytest.approx(printed["mae"], abs=6e-6),
+        pytest.approx(printed["rmse"], abs=6e-6),
+    )
+
+
+@pytest.mark.parametrize("unit", [1e3])
+def test_the_unit_of_the_rates_changes_no_prediction(unit: float) -> None:
+    table = curves(100, trained=True)
+    scaled = {**table, "lr": [str(unit * float(rate)) for rate in table["lr"]]}
+    first, second = (fit("loss-curve", one, QUICK) for one in (table, scaled))
+    assert second.expected == pytest.approx(first.expected, rel=1e-4)
 
 
 def test_residuals_are_as_many_as_rows(repeated: Fit) -> None:
