@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.command_table import COMMANDS, GROUPS
-from curation.errors import EXIT_FAILURE, EXIT_INTERRUPTED, CurateError, PluginError, ShardError
+from curation.errors import EXIT_FAILURE, EXIT_INTERRUPTED, CurateError, PluginError, ShardError, UsageFault
 from curation.lean_start import collect_rarely
 
 MACHINE_FAULTS = {
@@ -35,10 +35,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     collect_rarely()
     _refuse_intruders()
     app = build_app(arguments)
+    as_json = "--json" in arguments
     try:
-        app(args=arguments, prog_name="curate")
+        ended = _run(app, arguments, as_json=as_json)
     except CurateError as error:
-        _report(error, as_json="--json" in arguments)
+        _report(error, as_json=as_json)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -57,6 +58,25 @@ def main(argv: Sequence[str] | None = None) -> None:
             sys.exit(ShardError.exit_code)
         print(f"{place}: {error.strerror}; {MACHINE_FAULTS[error.errno]}; nothing is half-written", file=sys.stderr)
         sys.exit(EXIT_FAILURE)
+    sys.exit(ended)
+
+
+def _run(app: Any, arguments: list[str], *, as_json: bool) -> int:
+    """Return the exit code of the command; without --json typer itself reports wrong usage and exits.
+
+    Raises: UsageFault, for wrong usage with --json: standard output then holds an object too.
+    """
+    import typer
+
+    try:
+        ended = app(args=arguments, prog_name="curate", standalone_mode=not as_json)
+    except typer.Abort:
+        return EXIT_FAILURE
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # typer brings click along under a private name
+            raise
+        raise UsageFault(f"{error.format_message()} See --help.") from None
+    return ended if isinstance(ended, int) else 0
 
 
 def build_app(arguments: Sequence[str]) -> Any:

@@ -24,6 +24,10 @@ class CurateError(Exception):
     exit_code = EXIT_USAGE
 
 
+class UsageFault(CurateError):
+    """A command line that names no command, or an option or a value that the command does not take."""
+
+
 class RecipeError(CurateError):
     """A recipe, a setting or a name in it is wrong."""
 

@@ -49,6 +49,7 @@ CARD = Card(
         *(variable for variable in CHINCHILLA_CARD.variables),
         Variable(name="group", unit="name", meaning="recipe, filter or source of the run's data", domain="text"),
     ),
+    usual=("N", "D", "L", "group"),
     params=(
         Parameter(name="alpha_shared", meaning="exponent of N, one for all groups", low=0.01, high=2.0),
         Parameter(name="beta_shared", meaning="exponent of D, one for all groups", low=0.01, high=2.0),

@@ -34,6 +34,7 @@ CARD = Card(
         Variable(name="C", unit="FLOPs", meaning="training compute, used when D is not mapped", required=False),
         Variable(name="L", unit="nats per token (or any loss)", meaning="final loss"),
     ),
+    usual=("N", "D", "L"),
     params=(
         Parameter(name="A", meaning="scale of the size term"),
         Parameter(name="B", meaning="scale of the data term"),

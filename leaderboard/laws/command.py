@@ -123,7 +123,9 @@ def law_command(name: str) -> Callable[..., None]:
 
             write_plot(plot, fit_spec(fitted, predictions))
         value = fit_json(fitted, predictions, notes)
-        give(value, lambda console: draw_fit(console, fitted, predictions, notes), as_json=json_output)
+        give(
+            value, lambda console: draw_fit(console, fitted, predictions=predictions, notes=notes), as_json=json_output
+        )
 
     run.__doc__ = (
         f"Fit the law `{name}` to a table, one row a run, with intervals, checks and predictions.\n\n"
@@ -142,6 +144,7 @@ def perform(name: str, asked: Asked) -> tuple[Fit, list[Prediction], list[str]]:
     from leaderboard.laws.fit import fit, predictions
     from leaderboard.laws.law import LawError
     from leaderboard.laws.registry import LAWS
+    from leaderboard.laws.rows import wanted_mapping
     from leaderboard.laws.runs import OWN_MAPPING, read_runs
 
     law = LAWS.get(name)
@@ -155,8 +158,9 @@ def perform(name: str, asked: Asked) -> tuple[Fit, list[Prediction], list[str]]:
         own = {variable: column for variable, column in OWN_MAPPING.items() if variable in known}
         mapping = {**own, **mapping}
     if not mapping:
-        wanted = ",".join(f"{v.name}=COLUMN" for v in law.card.variables if v.required)
-        raise LawError(f"{source}: --map is missing; give --map {wanted}; columns: {', '.join(columns)}")
+        raise LawError(
+            f"{source}: --map is missing; give --map {wanted_mapping(law.card)}; columns: {', '.join(columns)}"
+        )
     wanted_inputs = [tables.inputs(text) for text in asked.predict]
     train, held_out = tables.split_rows(columns, where=asked.where, holdout=asked.holdout, name=str(source))
     if asked.runs:

@@ -52,6 +52,7 @@ CARD = Card(
         Variable(name="k", unit="samples", meaning="tries a problem: the pass@k form", required=False),
         Variable(name="chance", unit="fraction", meaning="accuracy of guessing", required=False, domain="any"),
     ),
+    usual=("C", "Q"),
     params=(
         Parameter(name="A", meaning="scale"),
         Parameter(name="alpha", meaning="exponent of C or N (passk: coefficient of ln C)", low=-5.0, high=5.0),
@@ -83,13 +84,15 @@ class DirectAccuracy(CurveLaw):
 
     space = "raw"
 
-    def __init__(self, form: str = "compute", *, chance: float = 0.0, least: float = 0.0) -> None:
-        self.form, self.chance, self.least = form, chance, least
-        self.names: tuple[str, ...] = PARTS[form]
+    def __init__(self, form: str | None = None, *, chance: float = 0.0, least: float = 0.0) -> None:
+        self.form, self.chance, self.least = form or "compute", chance, least
+        self.names: tuple[str, ...] = PARTS[self.form]
+        self.card = CARD  # of every form, for `curate fit list`
+        if form is None:
+            return
         robust = form in ("sizes", "ceiling")
         params = tuple(one for one in CARD.params if one.name in self.names or one.name == form)
-        card = replace(CARD, params=params, losses=("huber", "lad", "mse") if robust else CARD.losses)
-        self.card = card
+        self.card = replace(CARD, params=params, losses=("huber", "lad", "mse") if robust else CARD.losses)
 
     def adapted(self, variables: Collection[str], settings: Settings) -> Law:
         """Return the form that the mapped variables and the options ask for.
@@ -291,4 +294,3 @@ def _with_floor(compute: Floats) -> Model:
 
 
 DIRECT_ACCURACY = DirectAccuracy()
-DIRECT_ACCURACY.card = CARD  # every form, for `curate fit list`

@@ -46,6 +46,7 @@ CARD = Card(
         Variable(name="C", unit="FLOPs", meaning="compute spent at the point; else 6 N D", required=False),
         Variable(name="L", unit="nats per token (or any loss)", meaning="loss at the point"),
     ),
+    usual=("N", "D", "L"),
     params=(
         Parameter(name="N_exponent", meaning="N* grows as C^this", low=0.0, high=1.0),
         Parameter(name="N_coefficient", meaning="N* at 1 FLOP"),

@@ -77,8 +77,11 @@ class _Evaluation:
     def __init__(self, columns: Mapping[str, Array], where: str) -> None:
         self.columns, self.where = columns, where
         self.quoted: dict[str, str] = {}
+        self.expression = ""
 
     def of(self, expression: str) -> Any:
+        """Return what the expression gives: an array of a value a row, or a constant."""
+        self.expression = expression
         if len(expression) > MAX_CHARS:
             raise LawError(f"{self.where}: expression of {len(expression)} characters, expected at most {MAX_CHARS}")
         try:
@@ -86,12 +89,18 @@ class _Evaluation:
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise LawError(
                 f"{self.where}: `{expression}` is no expression ({error}); expected e.g. D > 1e9 and source == 'c4'"
+                f"{self._odd_names(expression)}"
             ) from None
         try:
             with np.errstate(all="ignore"):
                 return self.value(tree.body)
         except (TypeError, ValueError, RecursionError) as error:
             raise LawError(f"{self.where}: `{expression}` cannot be computed: {error}") from None
+
+    def _odd_names(self, expression: str) -> str:
+        """Return how to write the columns of the expression whose names are no words; nothing where there are none."""
+        odd = [name for name in self.columns if not name.isidentifier() and name in expression]
+        return "".join(f"; write the column {name} in back-quotes: `{name}`" for name in odd)
 
     def _plain(self, match: re.Match[str]) -> str:
         piece = match.group()
@@ -102,6 +111,7 @@ class _Evaluation:
         return WORDS.get(piece, piece)
 
     def value(self, node: ast.expr) -> Any:
+        """Return what a part of the expression gives; anything that is not listed here is refused."""
         match node:
             case ast.Constant(value=bool() | int() | float() | str() as constant):
                 return constant
@@ -134,7 +144,8 @@ class _Evaluation:
             return self.columns[name]
         if name.lower() in ("true", "false"):
             return name.lower() == "true"
-        raise LawError(f"{self.where}: no column `{name}`; {nearest(name, self.columns)}")
+        hint = self._odd_names(self.expression) or f"; {nearest(name, self.columns)}"
+        raise LawError(f"{self.where}: no column `{name}`{hint}")
 
     def _truth(self, node: ast.expr) -> npt.NDArray[np.bool_]:
         found = np.asarray(self.value(node))
@@ -151,7 +162,7 @@ class _Evaluation:
             if isinstance(op, ast.In | ast.NotIn):
                 if not isinstance(comparator, ast.List | ast.Tuple | ast.Set):
                     raise LawError(f"{self.where}: `in` needs a list, e.g. source in ['c4', 'rpj']")
-                hits = [_compared(np.equal, left, self.value(item)) for item in comparator.elts]
+                hits = [self._compared(ast.Eq, left, self.value(item)) for item in comparator.elts]
                 found = np.any(np.stack(np.broadcast_arrays(*hits)), axis=0) if hits else np.asarray(False)
                 truth = truth & (found if isinstance(op, ast.In) else ~found)
                 continue
@@ -160,8 +171,29 @@ class _Evaluation:
                     f"{self.where}: `{ast.unparse(node)}` is not allowed; to find missing values use isnull()"
                 )
             right = self.value(comparator)
-            truth, left = truth & _compared(ORDER[type(op)], left, right), right
+            truth, left = truth & self._compared(type(op), left, right), right
         return truth
+
+    def _compared(self, op: type[ast.cmpop], left: Any, right: Any) -> npt.NDArray[np.bool_]:
+        """Compare, unless no column takes part, or a text constant meets numbers: neither can choose among rows."""
+        sides = [np.asarray(left), np.asarray(right)]
+        if not any(side.ndim for side in sides):
+            raise LawError(f"{self.where}: `{self.expression}` compares two constants{self._quotes(left, right)}")
+        for text, other in (sides, sides[::-1]):
+            if text.dtype.kind == "U" and not text.ndim and other.dtype.kind in "fiu" and _number_of(text) is None:
+                raise LawError(
+                    f"{self.where}: `{self.expression}` compares the text {str(text)!r} with numbers"
+                    f"{self._quotes(left, right)}"
+                )
+        return _compared(ORDER[op], left, right)
+
+    def _quotes(self, *values: Any) -> str:
+        """Return the remedy where a text constant is the name of a column."""
+        for value in values:
+            if isinstance(value, str) and value in self.columns:
+                bare = value if value.isidentifier() else f"`{value}`"
+                return f"; '{value}' in quotes is text, the column is {bare}"
+        return "; expected a column on one side, e.g. N > 1e8"
 
     def _call(self, name: str, arguments: list[Any]) -> Any:
         if name in NUMERIC and len(arguments) == 1:
@@ -189,6 +221,13 @@ def _compared(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> np
             pass
     missing = _missing(first) | _missing(second)
     return np.asarray(operation(first.astype(str), second.astype(str))) & ~missing
+
+
+def _number_of(text: Array) -> float | None:
+    try:
+        return float(str(text))
+    except ValueError:
+        return None
 
 
 def _missing(values: Array) -> npt.NDArray[np.bool_]:

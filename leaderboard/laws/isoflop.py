@@ -46,6 +46,7 @@ CARD = Card(
         Variable(name="D", unit="tokens", meaning="tokens seen (N or D or both)", required=False),
         Variable(name="L", unit="nats per token (or any loss)", meaning="final loss"),
     ),
+    usual=("C", "N", "L"),
     params=(
         Parameter(name="N_exponent", meaning="N* grows as C^this", low=0.0, high=1.0),
         Parameter(name="N_coefficient", meaning="N* at 1 FLOP"),

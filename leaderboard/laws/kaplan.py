@@ -47,6 +47,7 @@ CARD = Card(
         Variable(name="C", unit="FLOPs", meaning="compute: mapped alone, or for the missing N or D", required=False),
         Variable(name="L", unit="nats per token (or any loss)", meaning="final loss"),
     ),
+    usual=("N", "L"),
     params=(
         Parameter(name="alpha_N", meaning="exponent of N", low=0.005, high=2.0),
         Parameter(name="Nc", meaning="N at which its term is 1"),

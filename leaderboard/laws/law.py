@@ -75,6 +75,8 @@ class Card:
     source: str
     variables: tuple[Variable, ...]
     params: tuple[Parameter, ...]
+    usual: tuple[str, ...] = ()
+    """Variables of the usual --map, for hints: the required ones and those that one of several forms needs."""
     target: str = "L"
     """The variable that is predicted."""
     sizes: tuple[str, ...] = ("N",)

@@ -35,6 +35,7 @@ CARD = Card(
         Variable(name="M", unit="tokens per parameter", meaning="D / N; with C instead of N, D", required=False),
         Variable(name="L", unit="nats per token (or any loss)", meaning="final loss"),
     ),
+    usual=("N", "D", "L"),
     params=(
         Parameter(name="a", meaning="scale of the size term"),
         Parameter(name="b", meaning="scale of the data term"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ def checked_rows(card: Card, table: Mapping[str, Sequence[object] | npt.NDArray[
             raise LawError(f"{card.name}: no variable `{name}`; {nearest(name, [*known, RUN])}")
     missing = [variable.name for variable in card.variables if variable.required and variable.name not in table]
     if missing:
-        hint = ",".join(f"{name}=COLUMN" for name in missing)
+        hint = wanted_mapping(card, table)
         raise LawError(f"{card.name}: needs {', '.join(missing)}, which no column is mapped to; add --map {hint}")
     lengths = {name: len(values) for name, values in table.items()}
     if len(set(lengths.values())) > 1:
@@ -42,6 +42,15 @@ def checked_rows(card: Card, table: Mapping[str, Sequence[object] | npt.NDArray[
         if known[name].domain == "positive":
             data = data.keep(data.columns[name] > 0, f"{name} is zero or negative")
     return data
+
+
+def wanted_mapping(card: Card, mapped: Collection[str] = ()) -> str:
+    """Return the --map that a law usually needs beyond what is mapped, e.g. N=COLUMN,L=COLUMN."""
+    required = (variable.name for variable in card.variables if variable.required)
+    names = [name for name in dict.fromkeys([*card.usual, *required]) if name not in mapped]
+    if "C" in mapped and "D" in card.usual:
+        names = [name for name in names if name != "D"]
+    return ",".join(f"{name}=COLUMN" for name in names)
 
 
 def as_floats(values: Sequence[object] | npt.NDArray[np.generic], variable: Variable) -> Floats:

@@ -25,18 +25,39 @@ def read_columns(path: Path) -> dict[str, Array]:
 
     Raises: ShardError for a file that is missing, of another kind, damaged, or without rows.
     """
+    if path.is_dir():
+        raise ShardError(
+            f"{path}: is a directory, expected one table ({', '.join(SUFFIXES)}); name a file in it, "
+            "or give a store of runs with --runs"
+        )
     if not path.is_file():
         raise ShardError(f"{path}: no such file; expected a table ({', '.join(SUFFIXES)})")
     try:
         table = _read(path)
+        names = table.column_names  # a header that is no UTF-8 fails here
     except (OSError, ValueError) as error:  # pyarrow's errors derive from both
         raise ShardError(f"{path}: cannot be read as a table: {error}; expected {', '.join(SUFFIXES)}") from error
-    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
-    if twice:
-        raise ShardError(f"{path}: columns {', '.join(twice)} appear twice; rename them")
     if table.num_rows == 0:
         raise ShardError(f"{path}: no rows; expected one row a run")
-    return {name: _array(table[name]) for name in table.column_names}
+    twice = {name for name in names if names.count(name) > 1}
+    columns = {name: _array(table[name]) for name in names if name not in twice}
+    return Table(columns, twice=frozenset(twice), source=str(path))
+
+
+class Table(dict[str, Array]):
+    """Columns by name; a name that the file has twice is refused when it is asked for, not before."""
+
+    def __init__(self, columns: Mapping[str, Array], *, twice: frozenset[str], source: str) -> None:
+        super().__init__(columns)
+        self.twice, self.source = twice, source
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.twice or super().__contains__(name)
+
+    def __missing__(self, name: str) -> Array:
+        if name in self.twice:
+            raise ShardError(f"{self.source}: column {name} appears twice and is used; rename one of them")
+        raise KeyError(name)
 
 
 def _read(path: Path) -> Any:
@@ -104,7 +125,8 @@ def split_rows(
 
 
 def _rows(columns: Mapping[str, Array], chosen: npt.NDArray[np.bool_]) -> dict[str, Array]:
-    return {name: values[chosen] for name, values in columns.items()}
+    found = {name: values[chosen] for name, values in columns.items()}
+    return Table(found, twice=columns.twice, source=columns.source) if isinstance(columns, Table) else found
 
 
 def pairs(texts: Sequence[str], option: str) -> dict[str, str]:

@@ -56,6 +56,7 @@ CARD = Card(
         ),
         Variable(name="chance", unit="fraction", meaning="for the direct law beside it", required=False, domain="any"),
     ),
+    usual=("N", "D", "L", "Q"),
     params=(
         Parameter(name="A", meaning="step 1: scale of the size term"),
         Parameter(name="B", meaning="step 1: scale of the data term"),

@@ -65,7 +65,7 @@ def card_json(card: Card) -> dict[str, Json]:
     }
 
 
-def draw_fit(console: Console, fitted: Fit, predictions: Sequence[Prediction], notes: Sequence[str]) -> None:
+def draw_fit(console: Console, fitted: Fit, *, predictions: Sequence[Prediction], notes: Sequence[str]) -> None:
     """Draw parameters with intervals, quality, predictions and warnings."""
     from rich.markup import escape
     from rich.table import Table

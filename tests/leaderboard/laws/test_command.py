@@ -122,7 +122,6 @@ def test_two_points_are_insufficient(fit: Fit, tmp_path: Path) -> None:
     [
         ("none.csv", None, "no such file"),
         ("empty.csv", "N,L\n", "no rows"),
-        ("twice.csv", "N,N\n1,2\n", "appear twice"),
         ("runs.parquet", "not parquet", "cannot be read as a table"),
         ("runs.xlsx", "x", "cannot be read as a table"),
     ],
@@ -132,6 +131,45 @@ def test_a_file_that_is_no_table_is_named(tmp_path: Path, name: str, content: st
         (tmp_path / name).write_text(content)
     with pytest.raises(CurateError, match=message):
         read_columns(tmp_path / name)
+
+
+def test_a_header_that_is_no_utf8_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs.csv").write_bytes("größe,L\n1,2\n".encode("latin-1"))
+    with pytest.raises(CurateError, match="cannot be read as a table"):
+        read_columns(tmp_path / "runs.csv")
+
+
+def test_a_directory_is_called_one(tmp_path: Path) -> None:
+    with pytest.raises(CurateError, match="is a directory, expected one table"):
+        read_columns(tmp_path)
+
+
+@pytest.mark.parametrize(("mapping", "where"), [("N=params,L=note", "set == 'a'"), ("N=params,L=loss", "note == 1")])
+def test_a_column_that_is_there_twice_is_refused_where_it_is_used(
+    fit: Fit, tmp_path: Path, mapping: str, where: str
+) -> None:
+    path = tmp_path / "twice.csv"
+    lines = csv_text(ROWS).split("\n")
+    path.write_text("\n".join([lines[0] + ",note,note", *(line + ",1,2" for line in lines[1:])]))
+    assert fit("kaplan", str(path), "--map", "N=params,L=loss", "--bootstrap", "0", "--where", "set == 'a'")["n"] == 12
+    message = fit("kaplan", str(path), "--map", mapping, "--bootstrap", "0", "--where", where)["error"]["message"]
+    assert "column note appears twice" in message
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), [(["chinchila"], "chinchila"), (["kaplan", "x.csv", "--bootstrap", "-3"], "--bootstrap")]
+)
+def test_wrong_usage_is_an_object_too(fit: Fit, words: list[str], message: str) -> None:
+    error = fit(*words)["error"]
+    assert error["kind"] == "UsageFault"
+    assert message in error["message"]
+
+
+@pytest.mark.parametrize("mapping", [[], ["--map", "N=params"]])
+def test_the_hint_of_a_missing_mapping_holds_what_the_law_needs(fit: Fit, table: Path, mapping: list[str]) -> None:
+    message = fit("chinchilla", str(table), *mapping)["error"]["message"]
+    assert "D=COLUMN" in message
+    assert "L=COLUMN" in message
 
 
 def test_own_runs_are_a_table(fit: Fit, tmp_path: Path) -> None:

@@ -76,6 +76,12 @@ def test_nothing_but_columns_and_comparisons_is_understood(expression: str) -> N
         ("source + 1 > 2", "cannot be computed"),
         ("x" * 3000, "expected at most 2000"),
         ("N is None", "use isnull"),
+        ("'N' > 1e8", "'N' in quotes is text, the column is N"),
+        ("'train tokens' > 2", "the column is `train tokens`"),
+        ("1 < 2", "compares two constants"),
+        ("N > 'many'", "compares the text 'many' with numbers"),
+        ("N in ['a', 'b']", "compares the text 'a' with numbers"),
+        ("train tokens * 2 > 1", "write the column train tokens in back-quotes: `train tokens`"),
     ],
 )
 def test_what_is_wrong_is_named(expression: str, message: str) -> None:
@@ -86,3 +92,15 @@ def test_what_is_wrong_is_named(expression: str, message: str) -> None:
 def test_values_are_computed_in_float64() -> None:
     found = compute("6 * N * `train tokens` * 1e12", {**COLUMNS, "N": np.array([10**9] * 4)}, "t.csv")
     assert found.tolist() == [6e21, 1.2e22, 1.8e22, 2.4e22]
+
+
+def test_a_column_whose_name_holds_brackets_needs_back_quotes() -> None:
+    """`tokens (billions)` reads as a call of the function tokens."""
+    columns = {"tokens (billions)": np.array([1.0, 2.0])}
+    with pytest.raises(LawError, match="in back-quotes: `tokens .billions.`"):
+        compute("tokens (billions)*1e9", columns, "t.csv")
+    assert compute("`tokens (billions)`*1e9", columns, "t.csv").tolist() == [1e9, 2e9]
+
+
+def test_text_that_reads_as_a_number_is_compared_as_one() -> None:
+    assert select("N == '1e8'", COLUMNS, "t.csv").tolist() == [True, False, False, False]
