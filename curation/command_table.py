@@ -37,7 +37,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("train", "Train one tier on one corpus with one seed.", "train.commands:train"),
     Command("watch", "Follow a training run live, from its files alone.", "train.watch_command:watch"),
     Command("plateaus", "List or remove the states that budgets of a model share.", "train.plateaus_command:plateaus"),
-    Command("eval", "Score a trained model on a panel: bits per byte per slice.", "train.commands:evaluate"),
+    Command("eval", "Score a trained model on suites of tasks, and on panels by slice.", "train.commands:evaluate"),
     Command(
         "import-scores lm-eval",
         "Import a result directory of lm-eval with its samples.",

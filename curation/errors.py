@@ -68,13 +68,18 @@ class StoreBusyError(CurateError):
     exit_code = EXIT_INCOMPLETE
 
 
+MAX_LISTED = 30
+"""Names in one message; a store may hold thousands."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the hint for an unknown `name`: the closest known name, or the whole list."""
+    """Return the hint for an unknown `name`: the closest known name, or the list, cut if it is long."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:
         return f"did you mean `{close[0]}`?"
-    return f"known: {', '.join(names)}" if names else "none are registered"
+    listed = names if len(names) <= MAX_LISTED else [*names[: MAX_LISTED - 2], f"… ({len(names)} in all)"]
+    return f"known: {', '.join(listed)}" if names else "none are registered"
 
 
 def raise_faults(kind: type[CurateError], where: str, faults: Sequence[str]) -> None:

@@ -109,7 +109,7 @@ def evaluate(
         str, typer.Option("--engine", help="Who computes the log-likelihoods: curate, or lm-eval beside it.")
     ] = "curate",
     out: Annotated[
-        Path | None, typer.Option("--out", help="Also write the results to a directory, one below it for each of many.")
+        Path | None, typer.Option("--out", "-o", help="Also write the results to a directory, several below it.")
     ] = None,
     workers: WorkersOption = DEFAULT_WORKERS,
     store: StoreOption = None,

@@ -36,10 +36,15 @@ class Told:
         """Return how a command names an artifact: shortly, if it is in the store."""
         return path.name if path.parent == self.store else str(path)
 
-    def next_step(self, run: Artifact) -> str:
-        """Return the line that says what to do with the runs, with one of them for the example."""
+    def next_step(self, runs: Sequence[Artifact]) -> str:
+        """Return the line that says what to do with all the runs; a loop of the shell for several."""
         store = f" --store {self.store}" if self.store_given else ""
-        line = f"Next: curate eval {self.name(run.path)} --panel {self.name(self.panel)}{store}"
+        ours = self.panel.parent == self.store
+        asked = f"--suite panel{store}" if ours else f"--panel {self.panel}{store}"
+        names = [self.name(run.path) for run in runs]
+        if len(names) > 1:
+            return f'Next: for run in {" ".join(names)}; do curate eval "$run" {asked}; done'
+        line = f"Next: curate eval {names[0]} {asked}"
         return line + ("" if self.out else "; the same command with --out DIR writes the model for other programs")
 
 
@@ -61,7 +66,7 @@ def _draw_told(console: Console, runs: Sequence[Artifact], told: Told) -> None:
         draw_run(console, run)
     if told.out is not None:
         console.print(f"Model written to {printable(str(told.out))}", markup=False, soft_wrap=True)
-    console.print(printable(told.next_step(runs[0])), markup=False, soft_wrap=True)
+    console.print(printable(told.next_step(runs)), markup=False, soft_wrap=True)
 
 
 def give_budgets(steps: Sequence[BudgetStep], *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ without repetition, hellaswag counting twice there with zero and ten examples.
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -70,11 +71,22 @@ def present(folder: Path | None) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or not (path.is_dir() or is_readable(path)):
             continue
-        name = path.name
-        for suffix in () if path.is_dir() else SUFFIXES:
-            name = name.removesuffix(suffix)
-        found.setdefault(name, path)
+        found.setdefault(_suite_name(path), path)
     return found
+
+
+def namesakes(folder: Path, path: Path) -> list[Path]:
+    """Return the other files and folders in `folder` that go by the same name as `path`: copa.jsonl, copa.jsonl.zst."""
+    name = _suite_name(path)
+    near = sorted(folder.glob(f"{glob.escape(name)}*")) if path.parent == folder else []
+    return [one for one in near if one != path and (one.is_dir() or is_readable(one)) and _suite_name(one) == name]
+
+
+def _suite_name(path: Path) -> str:
+    name = path.name
+    for suffix in () if path.is_dir() else SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name
 
 
 def known_names(folder: Path | None) -> list[str]:

@@ -16,7 +16,7 @@ from curation.errors import ShardError, SuiteChangedError
 from curation.files import digest_json
 from curation.suites.formats import fault_of, records_of
 from curation.suites.layout import find_suites
-from curation.suites.names import evals_folder, present
+from curation.suites.names import evals_folder, namesakes, present
 from curation.suites.tasks import Task, TaskSuite
 
 
@@ -62,6 +62,7 @@ def read_task(task: Task, folder: Path) -> TaskData | Absent:
     name, path = found
     stamp = path.stat()
     data = _read(path, name, (stamp.st_mtime_ns, stamp.st_size))
+    _refuse_other(folder, path, data)
     if task.digest is not None and not data.digest.startswith(task.digest):
         raise SuiteChangedError(
             f"{path}: task `{task.name}`: its {len(data.records):,} records have the digest {data.digest[:16]}, pinned "
@@ -74,6 +75,18 @@ def read_task(task: Task, folder: Path) -> TaskData | Absent:
             "benchmark; a part of it is another task; bring the whole file, or give a suite file of your own"
         )
     return data
+
+
+def _refuse_other(folder: Path, path: Path, data: TaskData) -> None:
+    """Raise ShardError if another file of the same name, packed or not, holds other records."""
+    for other in namesakes(folder, path):
+        stamp = other.stat()
+        found = _read(other, data.suite, (stamp.st_mtime_ns, stamp.st_size))
+        if found.digest != data.digest:
+            raise ShardError(
+                f"{folder}: {path.name} and {other.name} are one benchmark by name and hold different records "
+                f"({data.digest[:8]}, {found.digest[:8]}); expected one of them; remove the other"
+            )
 
 
 def _is_path(name: str) -> bool:

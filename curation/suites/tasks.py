@@ -182,7 +182,7 @@ def load_task_suite(name: str) -> TaskSuite:
     shipped = f"{name}@{max(versions)}" if versions else name
     if shipped not in names:
         known = {*names, *(one.partition("@")[0] for one in names)}
-        raise RecipeError(f"suite `{name}`: no such suite; {nearest(name, known)}, or give a YAML file of tasks")
+        raise RecipeError(f"suite `{name}`: no such suite; {nearest(name, known)} (or give a YAML file of tasks)")
     return parse_suite(load_yaml(_SHIPPED / f"{shipped}.yaml"), shipped)
 
 

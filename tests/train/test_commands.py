@@ -158,7 +158,7 @@ def test_what_is_printed_names_the_next_step_the_reuse_and_the_control(
     first, again = printed(*base), printed(*base)
     assert [("already in the store" in said) for said in (first, again)] == [False, True]
     run = again.split(":")[0]
-    assert f"Next: curate eval {run} --panel {panel.path.name} --store " in again
+    assert f"Next: curate eval {run} --suite panel --store " in again
     annealed = printed(*base, "--anneal-on", late.path.name)
     assert f"Control, the same run on the base alone: {run}." in annealed
     assert f"the base alone: {run}." in printed("show", annealed.split(":")[0])

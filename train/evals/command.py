@@ -40,7 +40,8 @@ def evaluate_as_asked(asked: Mapping[str, Any]) -> None:
     if (panel is None) == (items is None):
         given = "neither" if panel is None else "both"
         raise RunError(
-            f"curate eval {model}: {given} of --panel and --items, expected one of them, or --suite; give one"
+            f"curate eval {model}: {given} of --panel and --items, expected one of them, or --suite; for example "
+            f"curate eval {model} --suite small, or --suite panel"
         )
     _evaluate_items(
         store, model, items, asked["context"], progress, workers=asked["workers"], as_json=asked["json_output"]

@@ -25,6 +25,14 @@ SUBSET_NOTE = (
     "whose level is not the panel's."
 )
 
+ONE_POINT = (
+    "One point is no curve: runs are scored at each tenth of the model's 1x budget; a shorter run has its end only."
+)
+NO_MORE = (
+    "The finished model is all that is left of this run. Other states exist while a run goes on, and as plateaus of "
+    "`curate train CORPUS --budgets 0.5,1`."
+)
+
 
 def panel_curve(
     run: Annotated[str, typer.Argument(help="Run in the store, finished or going on.")],
@@ -60,7 +68,9 @@ def draw_curve(console: Console, curve: Curve, out: Path | None = None) -> None:
     from train.live import sparkline
 
     shown = curve.shown
-    title = f"{curve.run}: bits per byte over {shown[0].tokens:,} to {shown[-1].tokens:,} tokens"
+    alone = len(shown) == 1
+    over = f"at {shown[0].tokens:,}" if alone else f"over {shown[0].tokens:,} to {shown[-1].tokens:,}"
+    title = f"{curve.run}: bits per byte {over} tokens"
     table = Table(title=printable(title), title_justify="left")
     for column in ("slice", "first", "through training", "last", "95 %", "change"):
         table.add_column(column, justify="left" if column in ("slice", "through training") else "right")
@@ -70,15 +80,21 @@ def draw_curve(console: Console, curve: Curve, out: Path | None = None) -> None:
         table.add_row(
             printable(name),
             f"{values[0]:.4f}",
-            sparkline(values),
+            "" if alone else sparkline(values),
             f"{values[-1]:.4f}",
             f"{pair[0]:.4f} to {pair[1]:.4f}" if pair else "",
-            f"{values[-1] / values[0] - 1:+.1%}",
+            "" if alone else f"{values[-1] / values[0] - 1:+.1%}",
         )
     console.print(table)
+    if alone:
+        console.print(ONE_POINT, soft_wrap=True)
     if curve.shown is curve.subset:
         console.print(SUBSET_NOTE, soft_wrap=True)
-        console.print(f"Next: curate eval {curve.run} --suite panel --checkpoints all", markup=False, soft_wrap=True)
+        if curve.points:
+            console.print(NO_MORE, soft_wrap=True)
+        else:
+            told = f"Next: curate eval {curve.run} --suite panel --checkpoints all"
+            console.print(told, markup=False, soft_wrap=True)
     elif curve.panel is not None:
         console.print(f"{len(shown)} checkpoints on {printable(curve.panel)}", markup=False)
     if out is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from train.evals.suite_request import Finished
 
 NameOption = Annotated[str | None, typer.Option("--model-name", help="Name of the model (default: the files').")]
-OutOption = Annotated[Path | None, typer.Option("--out", help="Also write the results to a directory.")]
+OutOption = Annotated[Path | None, typer.Option("--out", "-o", help="Also write the results to a directory.")]
 
 
 def import_lm_eval(
@@ -92,6 +92,13 @@ def schema_file() -> Path:
     return Path(__file__).resolve().parent.parent / "data" / "import-scores.schema.json"
 
 
+def _holds_several(out: Path | None) -> bool:
+    """Return whether imports of several files lie below `out`: one more belongs beside them."""
+    from curation.store import MANIFEST
+
+    return out is not None and not (out / MANIFEST).is_file() and any(out.glob(f"*/{MANIFEST}"))
+
+
 def _keep(
     several: Sequence[Scored],
     store: Path | None,
@@ -111,7 +118,8 @@ def _keep(
     done: list[Finished] = []
     for number, (one, curve) in enumerate(zip(several, curve_lists, strict=True)):
         named = "-".join(one.results.model.name.replace("/", " ").split())[-80:]
-        target = None if out is None else out if len(several) == 1 else out / f"{number:03d}-{named}"
+        alone = len(several) == 1 and not _holds_several(out)
+        target = None if out is None else out if alone else out / f"{number:03d}-{named}"
         done.append(kept(planner, one, curve, target))
 
     def render(console: object) -> None:

@@ -16,6 +16,7 @@ from curation.files import Json, digest_json, sha256_file
 from curation.suites.dclm import dclm_aggregates, dclm_tasks
 from curation.suites.item_metrics import METRIC_VERSIONS, ChoiceScores, item_metrics
 from curation.suites.task_scores import clustered_mean
+from train.evals.chance import above_chance
 from train.evals.import_schema import ImportedItem, ImportedSlice, ImportedTask, ImportFile
 from train.evals.results import Aggregate, Metric, ModelFacts, Results, Scored, SliceResult, SuiteFacts, TaskResult
 from train.evals.score_tables import DOCUMENTS_SCHEMA, ITEMS_SCHEMA, METRIC_COLUMNS
@@ -189,6 +190,7 @@ def _task(name: str, task: ImportedTask, rows: Sequence[Mapping[str, Any]]) -> T
         digest=task.digest or digest_json(["imported", name, [row["item"] for row in rows]]),
         primary=task.metric,
         accuracy=task.metric if task.metric.startswith("acc") else None,
+        above_chance=above_chance(metrics[task.metric], task.metric, task.chance),
         baseline_v1=task.chance,
         metrics=metrics,
         rows=bool(rows),

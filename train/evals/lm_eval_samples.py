@@ -19,6 +19,7 @@ from curation.files import digest_json
 from curation.suites.item_metrics import ChoiceScores, item_metrics
 from curation.suites.shapes import own_id
 from curation.suites.task_scores import clustered_mean
+from train.evals.chance import above_chance
 from train.evals.lm_eval_run import HarnessTask
 from train.evals.results import Metric, TaskKind, TaskResult
 from train.evals.score_tables import ITEMS_SCHEMA, METRIC_COLUMNS
@@ -60,6 +61,7 @@ def task_rows(task: HarnessTask, family: str) -> TaskRows:
     counts = [len(row["log_likelihoods"]) for row in kept if row["log_likelihoods"]]
     choices = [count for count in counts if count > 1]
     primary = _primary(task, metrics)
+    chance = math.fsum(1 / count for count in choices) / len(choices) if choices else None
     result = TaskResult(
         family=family,
         kind=_kind(task, bool(choices), bool(counts)),
@@ -69,7 +71,8 @@ def task_rows(task: HarnessTask, family: str) -> TaskRows:
         digest=digest_json([task.name, [[str(sample.get(key)) for key in HASHES] for sample in task.samples]]),
         primary=primary,
         accuracy=primary if primary.startswith("acc_") else None,
-        baseline_v1=math.fsum(1 / count for count in choices) / len(choices) if choices else None,
+        above_chance=above_chance(metrics[primary], primary, chance) if primary in metrics else None,
+        baseline_v1=chance,
         metrics=metrics,
     )
     return TaskRows(

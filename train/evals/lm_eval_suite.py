@@ -98,7 +98,7 @@ def _asked(suite: str) -> Request:
     path = Path(name).expanduser()
     if not name:
         raise RunError(f"--suite {suite}: no task named; expected lm-eval:TASK, lm-eval:DIR or lm-eval:DIR/task.yaml")
-    if path.suffix in (".yaml", ".yml") or "/" in name:
+    if path.suffix in (".yaml", ".yml") or "/" in name or _holds_tasks(path):
         if not path.exists():
             raise RunError(f"--suite {suite}: {path} is not there; expected a task file of lm-eval or a folder of them")
         folder = path if path.is_dir() else path.parent
@@ -118,6 +118,11 @@ def _cache_digest() -> str:
         if path.relative_to(cache).parts[0] not in LOCAL
     }
     return digest_json(found)
+
+
+def _holds_tasks(path: Path) -> bool:
+    """Return whether a word without a slash is a folder of task files here; a folder of anything else is no task."""
+    return path.is_dir() and any(path.glob("*.y*ml"))
 
 
 def _files_digest(asked: Request) -> str | None:

@@ -26,7 +26,7 @@ from train.evals.models import Evaluated, directory_model
 from train.evals.panel_marks import tokens_panel
 from train.evals.results import Results, read_summary
 from train.evals.run_states import ALL, run_states
-from train.evals.suite_scores import Asked, ask, scores_node
+from train.evals.suite_scores import TASKS, Asked, ask, scores_node
 from train.lookup import find_panel
 
 if TYPE_CHECKING:
@@ -100,10 +100,30 @@ def jobs_of(request: Request, store: Store, progress: Progress) -> list[Job]:
     if request.last_k is not None:
         models = models[-request.last_k :]
     suites = _suites(request.suites)
+    _refuse_together(request, suites, len(models))
     for name in request.tasks:
         if len(suites) > 1 or PANEL in suites:
             raise RunError(f"--tasks {name}: expected one suite of tasks with it; give --suite core or small")
     return [job for suite in suites for job in _jobs(request, store, suite, models, progress)]
+
+
+def _refuse_together(request: Request, suites: Sequence[str], num_models: int) -> None:
+    """Raise RunError for options that would be found useless only after the scoring."""
+    if PANEL in suites and request.engine != "curate":
+        raise RunError(
+            f"--engine {request.engine}: the panel is scored by curate alone, document by document; leave --engine "
+            "out, or give --suite core,small"
+        )
+    if request.last_k is None:
+        return
+    if request.limit is not None or request.tasks:
+        raise RunError("--last-k: a mean is of whole suites, expected it without --limit and --tasks; leave them out")
+    if num_models < 2:
+        raise RunError(
+            f"--last-k {request.last_k}: {request.model} has {num_models} state that still exists, expected at least "
+            "2; a finished run keeps only the plateaus that `curate train CORPUS --budgets 0.5,1` leaves: train so, or "
+            "score a run while it goes on"
+        )
 
 
 def finish(jobs: Sequence[Job], request: Request, planner: Planner) -> list[Finished]:
@@ -114,18 +134,29 @@ def finish(jobs: Sequence[Job], request: Request, planner: Planner) -> list[Fini
         target = None if request.out is None else request.out if alone else request.out / job.place
         if target is not None:
             finished_output(target, job.node.fingerprint, ())
+        announce(job, planner)
         done.append(published(planner.materialise(job.node), target))
     if request.last_k is not None:
         done += _means(jobs, request, planner)
     return done
 
 
+def announce(job: Job, planner: Planner) -> None:
+    """Say how much there is to score, before it is begun."""
+    if job.asked is None or (done := _num_done(job, planner)) == len(job.asked.tasks):
+        return
+    planner.progress.note(
+        f"{job.model.facts.name} on {job.suite}: {len(job.asked.tasks)} tasks with {job.asked.num_items:,} items"
+        + (f", {done} tasks done before" if done else "")
+        + "; the bar counts items, and killed the same command goes on after the last finished task"
+    )
+
+
 def _means(jobs: Sequence[Job], request: Request, planner: Planner) -> Iterator[Finished]:
-    for suite in dict.fromkeys(job.suite for job in jobs if job.asked is not None):
+    for suite in dict.fromkeys(job.suite for job in jobs if job.asked is not None or job.suite == PANEL):
         mine = [job for job in jobs if job.suite == suite]
         asked = mine[-1].asked
-        assert asked is not None
-        node = average_node(asked.suite, [planner.materialise(job.node) for job in mine])
+        node = average_node(asked.suite if asked else None, [planner.materialise(job.node) for job in mine])
         name = f"{mine[-1].model.facts.name}-last-{len(mine)}/{suite}"
         yield published(planner.materialise(node), None if request.out is None else request.out / name)
 
@@ -157,7 +188,9 @@ def _jobs(request: Request, store: Store, suite: str, models: Sequence[Evaluated
 def _task_suite(name: str) -> TaskSuite:
     known = {*(one.partition("@")[0] for one in suite_names()), *suite_names(), PANEL, "all"}
     if name not in known and not Path(name).suffix:
-        raise RunError(f"--suite {name}: no such suite; {nearest(name, known)}, a YAML file of tasks, or lm-eval:TASK")
+        raise RunError(
+            f"--suite {name}: no such suite; {nearest(name, known)} (or give a YAML file of tasks, or lm-eval:TASK)"
+        )
     return load_task_suite(name)
 
 
@@ -203,7 +236,7 @@ def published(artifact: Artifact, out: Path | None) -> Finished:
 
 
 def plan_rows(jobs: Sequence[Job], planner: Planner) -> list[dict[str, Json]]:
-    """Return what would be done, job by job: action, model, suite, tasks, missing tasks, context."""
+    """Return what would be done, job by job: action, model, suite, tasks and how many are there, missing, context."""
     return [
         {
             "action": planner.plan(job.node)[-1].action,
@@ -213,10 +246,22 @@ def plan_rows(jobs: Sequence[Job], planner: Planner) -> list[dict[str, Json]]:
             "context": job.model.context_tokens,
             "tasks": [task.name for task in job.asked.tasks] if job.asked else [],
             "missing": dict(job.asked.missing) if job.asked else {},
+            "items": job.asked.num_items if job.asked else None,
+            "done": _num_done(job, planner),
             "artifact": f"{job.node.kind}-{job.node.fingerprint[:8]}",
         }
         for job in jobs
     ]
+
+
+def _num_done(job: Job, planner: Planner) -> int:
+    """Return how many tasks of a job lie scored in the store, also of one that was interrupted."""
+    if job.asked is None:
+        return 0
+    if planner.store.find(job.node.kind, job.node.fingerprint) is not None:
+        return len(job.asked.tasks)
+    folder = planner.store.path_of(job.node.kind, job.node.fingerprint) / TASKS
+    return sum((folder / f"{task.name}.json").is_file() for task in job.asked.tasks)
 
 
 def draw_plan(console: Console, rows: Sequence[dict[str, Json]]) -> None:
@@ -224,13 +269,14 @@ def draw_plan(console: Console, rows: Sequence[dict[str, Json]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in ("", "model", "step", "suite", "context", "tasks", "missing", "artifact"):
+    for header in ("", "model", "step", "suite", "context", "tasks done", "items", "missing", "artifact"):
         table.add_column(header)
     for row in rows:
         step, tasks, missing = row["checkpoint"], row["tasks"], row["missing"]
         table.add_row(
             str(row["action"]), str(row["model"]), "end" if step is None else str(step), str(row["suite"]),
-            str(row["context"]), str(len(tasks)) if tasks else "", ", ".join(missing) if missing else "",  # type: ignore[arg-type]
+            str(row["context"]), f"{row['done']} of {len(tasks)}" if tasks else "",  # type: ignore[arg-type]
+            f"{row['items']:,}" if row["items"] else "", ", ".join(missing) if missing else "",  # type: ignore[arg-type]
             str(row["artifact"]),
         )  # fmt: skip
     console.print(table)

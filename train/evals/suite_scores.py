@@ -28,7 +28,7 @@ from curation.suites.item_metrics import METRIC_VERSIONS
 from curation.suites.prompted import Prompted
 from curation.suites.rendering import render_task
 from curation.suites.task_data import Absent, TaskData, read_task, suite_digest
-from curation.suites.tasks import Task, TaskSuite
+from curation.suites.tasks import Task, TaskSuite, load_task_suite, suite_names
 from train.evals.engine import Engine
 from train.evals.models import Evaluated, Opened, opened
 from train.evals.results import KIND, RESULTS, Partial, Results, Scored, SuiteFacts, write_results
@@ -37,7 +37,8 @@ from train.evals.task_results import TaskFacts, TaskSums, item_rows, over_tasks,
 
 VERSION = "scores@1"
 SOFTWARE = ("curate-ladder", "torch", "transformers", "tokenizers")
-_TASKS = "tasks"
+TASKS = "tasks"
+"""Directory of finished tasks in unfinished scores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,12 @@ class Asked:
         only = self.partial.tasks if self.partial else ()
         return tuple(task for task in self.suite.tasks if task.name in self.found and (not only or task.name in only))
 
+    @property
+    def num_items(self) -> int:
+        """Records of the tasks to score, at most `limit` of each: what is scored, or a little less of it."""
+        limit = self.partial.limit if self.partial else None
+        return sum(min(limit or count, count) for count in (len(self.found[task.name].records) for task in self.tasks))
+
 
 def ask(suite: TaskSuite, folder: Path, *, tasks: Sequence[str] = (), limit: int | None = None) -> Asked:
     """Return the suite with its records; `tasks` and `limit` make it partial.
@@ -76,15 +83,26 @@ def ask(suite: TaskSuite, folder: Path, *, tasks: Sequence[str] = (), limit: int
     known = [task.name for task in suite.tasks]
     for name in tasks:
         if name not in known:
-            raise RunError(f"--tasks {name}: no task of {suite.id}; {nearest(name, known)}")
+            raise RunError(f"--tasks {name}: no task of {suite.id}; {elsewhere(name, suite) or nearest(name, known)}")
     data = {task.name: read_task(task, folder) for task in suite.tasks}
     found = {name: one for name, one in data.items() if isinstance(one, TaskData)}
-    missing = {task.name: _why_missing(task) for task in suite.tasks if isinstance(data[task.name], Absent)}
+    missing = {
+        task.name: _why_missing(task)
+        for task in suite.tasks
+        if isinstance(data[task.name], Absent) and (not tasks or task.name in tasks)
+    }
     wanted = [name for name in known if name in found and (not tasks or name in tasks)]
     if not wanted:
         raise RunError(f"{folder}: holds no file of {suite.id}; expected {', '.join(known[:5])} …; give --evals DIR")
     partial = Partial(limit=limit, tasks=tuple(sorted(set(tasks)))) if tasks or limit else None
     return Asked(suite=suite, found=found, missing=missing, partial=partial)
+
+
+def elsewhere(name: str, suite: TaskSuite) -> str | None:
+    """Return in which shipped suites a task is that `suite` does not have."""
+    others = [one for one in suite_names() if one != suite.id]
+    holding = [one for one in others if any(task.name == name for task in load_task_suite(one).tasks)]
+    return f"it is a task of {', '.join(holding)}: give --suite {holding[0].partition('@')[0]}" if holding else None
 
 
 def scores_node(model: Evaluated, asked: Asked, engine: EngineChoice) -> Node:
@@ -104,7 +122,7 @@ def scores_node(model: Evaluated, asked: Asked, engine: EngineChoice) -> Node:
         if not context.out.has(RESULTS):
             with opened(model) as held:
                 _score(context, held, asked, engine, digest)
-        shutil.rmtree(context.out.path / _TASKS, ignore_errors=True)
+        shutil.rmtree(context.out.path / TASKS, ignore_errors=True)
         return results_summary(cast("Mapping[str, Json]", read_json(context.out.path / RESULTS)))
 
     return Node(
@@ -115,7 +133,7 @@ def scores_node(model: Evaluated, asked: Asked, engine: EngineChoice) -> Node:
 def _score(context: NodeRun, held: Opened, asked: Asked, engine: EngineChoice, digest: str) -> None:
     """Score what is not scored yet and write the results."""
     model = held.model
-    folder = context.out.path / _TASKS
+    folder = context.out.path / TASKS
     label = f"{model.facts.name} {asked.suite.id}"
     limit = asked.partial.limit if asked.partial else None
     rendered = {

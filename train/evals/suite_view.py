@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from curation.suites.eligibility import eligibility
+from curation.suites.tasks import FAMILIES
 from train.evals.results import Metric, Results, TaskResult
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 BELOW_CHANCE = "·"
 HIDDEN = "-"
+UNKNOWN = "?"
+CUT = "cut"
 
 
 def draw_results(console: Console, results: Results, place: str) -> None:
@@ -37,6 +40,8 @@ def draw_results(console: Console, results: Results, place: str) -> None:
     for name, reason in results.missing.items():
         console.print(f"missing   {name}: {reason}", markup=False)
     for name, one in results.aggregates.items():
+        if one.value is None and results.partial is not None and results.partial.tasks:
+            continue  # of tasks that were not asked
         told = f"N/A ({one.reason})" if one.value is None else _value(one.value, one.se)
         console.print(f"{name:<20} {told}", markup=False)
     seconds = f" in {results.duration_seconds:,.0f} s" if results.duration_seconds is not None else ""
@@ -49,10 +54,11 @@ def _draw_tasks(console: Console, results: Results) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for header, justify in (
         ("family", "left"), ("task", "left"), ("shots", "right"), ("n", "right"), ("metric", "left"),
-        ("value", "right"), ("accuracy", "right"), ("chance", "right"), ("left out", "left"),
+        ("value", "right"), ("accuracy", "right"), ("chance", "right"), ("left out, cut", "left"),
     ):  # fmt: skip
-        table.add_column(header, justify=justify, no_wrap=header != "left out")  # type: ignore[arg-type]
-    for family in dict.fromkeys(task.family for task in results.tasks.values()):
+        table.add_column(header, justify=justify, no_wrap=header != "left out, cut")  # type: ignore[arg-type]
+    accuracies = [_accuracy(results, name, task) for name, task in results.tasks.items()]
+    for family in sorted({task.family for task in results.tasks.values()}, key=_place):
         for name, task in results.tasks.items():
             if task.family == family:
                 table.add_row(family, name, *_cells(results, name, task))
@@ -63,8 +69,17 @@ def _draw_tasks(console: Console, results: Results) -> None:
     console.print(table)
     if any(task.above_chance is False for task in results.tasks.values()):
         console.print(f"{BELOW_CHANCE} accuracy not above chance by two standard errors: not shown.", markup=False)
+    if any(cell.endswith(UNKNOWN) for cell in accuracies):
+        console.print(f"{UNKNOWN} no chance or no standard error is known: whether it is above chance is open.")
+    if any(task.truncated for task in results.tasks.values()):
+        console.print(f"{CUT}: items that are scored, after a context that lost its beginning to fit the window.")
     for line in _trust(results):
         console.print(line, markup=False)
+
+
+def _place(family: str) -> tuple[int, str]:
+    """Return where a family stands: in the order that suites know, others after them by name."""
+    return (FAMILIES.index(family) if family in FAMILIES else len(FAMILIES), family)
 
 
 def _level(results: Results, name: str, metric: str | None) -> str:
@@ -87,7 +102,7 @@ def _cells(results: Results, name: str, task: TaskResult) -> list[str]:
     primary = task.metrics.get(task.primary)
     chance = task.baseline_v2 if task.baseline_v2 is not None else task.baseline_v1
     left_out = [f"{reason} {count:,}" for reason, count in task.excluded.items()]
-    left_out += [f"cut {task.truncated:,}"] if task.truncated else []
+    left_out += [f"{CUT} {task.truncated:,}"] if task.truncated else []
     return [
         str(task.shots), f"{task.n:,}", _short(task.primary), _metric(primary), _accuracy(results, name, task),
         "" if chance is None else f"{chance:.3f}", ", ".join(left_out),
@@ -100,7 +115,7 @@ def _accuracy(results: Results, name: str, task: TaskResult) -> str:
         return ""
     if _level(results, name, task.accuracy) == "hidden":
         return HIDDEN
-    return _metric(found) if task.above_chance else BELOW_CHANCE
+    return {True: _metric(found), False: BELOW_CHANCE, None: f"{_metric(found)} {UNKNOWN}"}[task.above_chance]
 
 
 def _short(metric: str) -> str:
