@@ -8,7 +8,7 @@ of the store, a corpus (`corpus-1a2b3c4d`, with `:TIER` if its runs have several
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -17,7 +17,6 @@ from curation.files import Json, read_json
 from curation.store import MANIFEST, Artifact, Store, load_artifact
 from leaderboard.assemble import interventions_digest, scored_run
 from leaderboard.comparison.sides import OWN_PANEL, Model, PanelScores, Place, Side, side_of
-from leaderboard.noise.pack import NoisePack
 from leaderboard.results import RESULT_FILE, SCHEMA, StudyResult, read_result
 from leaderboard.scores import COLUMNS
 from train.evals.panel_marks import SELECTED_FOR
@@ -180,14 +179,13 @@ def _scores_of_runs(store: Store) -> dict[str, list[Path]]:
     return found
 
 
-def unused_scores(store: Store, pack: NoisePack) -> dict[str, list[Path]]:
-    """Return the results of a pack's runs on suites that the pack does not measure, by suite."""
-    of_runs = {run.fingerprint for run in pack.runs if run.fingerprint}
+def unused_scores(store: Store, of_runs: frozenset[str], measured: Collection[str]) -> dict[str, list[Path]]:
+    """Return the results of runs (fingerprints) on suites that a noise pack does not measure, by suite."""
     found: dict[str, list[Path]] = {}
     for fingerprint, paths in _scores_of_runs(store).items():
         for path in paths if fingerprint in of_runs else ():
             results = read_summary(path)
-            if results.tasks and results.suite.name not in pack.provenance.suites:
+            if results.tasks and results.suite.name not in measured:
                 found.setdefault(results.suite.name, []).append(path)
     return found
 

@@ -14,6 +14,8 @@ from typing import Any, cast
 from leaderboard.comparison.sides import OWN_TRAINER, Model, PanelScores, Place, Side
 from train.evals.results import Scored
 
+OWN_SUITES = ("core", "panel", "small")
+"""What `curate eval RUN --suite` scores without a file or a folder of one's own."""
 Present = Mapping[str, Mapping[int, Model]]
 """Side -> seed -> model, at one place."""
 
@@ -45,22 +47,21 @@ def matched(present: Present, a: str, b: str) -> tuple[Present, list[str]]:
 
 def lacking(present: Present, a: str, b: str) -> list[str]:
     """Return which models have no scores on a panel or a suite that others of the comparison have."""
-    notes = []
+    notes, apart = [], []
     seeds = present[a].keys() & present[b].keys()
     known = {label: {seed: set(_names({seed: present[label][seed]}, "")) for seed in seeds} for label in (a, b)}
     for name in dict.fromkeys([*_names(present[a], ""), *_names(present[b], "")]):
-        without = [
-            (label, seed, present[label][seed])
-            for label in (a, b)
-            for seed in sorted(seeds)
-            if name not in known[label][seed]
-        ]
-        if not without or len(without) == 2 * len(seeds):
-            continue
-        told = ", ".join(model.name for _, _, model in without)
-        paired = sorted(seeds - {seed for _, seed, _ in without})
-        so = f"its rows pair seed {', '.join(map(str, paired))} only" if paired else "it is not compared"
-        notes.append(f"no scores on {name}: {told}; {so}{_remedy(name, [model for _, _, model in without])}")
+        without = [(label, seed) for label in (a, b) for seed in sorted(seeds) if name not in known[label][seed]]
+        paired = sorted(seeds - {seed for _, seed in without})
+        if not paired:
+            apart.append(name)
+        elif without:
+            models = [present[label][seed] for label, seed in without]
+            told = ", ".join(model.name for model in models)
+            so = f"its rows pair seed {', '.join(map(str, paired))} only"
+            notes.append(f"no scores on {name}: {told}; {so}{_remedy(name, models)}")
+    if apart:
+        notes.append(f"no seed has scores on both sides, so not compared: {', '.join(apart)}")
     return notes
 
 
@@ -86,7 +87,7 @@ def version_of(scores: PanelScores | Scored) -> Version:
 
 def _remedy(name: str, models: Sequence[Model]) -> str:
     runs = [one.name for one in models if one.trainer == OWN_TRAINER and one.name.startswith("run-")]
-    if len(runs) < len(models) or any(one.place.checkpoint is not None for one in models):
+    if name not in OWN_SUITES or len(runs) < len(models) or any(one.place.checkpoint is not None for one in models):
         return ""
     return "; " + ", ".join(f"`curate eval {run} --suite {name}`" for run in runs)
 

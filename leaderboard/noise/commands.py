@@ -122,7 +122,7 @@ def noise_build(
     write_pack(path, pack)
     rows = rows_of(pack)
     value: Json = {"pack": str(path), "status": pack.status, "why": list(pack.why), "rows": rows_json(rows)}
-    unused = unused_scores(opened, pack)
+    unused = unused_scores(opened, frozenset(run.fingerprint for run in pack.runs), pack.provenance.suites)
 
     def draw(console: Console) -> None:
         draw_pack(console, path, pack, rows)

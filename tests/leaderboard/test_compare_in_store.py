@@ -14,7 +14,7 @@ from curation.files import digest_json
 from curation.randomness import generator
 from curation.store import Store
 from leaderboard.compare_command import compared
-from leaderboard.comparison.finding import find_side
+from leaderboard.comparison.finding import find_side, unused_scores
 from leaderboard.results import RESULT_FILE, RunResult, write_result
 from train.evals.results import Metric, ModelFacts, Results, Scored, SuiteFacts, TaskResult, write_results
 from train.evals.score_tables import ITEMS_SCHEMA
@@ -145,3 +145,10 @@ def test_the_store_is_not_touched_by_comparing(study: Any, store: Store) -> None
     before = sorted((path, path.stat().st_mtime_ns) for path in Path(store.root).rglob("*"))
     compared(store, ["study-small"], arm="mine")
     assert sorted((path, path.stat().st_mtime_ns) for path in Path(store.root).rglob("*")) == before
+
+
+def test_scores_of_a_suite_that_a_noise_pack_leaves_out_are_named(study: Any, store: Store) -> None:
+    runs = [run.fingerprint for run in study.runs if run.arm == "baseline"]
+    (suite, folders), *others = unused_scores(store, frozenset(runs), measured=()).items()
+    assert (suite, len(folders), others) == ("small", len(runs), [])
+    assert unused_scores(store, frozenset(runs), measured=("small",)) == {}
