@@ -16,7 +16,7 @@ from leaderboard.comparison.matching import lacking, matched, unmet
 from leaderboard.comparison.row import Row
 from leaderboard.comparison.rows import Found, slice_rows, task_rows
 from leaderboard.comparison.sides import OWN_TRAINER, Model, PanelScores, Place, Side, panel_run, shared_places
-from leaderboard.comparison.sums import sums_of, sums_rows
+from leaderboard.comparison.sums import NOTE, sums_of, sums_rows
 from leaderboard.comparison.task_noise import TaskRuns, task_noise
 from leaderboard.comparison.tasks import measures
 from leaderboard.comparison.verdicts import Outcome, count_budgets, judged, model_of
@@ -95,7 +95,8 @@ def _at_place(sides: Mapping[str, Side], question: Question, place: Place, num_b
     if total.rows:
         return found
     text = "results are sums alone, as imported: without items or documents no difference has an interval"
-    return replace(found, verdict="insufficient", reasons=(Reason(rule=8, text=text), *found.reasons))
+    others = [reason for reason in found.reasons if not reason.text.endswith(NOTE)]  # it says the same of one row
+    return replace(found, verdict="insufficient", reasons=(Reason(rule=8, text=text), *others))
 
 
 @dataclass(slots=True, kw_only=True)
