@@ -183,7 +183,7 @@ def noise_show(
         if plot is not None:
             console.print(f"picture: {plot}", soft_wrap=True, markup=False)
 
-    give(listed, draw, as_json=json_output)
+    give({"packs": listed}, draw, as_json=json_output)
 
 
 def _planned(

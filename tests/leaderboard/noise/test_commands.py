@@ -68,7 +68,7 @@ def test_show_lists_packs_and_shows_one_in_full(store: Store, kept: Path, capsys
 
 def test_show_answers_how_many_seeds_a_claimed_gain_needs(kept: Path, capsys: Any) -> None:
     _, out, _ = run(capsys, "noise", "show", str(kept), "--gain", "0.2", "--gain", "50", "--json")
-    (row, *_) = json.loads(out)[0]["rows"]
+    (row, *_) = json.loads(out)["packs"][0]["rows"]
     assert set(row["seeds"]) == {"0.2 %", "50 %"}
     assert row["seeds"]["50 %"] == 2
     assert row["seeds"]["0.2 %"] > 8
