@@ -104,14 +104,15 @@ def several(values: Tensor, *layers: Linear) -> tuple[Tensor, ...]:
 class JoinedAttention(Attention):
     """Queries, keys and values by one product."""
 
-    def forward(self, stream_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor) -> Tensor:
+    def forward(self, stream_BTD: Tensor, cos_TK: Tensor, sin_TK: Tensor, mask_BTT: Tensor | None = None) -> Tensor:
         """Return what attention adds to the stream."""
         rows, positions, _ = stream_BTD.shape
         parts = several(stream_BTD, self.q_proj, self.k_proj, self.v_proj)
         q, k, v = (part.view(rows, positions, -1, self.head_dim) for part in parts)
         q = rotated(self.q_norm(q).transpose(1, 2), cos_TK, sin_TK)
         k = rotated(self.k_norm(k).transpose(1, 2), cos_TK, sin_TK)
-        mixed = F.scaled_dot_product_attention(q, k, v.transpose(1, 2), is_causal=True)
+        v = v.transpose(1, 2)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask_BTT, is_causal=mask_BTT is None)
         added: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(rows, positions, -1))
         return added
 

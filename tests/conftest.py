@@ -15,6 +15,8 @@ from curation.store import Store
 settings.register_profile("curate", deadline=None, derandomize=True)
 settings.load_profile("curate")
 
+os.environ.pop("COLUMNS", None)  # what a test reads does not depend on the terminal that it was started from
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

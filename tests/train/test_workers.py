@@ -81,10 +81,12 @@ def wait_for(path: Path) -> None:
 
 
 PARENT = """
+import signal
 import sys
 from pathlib import Path
 from curation.progress import SilentProgress
 from train.workers import Job, run_jobs
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started without it
 run_jobs([Job(label="a", module="sleeping_child", arguments=(sys.argv[1], "4"), stdin="a")], 1, SilentProgress())
 """
 
