@@ -12,7 +12,7 @@ import pytest
 
 from curation.batches import write_table
 from curation.errors import ResultsError
-from train.evals.results import Results, Scored, read_results, refuse_unlike, write_results
+from train.evals.results import Results, Scored, differences, read_results, refuse_unlike, write_results
 from train.evals.score_tables import DOCUMENTS_SCHEMA, ITEMS_SCHEMA
 
 ROW = {
@@ -130,4 +130,5 @@ def test_results_that_answer_another_question_share_no_table(changes: dict[str, 
 
 def test_results_of_two_models_on_one_suite_share_a_table() -> None:
     other = results(model={"name": "run-2", "digest": "e" * 64}, date="2026-11-23", duration_seconds=3.0)
-    refuse_unlike([Scored(results=results()), Scored(results=other)])
+    assert differences(results(), other) == []
+    refuse_unlike([Scored(results=results()), Scored(results=other)])  # raises nothing
