@@ -95,20 +95,30 @@ def build_app(arguments: Sequence[str]) -> Any:
     groups: dict[str, Any] = {}
     for command in COMMANDS:
         group, _, verb = command.path.rpartition(" ")
-        if group and group not in groups:
-            groups[group] = typer.Typer(help=GROUPS[group], no_args_is_help=True, rich_markup_mode="rich")
-            app.add_typer(groups[group], name=group)
-        target = groups[group] if group else app
+        target = _group(app, groups, group)
         function = _load(command.target) if command.path == wanted else _stub
         target.command(name=verb, help=None if command.path == wanted else command.help)(function)
     app.callback()(_version_callback())
     return app
 
 
+def _group(app: Any, groups: dict[str, Any], path: str) -> Any:
+    """Return the typer app of a group of commands, made below the group that holds it; `app` for no group."""
+    import typer
+
+    if not path:
+        return app
+    if path not in groups:
+        outer, _, name = path.rpartition(" ")
+        groups[path] = typer.Typer(help=GROUPS[path], no_args_is_help=True, rich_markup_mode="rich")
+        _group(app, groups, outer).add_typer(groups[path], name=name)
+    return groups[path]
+
+
 def _wanted(arguments: Sequence[str]) -> str | None:
-    words = [word for word in arguments if not word.startswith("-")][:2]
+    words = [word for word in arguments if not word.startswith("-")][:3]
     by_path = {command.path for command in COMMANDS}
-    for length in (2, 1):
+    for length in (3, 2, 1):
         path = " ".join(words[:length])
         if path in by_path:
             return path

@@ -18,20 +18,49 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command(
-        "demo", "Run the whole path on this machine's own text: recipes, models, a page.", "leaderboard.commands:demo"
+        "demo",
+        "Run the whole path on this machine's own text: recipes, models, a page.",
+        "leaderboard.studies.commands:demo",
     ),
     Command(
         "study plan",
         "Show what a study would build, reuse and train, without doing it.",
-        "leaderboard.commands:study_plan",
+        "leaderboard.studies.commands:study_plan",
     ),
     Command(
-        "study run", "Build, train, score and compare all arms of a study; resumable.", "leaderboard.commands:study_run"
+        "study run",
+        "Build, train, score and compare all arms of a study; resumable.",
+        "leaderboard.studies.commands:study_run",
+    ),
+    Command(
+        "study kinds",
+        "Show the kinds of studies: controls, seeds, budgets, measurements.",
+        "leaderboard.studies.kinds_command:study_kinds",
+    ),
+    Command(
+        "study diff",
+        "Show what a study says otherwise than when it was frozen.",
+        "leaderboard.studies.kinds_command:study_diff",
+    ),
+    Command(
+        "study status",
+        "Show what of a study is built, trained, running or stopped, and what is next.",
+        "leaderboard.studies.commands:study_status",
+    ),
+    Command(
+        "study measure",
+        "Show what a kind of study must measure, and what is missing.",
+        "leaderboard.protocols.command:study_measure",
     ),
     Command(
         "study report",
         "Write the page of a finished study again, from its result alone.",
-        "leaderboard.commands:study_report",
+        "leaderboard.studies.commands:study_report",
+    ),
+    Command(
+        "study gate",
+        "Judge a study at a gate: conditions, decision, the cheapest next runs.",
+        "leaderboard.gates.commands:study_gate",
     ),
     Command("build", "Build a corpus from a recipe: raw text in, sharded Parquet out.", "curation.build_command:build"),
     Command("train", "Train one tier on one corpus with one seed.", "train.commands:train"),
@@ -58,10 +87,43 @@ COMMANDS: tuple[Command, ...] = (
         "Compare arms of a study, or two runs, slice by slice with intervals.",
         "leaderboard.commands:compare",
     ),
+    Command("submit", "Write a finished study to a board as an entry.", "leaderboard.entries.submit_command:submit"),
+    Command("leaderboard init", "Make a board, or add tracks to one.", "leaderboard.entries.board_commands:init"),
+    Command("leaderboard tracks", "List a board's tracks and digests.", "leaderboard.entries.board_commands:tracks"),
+    Command(
+        "leaderboard verify",
+        "Verify an entry: hashes, numbers, checkpoints, retraining.",
+        "leaderboard.entries.board_commands:verify",
+    ),
+    Command(
+        "leaderboard confirm",
+        "Show or add the run of the seed that the board assigned.",
+        "leaderboard.entries.board_commands:confirm",
+    ),
+    Command("leaderboard challenge", "Record a doubt about an entry.", "leaderboard.entries.board_commands:challenge"),
+    Command(
+        "leaderboard retract", "Withdraw an entry; it stays, unranked.", "leaderboard.entries.board_commands:retract"
+    ),
+    Command("leaderboard index", "Bring a board's index up to date.", "leaderboard.entries.board_commands:index"),
     Command(
         "leaderboard show",
-        "List study results with seeds, intervals and verdicts.",
-        "leaderboard.commands:leaderboard_show",
+        "List recipes with their places, and how sure each place is.",
+        "leaderboard.ranking.command:leaderboard_show",
+    ),
+    Command(
+        "leaderboard import dclm",
+        "Import DCLM's published runs as entries of a board.",
+        "leaderboard.published.command:import_dclm",
+    ),
+    Command(
+        "leaderboard replay",
+        "Replay the gates on published runs of two tiers.",
+        "leaderboard.published.replay_command:replay",
+    ),
+    Command(
+        "leaderboard stability",
+        "Say whether the order of recipes at small tiers holds at the target.",
+        "leaderboard.stability.command:leaderboard_stability",
     ),
     Command(
         "noise plan", "Show which runs measure a tier's noise, and their cost.", "leaderboard.noise.commands:noise_plan"
@@ -81,6 +143,31 @@ COMMANDS: tuple[Command, ...] = (
         "fit compare",
         "Compare two recipes by the law of their difference.",
         "leaderboard.laws.difference.command:fit_compare",
+    ),
+    Command(
+        "mix plan",
+        "Preview a mixture in a tier: tokens, epochs, what repeats are worth, shortages.",
+        "train.mix_plan_command:mix_plan",
+    ),
+    Command(
+        "mix fit",
+        "Fit a mixture law to runs: predictions, and weights proposed for a target.",
+        "mixtures.laws.command:mix_fit",
+    ),
+    Command(
+        "mix swarm",
+        "Train many small runs under sampled mixtures: the table that laws are fitted to.",
+        "train.swarm_command:mix_swarm",
+    ),
+    Command(
+        "mix verify",
+        "Train proposed mixtures afresh against natural and uniform weights.",
+        "train.mix_verify_command:mix_verify",
+    ),
+    Command(
+        "mix ablate",
+        "Score unions of slices by averaging one model each (data ablations).",
+        "train.ablate_command:mix_ablate",
     ),
     Command(
         "dedup run",
@@ -154,10 +241,12 @@ GROUPS = {
     "import-scores": "Results made elsewhere, to compare with your own.",
     "study": "Studies: a base recipe, one named change, its controls.",
     "leaderboard": "The memory of results.",
+    "leaderboard import": "Runs that others published, as entries of a board.",
     "noise": "Noise of a tier: measure it, keep it, read what it lets one see.",
     "classifier": "Classifiers: train one, score documents with any.",
     "dedup": "Deduplication on its own: settings, runs, reports.",
     "fit": "Scaling laws: fit one to a table or to own runs.",
+    "mix": "Mixtures: previews, laws of their weights, weights proposed for a target.",
     "panel": "Panels: validation documents that every model is scored on.",
     "filters": "Filters, rule sets and what they judge.",
 }

@@ -37,7 +37,9 @@ from curation.funnel import Counts, Step, count_sources
 from curation.funnel_remarks import judged_entry, unjudged_slices, warning_text
 from curation.mixture import MIXTURES, SCHEDULE_VERSION
 from curation.nodes import Node, NodeRun
+from curation.quality_buckets import BUCKETS, Entries, quality_entries
 from curation.recipe import MixSpec, Recipe, as_json
+from curation.scores import ScoreColumn
 from curation.sidecars import map_parts, one_ahead
 from curation.store import Artifact
 
@@ -51,19 +53,22 @@ def corpus_node(
     verdicts: Sequence[Node],
     rewritten: Mapping[int, TextVersion],
     labels: Sequence[str],
+    quality: ScoreColumn | None = None,
 ) -> Node:
     """Return the node of the corpus that these verdicts leave; its identity does not hold the recipe's name.
 
     `rewritten` holds the text versions by the number of the stage that made them; the corpus has the last one.
+    `quality` is the score of the mixture's quality buckets.
     """
     inputs = {"pool": raw.pool, "panel": panel, "token-counts": raw.token_counts}
     inputs |= {f"verdict-{number:02d}": verdict for number, verdict in enumerate(verdicts)}
     for number, text in rewritten.items():
         inputs |= {f"{TEXT}{number:02d}": text.pool, f"{TOKENS}{number:02d}": text.token_counts}
+    inputs |= {} if quality is None else {BUCKETS: quality.node}
     steps = list(labels)
 
     def run(context: NodeRun) -> Mapping[str, Json]:
-        return _build(context, recipe, steps)
+        return _build(context, recipe, steps, quality)
 
     return Node(
         kind="corpus",
@@ -75,6 +80,7 @@ def corpus_node(
             "steps": steps,
             "tokenizer": recipe.tokenizer,
             **_published(recipe),
+            **({} if quality is None else {"quality": [quality.name, quality.column, quality.lower_is_better]}),
         },
         inputs=inputs,
         run=run,
@@ -117,7 +123,7 @@ def _out_of(step: Mapping[str, Json], unit: str, without: Sequence[str]) -> int:
     return cast("int", step[f"{unit}_out"]) - passed
 
 
-def _build(context: NodeRun, recipe: Recipe, labels: Sequence[str]) -> Mapping[str, Json]:
+def _build(context: NodeRun, recipe: Recipe, labels: Sequence[str], quality: ScoreColumn | None) -> Mapping[str, Json]:
     pool = context.inputs["pool"]
     names = listed_names(pool)
     slices = names.slices
@@ -125,11 +131,14 @@ def _build(context: NodeRun, recipe: Recipe, labels: Sequence[str]) -> Mapping[s
     scans = map_parts(context, "count survivors", pool.num_parts, lambda part: scan_part(context, part, names, labels))
     steps = _merged([scan.steps for scan in scans])
     _refuse_empty(recipe, steps)
-    schedule, kept = _mixed(recipe.mix, steps, slices, f"recipe `{recipe.name}`: mix")
+    where, asked, entries = f"recipe `{recipe.name}`: mix", recipe.mix.quality, None
+    if asked and quality:
+        entries = quality_entries(context, scans, slices, spec=asked, score=quality, where=where)
+    schedule, kept = _mixed(recipe.mix, steps, slices, entries, where)
     masks = [scan.alive & kept[scan.rows.slices] for scan in scans]
     by_source = [count_sources(scan.rows, mask, len(names.sources)) for scan, mask in zip(scans, masks, strict=True)]
     steps[-1].left_by_source = np.sum(by_source, axis=0)
-    totals = _write_shards(context, scans, masks, recipe.shard_bytes)
+    totals = _write_shards(context, scans, masks, entries, recipe.shard_bytes)
     drawn = np.flatnonzero(kept).tolist()
     drawn_steps = [step.as_json(slices, names.sources) for step in steps]
     for verdict, step, drawn_step in zip(verdicts, steps[1:], drawn_steps[1:], strict=False):  # mix has no verdict
@@ -149,6 +158,7 @@ def _build(context: NodeRun, recipe: Recipe, labels: Sequence[str]) -> Mapping[s
         "selected_for": _selected_for(verdicts),
         "panel_digest": context.inputs["panel"].summary["digest"],
         "tokenizer": recipe.tokenizer,
+        **({} if entries is None else {"quality": entries.as_json()}),
     }
 
 
@@ -173,7 +183,7 @@ def _refuse_empty(recipe: Recipe, steps: Sequence[Step]) -> None:
 
 
 def _mixed(
-    mix: MixSpec, steps: list[Step], slices: Sequence[str], where: str
+    mix: MixSpec, steps: list[Step], slices: Sequence[str], split: Entries | None, where: str
 ) -> tuple[list[Json], npt.NDArray[np.bool_]]:
     """Return the schedule and which slices it draws from; slices without weight leave as one more step."""
     left = steps[-1].left
@@ -182,8 +192,10 @@ def _mixed(
         for i, name in enumerate(slices)
         if left[i, 0]
     }
-    entries = MIXTURES.get("schedule", where)(mix, counts, where)
+    entries = MIXTURES.get("schedule", where)(mix, split.counts if split else counts, where)
     drawn = {str(entry["slice"]) for entry in entries if cast("float", entry["byte_share"]) > 0}
+    if split is not None:
+        drawn = {owner for name, owner in zip(split.names, split.slices, strict=True) if name in drawn}
     kept = np.array([name in drawn for name in slices], np.bool_)
     before = steps[-1].left_by_source
     step = Step(
@@ -200,7 +212,11 @@ def _mixed(
 
 
 def _write_shards(
-    context: NodeRun, scans: Sequence[PartScan], masks: Sequence[npt.NDArray[np.bool_]], shard_bytes: int
+    context: NodeRun,
+    scans: Sequence[PartScan],
+    masks: Sequence[npt.NDArray[np.bool_]],
+    entries: Entries | None,
+    shard_bytes: int,
 ) -> dict[str, Json]:
     sizes = [np.where(mask, scan.rows.num_bytes, 0) for scan, mask in zip(scans, masks, strict=True)]
     total = int(sum(int(size.sum()) for size in sizes))
@@ -217,7 +233,9 @@ def _write_shards(
             return
         chosen = [mask & (owner == shard) for mask, owner in zip(masks, shard_of, strict=True)]
         paths = last_text(context.inputs).part_paths()
-        pieces = (read_table(paths[i]).filter(pa.array(rows)) for i, rows in enumerate(chosen) if rows.any())
+        tables = ((i, read_table(paths[i])) for i, rows in enumerate(chosen) if rows.any())
+        named = ((i, entries.relabelled(table, i) if entries else table) for i, table in tables)
+        pieces = (table.filter(pa.array(chosen[i])) for i, table in named)
         with replacing(path) as temporary, one_ahead(pieces) as read:
             write_pieces(temporary, TEXT_SCHEMA, read)
 

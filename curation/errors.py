@@ -56,6 +56,14 @@ class StudyError(CurateError):
     """A study file breaks a rule of comparison."""
 
 
+class LawError(CurateError):
+    """A table, a mapping or an option that a law cannot be fitted with."""
+
+
+class InsufficientError(LawError):
+    """Too little data for the law: the verdict is `insufficient`, and the message says what is missing."""
+
+
 class IncompleteError(CurateError):
     """Some parts failed; the same command continues from the finished ones."""
 

@@ -1,8 +1,6 @@
 """Fitting of small smooth models from many starts at once, and their bootstrap.
 
-A model gives the predictions of many parameter rows in one call, with a pullback for exact gradients. All starts
-descend together by BFGS with a weak Wolfe line search, which also ends well on the kinks of Huber and LAD (Lewis and
-Overton 2013). The objective is a SUM over rows, never a mean, and is divided by delta inside: with a mean and common
+All starts descend together (`curation.descent`). The objective is a SUM over rows, never a mean: with a mean and common
 tolerances the search stops short (Besiroglu et al. 2024 trace Hoffmann's error to this). What is kept is the lowest
 objective, not the first success.
 
@@ -17,38 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curation.descent import (
-    LOSS_KINDS,
-    Floats,
-    Ints,
-    Loss,
-    LossKind,
-    Model,
-    ModelOfRows,
-    Problem,
-    Pullback,
-    Search,
-    blocks,
-    descend,
-)
-
-__all__ = [
-    "LAD_DELTAS",
-    "LOSS_KINDS",
-    "Loss",
-    "LossKind",
-    "Minimum",
-    "Model",
-    "ModelOfRows",
-    "Problem",
-    "Pullback",
-    "Search",
-    "grid",
-    "minimise",
-    "polish",
-    "refit",
-    "resample_weights",
-]
+from curation.descent import Floats, Ints, Loss, Problem, Search, blocks, descend
 
 LAD_DELTAS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 """LAD is met as the limit of Huber's loss: each minimum starts the next, narrower one."""

@@ -27,6 +27,8 @@ DRAWS = 2_000
 """Bootstrap draws; the standard error of a standard error is then 1.6 %."""
 CHUNK_CELLS = 8_000_000
 """Draws × units held at once: 64 MB of float64."""
+MIN_PAIRS = 3
+"""Fewest pairs that have a correlation."""
 MIN_DEGREES = 1.0
 
 
@@ -101,15 +103,25 @@ def bootstrap_sums(values: Floats, rng: np.random.Generator, draws: int = DRAWS)
 
     Every column sees the same draws, so differences between columns are paired.
     """
-    num_units = len(values)
-    sums = np.empty((draws, values.shape[1]))
+    return shared_bootstrap_sums([values], rng, draws)[0]
+
+
+def shared_bootstrap_sums(several: Sequence[Floats], rng: np.random.Generator, draws: int = DRAWS) -> list[Floats]:
+    """Return `bootstrap_sums` of tables of the same units, which all see the same draws.
+
+    Making the draws is what takes time. Each table's sums are to the bit what it alone has under an equal `rng`.
+    """
+    num_units = len(several[0])
+    sums: list[Floats] = [np.empty((draws, values.shape[1])) for values in several]
     rows = max(1, CHUNK_CELLS // max(1, num_units))
     for start in range(0, draws, rows):
         count = min(rows, draws - start)
         picks = rng.integers(0, num_units, (count, num_units))
         cells = (picks + np.arange(count)[:, None] * num_units).ravel()
-        weights = np.bincount(cells, minlength=count * num_units).reshape(count, num_units)
-        sums[start : start + count] = weights.astype(np.float64) @ values
+        counts = np.bincount(cells, minlength=count * num_units).reshape(count, num_units)
+        weights = counts.astype(np.float64)
+        for own, values in zip(sums, several, strict=True):
+            own[start : start + count] = weights @ values
     return sums
 
 
@@ -138,3 +150,20 @@ def wilson_interval(successes: float, trials: float, confidence: float = CONFIDE
     centre = (share + z**2 / (2 * trials)) / scale
     half = z * math.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2)) / scale
     return Interval(low=max(0.0, centre - half), high=min(1.0, centre + half), confidence=confidence)
+
+
+def pearson(one: npt.ArrayLike, two: npt.ArrayLike) -> float | None:
+    """Return the correlation; None of fewer than `MIN_PAIRS` pairs, or if either does not vary."""
+    first, second = np.asarray(one, np.float64), np.asarray(two, np.float64)
+    if len(first) < MIN_PAIRS:
+        return None
+    first, second = first - first.mean(), second - second.mean()
+    scale = math.sqrt(float(first @ first) * float(second @ second))
+    return float(first @ second) / scale if scale > 0 else None
+
+
+def spearman(one: npt.ArrayLike, two: npt.ArrayLike) -> float | None:
+    """Return the correlation of ranks, ties sharing theirs; None as `pearson`."""
+    from scipy.stats import rankdata
+
+    return pearson(rankdata(one), rankdata(two))

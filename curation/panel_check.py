@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -12,10 +10,10 @@ import pyarrow as pa
 
 from curation.batches import read_table
 from curation.errors import CurateError, ShardError, SuiteChangedError, nearest
-from curation.files import TEMPORARY_PREFIX, Json, sha256_file
+from curation.files import Json, appearing, sha256_file
 from curation.panel import DOCUMENTS, panel_digest
 from curation.progress import Progress
-from curation.store import MANIFEST, Artifact, Store, load_artifact, reserved
+from curation.store import MANIFEST, Artifact, Store, copy_files, load_artifact, reserved
 
 
 def verified(panel: Artifact) -> Artifact:
@@ -60,6 +58,21 @@ def find_any_panel(store: Store, name: str, progress: Progress) -> Artifact:
     return verified(_panel_in(store, _in_store(store, name)))
 
 
+def panel_of(store: Store, corpus: Artifact) -> Artifact:
+    """Return the panel that was split off before the corpus was made.
+
+    Raises: CurateError if the store does not have it.
+    """
+    fingerprint = str(cast("Mapping[str, Json]", corpus.manifest["inputs"]).get("panel", ""))
+    panel = store.find("panel", fingerprint) if fingerprint else None
+    if panel is None:
+        raise CurateError(
+            f"{corpus.path}: its panel {fingerprint[:8]} is not in {store.root}; "
+            "expected the store that built it; give --store or --panel"
+        )
+    return panel
+
+
 def copied_to(panel: Artifact, out: Path) -> Artifact:
     """Return the panel copied to `out`, which appears whole; the same panel there already is left alone.
 
@@ -69,17 +82,8 @@ def copied_to(panel: Artifact, out: Path) -> Artifact:
         return load_artifact(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CurateError(f"{out}: holds something else; expected a free name; choose another --out")
-    with reserved(out):
-        work = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=out.parent))
-        try:
-            for name in (DOCUMENTS, MANIFEST):
-                shutil.copyfile(panel.path / name, work / name)
-            work.chmod(0o755)
-            if out.is_dir():
-                out.rmdir()
-            work.replace(out)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+    with reserved(out), appearing(out) as temporary:
+        copy_files(panel, temporary)
     return load_artifact(out)
 
 
@@ -101,11 +105,4 @@ def _panel_in(store: Store, found: Artifact) -> Artifact:
         return found
     if found.kind != "corpus":
         raise CurateError(f"{found.path}: holds a {found.kind}, expected a panel or a corpus; see `curate show`")
-    fingerprint = str(cast("Mapping[str, Json]", found.manifest["inputs"]).get("panel", ""))
-    own = store.find("panel", fingerprint) if fingerprint else None
-    if own is None:
-        raise CurateError(
-            f"{found.path}: its panel {fingerprint[:8]} is not in {store.root}; expected the store that built it; "
-            "give --store or --panel"
-        )
-    return own
+    return panel_of(store, found)

@@ -55,14 +55,15 @@ def slice_facts(
     for name in sorted(set(slices.tolist())):
         rows = slices == name
         num_families, num_bytes = len(set(families[rows].tolist())), int(scored[rows].sum())
+        domain = domain_of(name, domains)
         facts[name] = {
             "docs": int(rows.sum()),
             "families": num_families,
             "bytes": num_bytes,
             "full_bytes": int(full[rows].sum()),
             "split_by": "families",
-            "domain": domain_of(name, domains),
-            "judged": is_large_enough(num_families, num_bytes) and domain_of(name, domains) != "noisy-web",
+            "domain": domain,
+            "judged": not why_shown_only(domain, num_families, num_bytes),
         }
     return facts
 

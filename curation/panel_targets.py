@@ -52,7 +52,7 @@ def _read(name: str, spec: PoolSpec) -> PanelRows:
     where = f"panel.targets.{name}"
     if spec.source != "files":
         raise RecipeError(f"{where}: source `{spec.source}`, expected files; give paths of the domain's documents")
-    one_slice = spec.model_copy(update={"slice": NO_COLUMN, "default_slice": name})
+    one_slice = spec.model_copy(update={"slice": NO_COLUMN, "tagger": None, "default_slice": name})
     reader = RowReader()
     reader.read(one_slice, where, TARGET_PREFIX)
     return reader.finish()

@@ -14,6 +14,7 @@ from curation.nodes import Node
 from curation.panel import panel_node
 from curation.recipe import STAGE_KINDS, Recipe, StageSpec
 from curation.recipe_changes import matched_text
+from curation.scores import find_score
 from curation.stages import STAGES, Rewrite, StageInputs
 from curation.store import Artifact
 from curation.token_counts import token_counts_node
@@ -46,6 +47,7 @@ def plan_corpus(recipe: Recipe, pool: Artifact) -> CorpusPlan:
     verdicts: tuple[Node, ...] = ()
     rewritten: dict[int, TextVersion] = {}
     errors: list[CurateError] = []
+    before: StageInputs | None = None
     for number, spec in enumerate(recipe.stages):
         inputs = StageInputs(
             pool=text.pool,
@@ -53,7 +55,9 @@ def plan_corpus(recipe: Recipe, pool: Artifact) -> CorpusPlan:
             token_counts=text.token_counts,
             previous=verdicts,
             slice_kinds=recipe.slice_kinds,
+            before=before,
         )
+        before = inputs
         try:
             made = _made(spec, inputs, f"recipe `{recipe.name}`: stages[{number}]")
         except (RecipeError, PluginError) as error:  # the stages after it are checked as if it were not there
@@ -65,7 +69,19 @@ def plan_corpus(recipe: Recipe, pool: Artifact) -> CorpusPlan:
         verdicts = (*verdicts, made.verdict if isinstance(made, Rewrite) else made)
     _raise_all(errors, f"recipe `{recipe.name}`")
     labels = tuple(_label(spec, verdict) for spec, verdict in zip(recipe.stages, verdicts, strict=True))
-    corpus = corpus_node(recipe, TextVersion(pool=source, token_counts=counts), panel, verdicts, rewritten, labels)
+    raw = TextVersion(pool=source, token_counts=counts)
+    quality = None
+    if recipe.mix.quality is not None:
+        inputs = StageInputs(
+            pool=text.pool,
+            panel=panel,
+            token_counts=text.token_counts,
+            previous=verdicts,
+            slice_kinds=recipe.slice_kinds,
+            before=before,
+        )
+        quality = find_score(recipe.mix.quality.score, inputs, f"recipe `{recipe.name}`: mix.quality.score")
+    corpus = corpus_node(recipe, raw, panel, verdicts, rewritten, labels, quality)
     return CorpusPlan(recipe=recipe, pool=source, panel=panel, token_counts=counts, verdicts=verdicts, corpus=corpus)
 
 
@@ -95,7 +111,7 @@ def _label(spec: StageSpec, verdict: Node) -> str:
     name = _content_name(spec.name, verdict)
     match, reference = spec.params.get("match"), verdict.inputs.get("reference")
     if isinstance(match, (str, Mapping)) and reference is not None:
-        matched = match if isinstance(match, str) else str(match["filter"])
+        matched = match if isinstance(match, str) else str(match.get("filter") or match.get("dedup"))
         name += f" (match {matched_text(match, _content_name(matched, reference))})"
     return f"{spec.kind}: {name}"
 

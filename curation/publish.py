@@ -6,17 +6,15 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 from curation.errors import CurateError, RecipeError
-from curation.files import TEMPORARY_PREFIX, Json, write_json, write_text
+from curation.files import Json, appearing, write_json, write_text
 from curation.recipe import Recipe, StageSpec, as_json
 from curation.recipe_changes import StageWords, settings_text
-from curation.store import MANIFEST, Artifact, load_artifact
+from curation.store import MANIFEST, Artifact, copy_files, load_artifact
 
 SIZE_CATEGORIES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
@@ -30,17 +28,10 @@ def publish(corpus: Artifact, recipe: Recipe, out: Path) -> None:
     if (out / MANIFEST).is_file():
         refuse_other(out, corpus.fingerprint)
         return
-    temporary = out.parent / f"{TEMPORARY_PREFIX}{out.name}-{uuid.uuid4().hex[:8]}"
-    try:
-        shutil.copytree(corpus.path, temporary, ignore=shutil.ignore_patterns("build.lock"))
+    with appearing(out) as temporary:
+        copy_files(corpus, temporary)
         write_text(temporary / "README.md", card(corpus, recipe))
         write_json(temporary / "recipe.json", _portable(recipe, corpus))
-        if out.exists():
-            out.rmdir()
-        temporary.rename(out)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def refuse_foreign(out: Path) -> None:

@@ -19,17 +19,17 @@ A bare string where a mapping is expected means its main field: `pool: data/*.js
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from curation.bundled import bundled_names, bundled_path
 from curation.errors import RecipeError, nearest, raise_faults
 from curation.files import Json
+from curation.mix_spec import MixSpec as MixSpec
 from curation.recipe_changes import STAGE_KINDS as STAGE_KINDS
 from curation.recipe_changes import recipe_name, replaced_pool, replacement_note, short_filter, told, with_filter
 from curation.slices import Domain, SliceKind
@@ -64,8 +64,10 @@ class PoolSpec(Spec):
     id: str | None = None
     """Column with the record's own id; none means an id computed from the record's content."""
     slice: str = "slice"
+    tagger: str | None = None
+    """Who names the slice instead of a column: `language`, `script` or `url-host` (`curation.sources.taggers`)."""
     default_slice: str = "all"
-    """Slice of records without that column."""
+    """Slice of records without that column, or of which the tagger says nothing."""
     family: str | None = None
     """Column with the family (site, book, repository); none means the rules of `curation.families`."""
     max_bytes: int | None = Field(default=None, gt=0)
@@ -78,6 +80,14 @@ class PoolSpec(Spec):
     def _files_need_a_path(self) -> PoolSpec:
         if self.source == "files" and not self.path:
             raise ValueError("no `path`; give files, directories or globs, or `source: environment`")
+        return self
+
+    @model_validator(mode="after")
+    def _one_says_the_slice(self) -> PoolSpec:
+        if self.tagger is not None:
+            from curation.sources.taggers import refuse_beside
+
+            refuse_beside(self.tagger, "environment" if self.source == "environment" else self.slice)
         return self
 
 
@@ -128,29 +138,6 @@ class StageSpec(Spec):
     """Shown in the funnel; decides nothing."""
 
 
-class MixSpec(Spec):
-    """How slices are weighed when tokens are drawn."""
-
-    weights: Literal["natural", "uniform"] | dict[str, float] = "natural"
-    unit: Literal["bytes", "tokens"] = "bytes"
-    normalize: bool = False
-
-    @field_validator("weights")
-    @classmethod
-    def _positive(cls, weights: object) -> object:
-        if isinstance(weights, dict) and not all(0 <= weight < math.inf for weight in weights.values()):
-            raise ValueError(f"weights must be numbers of at least 0, got {weights}")
-        return weights
-
-    @model_validator(mode="after")
-    def _sums_to_one(self) -> MixSpec:
-        if isinstance(self.weights, dict) and not self.normalize:
-            total = sum(self.weights.values())
-            if abs(total - 1.0) > 1e-6:
-                raise ValueError(f"weights sum to {total:.6g}, expected 1; fix them or set `normalize: true`")
-        return self
-
-
 def _stage(value: object) -> object:
     """Turn `{filter: quality_v3, keep: 0.3}` into kind, name, params."""
     if not isinstance(value, Mapping) or "kind" in value:
@@ -180,7 +167,7 @@ class Recipe(Spec):
     """Target UTF-8 bytes of text in one published shard."""
 
 
-def validate(model: type[Spec], value: object, where: str) -> Any:
+def validate(model: type[BaseModel], value: object, where: str) -> Any:
     """Return `value` as `model`.
 
     Raises: RecipeError that lists every fault with its place, value and what was expected.
@@ -198,7 +185,8 @@ def _fault(model: type[BaseModel], item: Any) -> str:
         owner: type[BaseModel] = model
         for part in item["loc"][:-1]:
             annotation = owner.model_fields[part].annotation if part in owner.model_fields else None
-            annotation = next(iter(get_args(annotation)), annotation)  # of `tuple[Model, ...]` the model
+            inner = [part for part in get_args(annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
+            annotation = next(iter(inner), annotation)  # of `tuple[Model, ...]` the model
             owner = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else owner
         if model is Recipe and place in STAGE_KINDS:
             return f"{place}: a {place} is a stage; its settings are set as `stages.{place}.SETTING`"

@@ -18,6 +18,8 @@ from curation.errors import RecipeError
 from curation.files import digest_json
 
 STAGE_KINDS = ("filter", "modify", "dedup", "decontaminate")
+MATCHED = ("filter", "dedup")
+"""Kinds of stages that a control can match."""
 MAX_NAME_CHARS = 64
 _NUMBER = re.compile(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?")
 
@@ -66,7 +68,7 @@ def settings_text(settings: Mapping[str, Any]) -> str:
 def _value_text(value: object) -> str:
     if isinstance(value, str):
         return PurePosixPath(value).name if value.startswith(("/", "./", "../", "~")) else value
-    if isinstance(value, Mapping) and isinstance(value.get("filter"), str):
+    if isinstance(value, Mapping) and any(isinstance(value.get(kind), str) for kind in MATCHED):
         return matched_text(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {_value_text(item)}" for key, item in value.items()) + "}"
@@ -76,11 +78,12 @@ def _value_text(value: object) -> str:
 
 
 def matched_text(match: str | Mapping[str, Any], name: str | None = None) -> str:
-    """Return the filter a control matches, with its numbers: `quality_v3, keep=0.3`; `name` replaces its name."""
+    """Return the stage a control matches, with its numbers: `quality_v3, keep=0.3`; `name` replaces its name."""
     mapping: Mapping[str, Any] = {"filter": match} if isinstance(match, str) else match
+    kind = next((kind for kind in MATCHED if kind in mapping), "filter")
     inner = mapping.get("params") or {}
-    params = {key: item for key, item in mapping.items() if key not in ("filter", "params")}
-    words = StageWords.of("filter", str(mapping.get("filter", "")), {**params, **inner})
+    params = {key: item for key, item in mapping.items() if key not in (kind, "params")}
+    words = StageWords.of(kind, str(mapping.get(kind, "")), {**params, **inner})
     return ", ".join([name or words.name, *(f"{key}={item}" for key, item in words.numbers().items())])
 
 

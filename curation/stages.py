@@ -33,16 +33,22 @@ class StageInputs:
     previous: tuple[Node, ...]
     """Verdicts of the stages before this one, in order; with the panel's roles they say which rows are alive."""
     slice_kinds: Mapping[str, SliceKind]
+    before: StageInputs | None = None
+    """What the stage before this one was built on; None for the first."""
 
     def who_is_alive(self) -> dict[str, Node]:
         """Return the node inputs that `living` reads: the panel and the verdicts before."""
         return {"panel": self.panel, **{f"previous-{i}": node for i, node in enumerate(self.previous)}}
 
 
-def living(context: NodeRun, part: int) -> npt.NDArray[np.bool_]:
-    """Return which rows of a part are alive, from the inputs that `StageInputs.who_is_alive` gave the node."""
+def living(context: NodeRun, part: int, *, without_last: bool = False) -> npt.NDArray[np.bool_]:
+    """Return which rows of a part are alive, from the inputs that `StageInputs.who_is_alive` gave the node.
+
+    `without_last` leaves out what the stage just before the node's decided.
+    """
     inputs = context.inputs
-    previous = [inputs[f"previous-{i}"] for i in range(sum(name.startswith("previous-") for name in inputs))]
+    number = sum(name.startswith("previous-") for name in inputs) - without_last
+    previous = [inputs[f"previous-{i}"] for i in range(number)]
     return alive(inputs["panel"], previous, part)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -196,6 +197,11 @@ def _read_manifest(path: Path) -> Mapping[str, Json]:
     if missing:
         raise ShardError(f"{path}: has no {', '.join(sorted(missing))}; expected a manifest of curate; choose another")
     return cast("Mapping[str, Json]", manifest)
+
+
+def copy_files(artifact: Artifact, folder: Path) -> None:
+    """Copy the artifact into the empty directory `folder`, all but the lock of its building."""
+    shutil.copytree(artifact.path, folder, ignore=shutil.ignore_patterns(LOCK), dirs_exist_ok=True)
 
 
 @contextlib.contextmanager

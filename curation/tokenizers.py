@@ -8,7 +8,7 @@ special token inside a document are plain text. `open_tokenizer` takes any other
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from curation.token_engines import (
     token_dtype,
 )
 from curation.tokenizer_files import EOS_TOKEN, TokenizerFile, read_tokenizer_file
+from curation.tokenizer_shelf import is_shelved_name, shelved_path
 
 FOLDER = Path(__file__).resolve().parent / "data" / "tokenizers"
 
@@ -167,8 +168,11 @@ def tokenizer_names() -> list[str]:
 def load_tokenizer(name: str, *, where: str = "tokenizer", engine: Engine | None = None) -> Tokenizer:
     """Return the shipped tokenizer `name`; by default with the fast engine where it gives the reference's ids.
 
+    `file-<digits>` is a file of the user's on a shelf (`curation.tokenizer_shelf`).
     Raises: RecipeError for an unknown name.
     """
+    if is_shelved_name(name):
+        return replace(_opened(shelved_path(name, where), None), name=name, wanted=engine)
     if name not in tokenizer_names():
         raise RecipeError(f"{where}: unknown tokenizer `{name}`; {nearest(name, tokenizer_names())}")
     return _load(name, engine)
@@ -184,6 +188,10 @@ def open_tokenizer(name: str, *, eos: str | None = None, where: str = "--tokeniz
         if path.suffix == ".json" or path.name != name:
             raise RecipeError(f"{where}: {name}: no such file, expected a tokenizer.json; mend the path")
         return load_tokenizer(name, where=where)
+    return _opened(path, eos)
+
+
+def _opened(path: Path, eos: str | None) -> Tokenizer:
     file = read_tokenizer_file(path, eos)
     return Tokenizer(
         name=path.name,

@@ -18,6 +18,7 @@ import orjson
 
 from curation.files import Json, canonical_json
 from curation.recipe import PoolSpec
+from curation.sources.taggers import TAGGERS
 
 DEFAULT_SOURCE = "pool"
 
@@ -76,7 +77,7 @@ class RecordReader:
         row = Row(
             text=text,
             source=_scalar(record.get("source")) or DEFAULT_SOURCE,
-            slice=_scalar(record.get(spec.slice)) or spec.default_slice,
+            slice=self._slice(record, text) or spec.default_slice,
             url=_scalar(record.get("url")),
             lang=_scalar(record.get("lang")),
             license=_scalar(record.get("license")),
@@ -88,9 +89,14 @@ class RecordReader:
             return Rejected("nul-byte", "outside the text")
         return row
 
+    def _slice(self, record: RawRecord, text: str) -> str | None:
+        if self.spec.tagger is None:
+            return _scalar(record.get(self.spec.slice))
+        return TAGGERS.get(self.spec.tagger, "pool.tagger").tag(text, _scalar(record.get("url")))
+
     def _meta(self, record: RawRecord) -> str | None:
         spec = self.spec
-        taken = {spec.text, spec.id, spec.slice, spec.family, "meta"}
+        taken = {spec.text, spec.id, None if spec.tagger else spec.slice, spec.family, "meta"}
         rest = {
             key: value
             for key, value in record.items()

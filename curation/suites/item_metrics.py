@@ -39,7 +39,8 @@ class ChoiceScores:
     gold: int
     log_likelihoods: Sequence[float]
     greedy: Sequence[bool]
-    num_tokens: Sequence[int]
+    num_tokens: Sequence[int] | None
+    """None where a scorer does not say them: metrics per token are then None."""
     num_chars: Sequence[int]
     num_bytes: Sequence[int]
     uncond: Sequence[float] | None = None
@@ -55,7 +56,8 @@ def item_metrics(scores: ChoiceScores) -> dict[str, float | None]:
     right = lls[gold]
     found: dict[str, float | None] = dict.fromkeys(METRICS)
     found["correct_prob"] = math.exp(right)
-    found["correct_prob_per_token"] = math.exp(right / scores.num_tokens[gold])
+    if scores.num_tokens is not None:
+        found["correct_prob_per_token"] = math.exp(right / scores.num_tokens[gold])
     found["correct_prob_per_char"] = math.exp(right / scores.num_chars[gold])
     found["sum_logits_corr"] = right
     found["bits_per_byte_corr"] = -right / (math.log(2) * scores.num_bytes[gold])
@@ -65,7 +67,8 @@ def item_metrics(scores: ChoiceScores) -> dict[str, float | None]:
     found["acc_raw"] = _first_best(lls, gold)
     found["acc_per_char"] = _first_best(_ratios(lls, scores.num_chars), gold)
     found["acc_per_byte"] = _first_best(_ratios(lls, scores.num_bytes), gold)
-    found["acc_per_token"] = _first_best(_ratios(lls, scores.num_tokens), gold)
+    if scores.num_tokens is not None:
+        found["acc_per_token"] = _first_best(_ratios(lls, scores.num_tokens), gold)
     if scores.uncond is not None:
         found["acc_uncond"] = _first_best([ll - u for ll, u in zip(lls, scores.uncond, strict=True)], gold)
     highest = max(lls)  # long choices underflow: the share is taken before the exponential
@@ -88,7 +91,7 @@ def _check(scores: ChoiceScores) -> None:
     lists = (scores.greedy, scores.num_tokens, scores.num_chars, scores.num_bytes, scores.uncond)
     if any(one is not None and len(one) != count for one in lists) or not 0 <= scores.gold < count:
         raise ValueError(f"gold {scores.gold} and lists of other lengths than the {count} log-likelihoods")
-    if min(*scores.num_tokens, *scores.num_chars, *scores.num_bytes) < 1:
+    if min(*(scores.num_tokens or ()), *scores.num_chars, *scores.num_bytes) < 1:
         raise ValueError("a choice without tokens, characters or bytes")
     if not all(math.isfinite(value) for value in (*scores.log_likelihoods, *(scores.uncond or ()))):
         raise ValueError("a log-likelihood that is not finite")

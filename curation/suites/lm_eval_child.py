@@ -1,6 +1,7 @@
 """The process that loads lm-eval: writes the documents of a task, one JSON line a task. Not for import.
 
 `python -m curation.suites.lm_eval_child TASK DATA OUT`; a fault is the last line of standard error.
+`train.evals.lm_eval_child` runs tasks on a model; both load them by `curation.suites.lm_eval_loading`.
 """
 
 from __future__ import annotations
@@ -11,30 +12,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from curation.suites.lm_eval_loading import data_name, leaf_tasks, one_line, refuse_unknown, task_manager
+
 
 def main(name: str, data: str, out: Path) -> None:
     """Write the tasks that `name` means to `out`."""
-    try:
-        from lm_eval.tasks import TaskManager  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise SystemExit(f"lm-eval cannot be imported ({error}); install it: pip install 'lm-eval==0.4.13'") from None
     task_file = Path(name)
     own = task_file.suffix in (".yaml", ".yml")
     if own and not task_file.is_file():
         raise SystemExit("no such task file; expected a YAML file of lm-eval")
     folder = str(task_file.resolve().parent) if own else None
-    manager = TaskManager(include_path=folder, include_defaults=not own, verbosity="ERROR")
+    manager = task_manager(folder, defaults=not own)
     wanted = _task_in(task_file) if own else name
-    if wanted not in manager.task_index:
-        raise SystemExit(_unknown(wanted, manager.task_index))
-    # only inside a group does lm-eval merge settings into a task it knows; it puts the group's name before the task's
+    refuse_unknown(manager, wanted)
+    # only inside a group does lm-eval merge settings into a task it knows
     spec: Any = {"group": "local", "task": [{"task": wanted, "dataset_path": data}]} if data else wanted
     try:
-        tasks = manager.load([spec])["tasks"]
-        found = [{"task": key.rpartition("::")[2], "docs": _documents(task)} for key, task in sorted(tasks.items())]
+        found = [{"task": key, "docs": _documents(task)} for key, task in leaf_tasks(manager, spec)]
         lines = [json.dumps(task, default=str) for task in found]
     except Exception as error:  # whatever a task's own code and the data library may raise
-        raise SystemExit(_fault(wanted, data, error, manager.task_index[wanted])) from None
+        raise SystemExit(_fault(wanted, data or data_name(manager, wanted), error)) from None
     out.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
 
@@ -66,19 +63,11 @@ def _documents(task: Any) -> list[dict[str, Any]]:
     return chosen
 
 
-def _unknown(name: str, known: Mapping[str, Any]) -> str:
-    from curation.errors import nearest
-
-    return f"lm-eval has no task `{name}`; {nearest(name, known)}"
-
-
-def _fault(name: str, data: str, error: Exception, entry: Any) -> str:
+def _fault(name: str, data: str, error: Exception) -> str:
     """Return one line: what could not be loaded and what to do."""
-    reason = " ".join(str(error).split())[:300] or type(error).__name__
-    wanted = data or (entry.cfg or {}).get("dataset_path") or "its data set"
     return (
-        f"the task's data `{wanted}` could not be loaded ({type(error).__name__}: {reason}); put it on this machine: "
-        f"`lm-eval:{name}=PATH` for a local copy, or load it once where there is a network (HF_HUB_OFFLINE=0)"
+        f"the task's data `{data}` could not be loaded ({type(error).__name__}: {one_line(error)}); put it on this "
+        f"machine: `lm-eval:{name}=PATH` for a local copy, or load it once where there is a network (HF_HUB_OFFLINE=0)"
     )
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 EMPTY_CHOICE = "empty-choice"
 CHOICE_TOO_LONG = "choice-longer-than-context"
 NOT_FINITE = "log-likelihood-not-finite"
-EXCLUSIONS = (EMPTY_CHOICE, CHOICE_TOO_LONG, NOT_FINITE)
 """Why an item has no score. A context that does not fit loses its beginning and is no exclusion."""
 
 
