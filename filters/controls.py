@@ -1,9 +1,11 @@
-"""Controls: filters that know nothing of quality and keep as many tokens as another filter (rule 3).
+"""Controls: filters that know nothing of quality and keep as many tokens as another filter or a dedup (rule 3).
 
 `random` keeps the same share of all living tokens, `random-matched` the same share in each slice, `length` the longest
 documents of each slice. Documents are taken in the order of hash(seed, id), or of length and then that hash, over the
 whole pool until the kept tokens are as near to the target as whole documents allow. Gain over `random-matched` may be
 called document quality, the rest is reweighting of slices; a filter that does not beat `length` found long documents.
+A dedup is matched from the survivors of the base's own: with `in_place_of_previous` the matched one stands where the
+stage before the control stands. Where it leaves more than that one there is nothing to remove: the control keeps all.
 """
 
 from __future__ import annotations
@@ -15,32 +17,35 @@ from typing import Annotated, Any, get_args
 import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
-import xxhash
 from pydantic import Field, model_validator
 
 from curation.batches import read_table
+from curation.errors import RecipeError
 from curation.files import Json
 from curation.nodes import Node, NodeRun
-from curation.randomness import stable_hash
 from curation.recipe import Spec, StageSpec
-from curation.recipe_changes import matched_text
+from curation.recipe_changes import MATCHED, matched_text
 from curation.sidecars import VerdictPart, map_parts, read_column, read_verdict, write_verdict
 from curation.slices import SliceKind
-from curation.stages import StageInputs, living
+from curation.stages import STAGES, StageInputs, living
 from curation.store import Artifact
+from curation.token_counts import token_counts_node
 from filters.base import PartCount, count_part, verdict_summary
-from filters.judged import Scope, slice_codes
+from filters.control_draws import Draw, Quota, decide_quota, joined, length_order, order_values
+from filters.judged import Scope, SliceCodes, slice_codes
 
 VERSION = "control@2"
 REASON = "not-drawn"
+
+IN_PLACE = "in_place_of_previous"
 EVERYTHING = Scope(applies_to=get_args(SliceKind))
 
 
 class ControlSettings(Spec):
-    """How much a control keeps: as much as the filter `match` keeps, or the share `keep` of the tokens."""
+    """How much a control keeps: as much as the stage `match` keeps, or the share `keep` of the tokens."""
 
     match: str | dict[str, Any] | None = None
-    """A filter's name, or a mapping `{filter: name, ...settings}` as in a recipe's stage."""
+    """A filter's name, or a mapping `{filter: name, ...settings}` or `{dedup: name, ...settings}` as in a stage."""
     keep: Annotated[float, Field(gt=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
 
@@ -48,43 +53,29 @@ class ControlSettings(Spec):
     def _one_of_two(self) -> ControlSettings:
         if (self.match is None) == (self.keep is None):
             raise ValueError("give either `match: <filter>` or `keep: <share of tokens>`, one of the two")
-        if isinstance(self.match, dict) and not isinstance(self.match.get("filter"), str):
-            raise ValueError(f"match: expected `{{filter: name, ...settings}}`, got {self.match!r}")
+        if (
+            isinstance(self.match, dict)
+            and [isinstance(self.match.get(kind), str) for kind in MATCHED].count(True) != 1
+        ):
+            raise ValueError(
+                f"match: expected `{{filter: name, ...settings}}` or `{{dedup: name, ...settings}}`, got {self.match!r}"
+            )
         return self
 
+    @property
+    def in_place_of_previous(self) -> bool:
+        """Whether the matched stage stands where the stage before the control stands."""
+        return isinstance(self.match, dict) and bool(self.match.get(IN_PLACE, False))
+
     def matched_spec(self) -> StageSpec | None:
-        """Return the filter to match as a stage, None with `keep`."""
+        """Return the stage to match, None with `keep`."""
         if self.match is None:
             return None
         if isinstance(self.match, str):
             return StageSpec(kind="filter", name=self.match)
-        rest = {key: value for key, value in self.match.items() if key not in ("filter", "params")}
-        return StageSpec(kind="filter", name=self.match["filter"], params={**rest, **self.match.get("params", {})})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draw:
-    """The living documents of a part: order value, tokens, slice, and whether the matched filter keeps them.
-
-    17 bytes a document, which a control holds for all living ones at a time.
-    """
-
-    order: npt.NDArray[np.uint64]
-    tokens: npt.NDArray[np.int32]
-    slices: npt.NDArray[np.int32]
-    """Place in `names`."""
-    names: tuple[str, ...]
-    kept: npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
-    """The decision for a group of documents: those with an order value up to `limit` stay, none if it is None."""
-
-    alive_tokens: int
-    target_tokens: int
-    kept_tokens: int
-    limit: int | None
+        kind = next(kind for kind in MATCHED if kind in self.match)
+        rest = {key: value for key, value in self.match.items() if key not in (kind, IN_PLACE, "params")}
+        return StageSpec(kind=kind, name=self.match[kind], params={**rest, **self.match.get("params", {})})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,16 +99,12 @@ class Control:
 
     def node(self, settings: Any, inputs: StageInputs, where: str) -> Node:
         """Return the verdict node; the matched filter is built from the same inputs."""
-        from filters.stage import filter_node
-
         nodes = {
             "pool": inputs.pool,
             "token-counts": inputs.token_counts,
             **inputs.who_is_alive(),
+            **_reference(settings, inputs, f"{where}: match"),
         }
-        spec = settings.matched_spec()
-        if spec is not None:
-            nodes["reference"] = filter_node(spec, inputs, f"{where}: match")
 
         def run(context: NodeRun) -> Mapping[str, Json]:
             return _run(self, settings, context)
@@ -125,7 +112,12 @@ class Control:
         return Node(
             kind="verdict",
             version=VERSION,
-            params={"filter": self.name, "keep": settings.keep, "seed": settings.seed},
+            params={
+                "filter": self.name,
+                "keep": settings.keep,
+                "seed": settings.seed,
+                **({IN_PLACE: True} if settings.in_place_of_previous else {}),
+            },
             inputs=nodes,
             run=run,
             label=f"filter {self.name}" + (f" (match {matched_text(settings.match)})" if settings.match else ""),
@@ -150,44 +142,36 @@ LENGTH = Control(
 )
 
 
-def order_values(ids: list[str], seed: int) -> npt.NDArray[np.uint64]:
-    """Return the place of each id in the random order of `seed`: 64-bit hashes, the smallest drawn first."""
-    key = stable_hash("control", seed)
-    return np.array([xxhash.xxh3_64_intdigest(id_.encode("utf-8"), seed=key) for id_ in ids], np.uint64)
-
-
-def length_order(random: npt.NDArray[np.uint64], num_bytes: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-    """Return places that put the longest text first; equal lengths are ordered by the highest bits of `random`.
-
-    40 bits hold lengths up to 1 TB, 24 bits the random order.
-    """
-    shortness = np.uint64(2**40 - 1) - np.minimum(num_bytes, 2**40 - 1).astype(np.uint64)
-    return (shortness << np.uint64(24)) | (random >> np.uint64(40))
-
-
-def decide_quota(order: npt.NDArray[np.uint64], tokens: npt.NDArray[np.integer[Any]], target: int) -> Quota:
-    """Return which documents, drawn by `order`, come nearest to `target` tokens; fewer on a tie."""
-    sequence = np.argsort(order, kind="stable")
-    running = np.cumsum(tokens[sequence], dtype=np.int64)
-    total = int(running[-1]) if len(running) else 0
-    number = int(np.searchsorted(running, target, side="right"))
-    kept = int(running[number - 1]) if number else 0
-    if number < len(running) and int(running[number]) - target < target - kept:
-        kept = int(running[number])
-        number += 1
-    limit = int(order[sequence[number - 1]]) if number else None
-    return Quota(alive_tokens=total, target_tokens=target, kept_tokens=kept, limit=limit)
+def _reference(settings: ControlSettings, inputs: StageInputs, where: str) -> dict[str, Node]:
+    """Return the matched stage's verdict, of a dedup with the token counts of the text that it leaves."""
+    spec = settings.matched_spec()
+    if spec is None:
+        return {}
+    at = inputs.before if settings.in_place_of_previous else inputs
+    if at is None:
+        raise RecipeError(f"{where}: `{IN_PLACE}` is set, but no stage stands before the control; leave it out")
+    made = STAGES.get(spec.kind, where)(spec, at, where)
+    if spec.kind == "filter":
+        assert isinstance(made, Node)
+        return {"reference": made}
+    if isinstance(made, Node):
+        return {"reference": made, "reference-token-counts": at.token_counts}
+    tokenizer = str(at.token_counts.params["tokenizer"])
+    counts = token_counts_node(made.pool, tokenizer, label=f"token counts after {spec.name}")
+    return {"reference": made.verdict, "reference-token-counts": counts}
 
 
 def _run(control: Control, settings: ControlSettings, context: NodeRun) -> dict[str, Json]:
     pool = context.inputs["pool"]
-    draws = map_parts(
-        context, "living tokens", pool.num_parts, lambda part: _draw(control, context, part, settings.seed)
-    )
-    alive_docs = _joined(draws)
+    draws = map_parts(context, "living tokens", pool.num_parts, lambda part: _draw(control, settings, context, part))
+    alive_docs = joined(draws)
     names, codes = alive_docs.names, alive_docs.slices
     groups = codes if control.per_slice else np.zeros(len(codes), np.int32)
-    quotas = [_quota(alive_docs, groups == group, settings) for group in range(int(groups.max(initial=-1)) + 1)]
+    quotas = [
+        _quota(alive_docs, groups == group, int(matched), settings)
+        for group, matched in enumerate(alive_docs.matched if control.per_slice else [alive_docs.matched.sum()])
+        if len(groups)
+    ]
     of_slice = {str(name): quotas[code if control.per_slice else 0] for code, name in enumerate(names)}
 
     def judge(part: int) -> PartCount:
@@ -195,7 +179,7 @@ def _run(control: Control, settings: ControlSettings, context: NodeRun) -> dict[
 
     counts = map_parts(context, f"filter {control.name}", pool.num_parts, judge)
     by_slice: dict[str, Json] = {
-        name: _slice_counts(alive_docs, codes == code, quota, matched=settings.match is not None)
+        name: _slice_counts(alive_docs, code, quota, matched=settings.match is not None)
         for code, (name, quota) in enumerate(of_slice.items())
     }
     return {
@@ -211,57 +195,56 @@ def _run(control: Control, settings: ControlSettings, context: NodeRun) -> dict[
 def _note(control: Control, settings: ControlSettings, quotas: list[Quota]) -> str:
     """Return how much was drawn and by what, for the funnel."""
     kept, alive = (sum(getattr(item, name) for item in quotas) for name in ("kept_tokens", "alive_tokens"))
-    wanted = "as many as the matched filter keeps" if settings.keep is None else f"a share of {settings.keep:g}"
+    kind = settings.matched_spec()
+    wanted = f"as many as the matched {kind.kind} keeps" if kind is not None else f"a share of {settings.keep:g}"
     return f"kept {kept:,} of {alive:,} tokens, {wanted}{' in each slice' if control.per_slice else ''}"
 
 
-def _joined(draws: list[Draw]) -> Draw:
-    """Return the living documents of all parts, in canonical order, with the slices that they have, sorted."""
-    names = sorted({draw.names[code] for draw in draws for code in np.unique(draw.slices).tolist()})
-    places = [np.array([names.index(name) if name in names else -1 for name in draw.names], np.int32) for draw in draws]
-    slices = [place[draw.slices] for place, draw in zip(places, draws, strict=True)]
-    return Draw(
-        order=np.concatenate([draw.order for draw in draws] or [np.zeros(0, np.uint64)]),
-        tokens=np.concatenate([draw.tokens for draw in draws] or [np.zeros(0, np.int32)]),
-        slices=np.concatenate(slices or [np.zeros(0, np.int32)]),
-        names=tuple(names),
-        kept=np.concatenate([draw.kept for draw in draws] or [np.zeros(0, np.bool_)]),
-    )
-
-
-def _quota(docs: Draw, rows: npt.NDArray[np.bool_], settings: ControlSettings) -> Quota:
-    """Return the decision for the living documents `rows`."""
-    if settings.keep is None:
-        target = int(docs.tokens[rows & docs.kept].sum(dtype=np.int64))
-    else:
-        target = int(settings.keep * int(docs.tokens[rows].sum(dtype=np.int64)) + 0.5)
+def _quota(docs: Draw, rows: npt.NDArray[np.bool_], matched: int, settings: ControlSettings) -> Quota:
+    """Return the decision for the living documents `rows`, of which the matched stage keeps `matched` tokens."""
+    target = matched if settings.keep is None else int(settings.keep * int(docs.tokens[rows].sum(dtype=np.int64)) + 0.5)
     return decide_quota(docs.order[rows], docs.tokens[rows], target)
 
 
-def _slice_counts(docs: Draw, rows: npt.NDArray[np.bool_], quota: Quota, *, matched: bool) -> dict[str, Json]:
-    """Return a slice's tokens: alive, kept by the matched filter (None without one), kept by the control."""
+def _slice_counts(docs: Draw, code: int, quota: Quota, *, matched: bool) -> dict[str, Json]:
+    """Return a slice's tokens: alive, kept by the matched stage (None without one), kept by the control."""
+    rows = docs.slices == code
     drawn = rows & (docs.order <= np.uint64(quota.limit)) if quota.limit is not None else np.zeros_like(rows)
     return {
         "alive_tokens": int(docs.tokens[rows].sum(dtype=np.int64)),
-        "reference_tokens": int(docs.tokens[rows & docs.kept].sum(dtype=np.int64)) if matched else None,
+        "reference_tokens": int(docs.matched[code]) if matched else None,
         "kept_tokens": int(docs.tokens[drawn].sum(dtype=np.int64)),
         "limit": None if quota.limit is None else f"{quota.limit:016x}",
     }
 
 
-def _draw(control: Control, context: NodeRun, part: int, seed: int) -> Draw:
+def _draw(control: Control, settings: ControlSettings, context: NodeRun, part: int) -> Draw:
     """Return the living documents of one part."""
     inputs = context.inputs
     rows = np.flatnonzero(living(context, part))
     slices = slice_codes(inputs["pool"], part)
-    reference = inputs.get("reference")
     return Draw(
-        order=_order(control, inputs["pool"], part, seed)[rows],
+        order=_order(control, inputs["pool"], part, settings.seed)[rows],
         tokens=read_column(inputs["token-counts"], part, "num_tokens")[rows].astype(np.int32),
         slices=slices.codes[rows].astype(np.int32),
         names=slices.names,
-        kept=read_verdict(reference, part).kept[rows] if reference else np.zeros(len(rows), np.bool_),
+        matched=_matched_tokens(settings, context, part, slices),
     )
+
+
+def _matched_tokens(
+    settings: ControlSettings, context: NodeRun, part: int, slices: SliceCodes
+) -> npt.NDArray[np.int64]:
+    """Return the tokens that the matched stage leaves of a part, by slice; it saw who was alive where it stands."""
+    inputs = context.inputs
+    reference = inputs.get("reference")
+    found = np.zeros(len(slices.names), np.int64)
+    if reference is None:
+        return found
+    seen = living(context, part, without_last=settings.in_place_of_previous) & read_verdict(reference, part).kept
+    counts = read_column(inputs.get("reference-token-counts", inputs["token-counts"]), part, "num_tokens")
+    np.add.at(found, slices.codes[seen], counts[seen].astype(np.int64))
+    return found
 
 
 def _order(control: Control, pool: Artifact, part: int, seed: int) -> npt.NDArray[np.uint64]:
