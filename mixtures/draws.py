@@ -11,7 +11,7 @@ Source: R. Tijdeman, The chairman assignment problem, Discrete Mathematics 32 (1
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,29 +41,70 @@ class Draws:
         return len(self.slices)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Shares that hold up to a draw."""
+
+    shares: Mapping[str, float]
+    end: int | None
+    """First draw of the next stretch; None for the last."""
+
+
 def draw(shares: Mapping[str, float], num_windows: Mapping[str, int], *, seed: int, start: int, count: int) -> Draws:
     """Return draws `start` to `start + count - 1`; `shares` are of windows and need not sum to 1.
 
     Slices without share or without a whole window are never drawn; the others take over in proportion.
     Raises: RunError when no slice can be drawn or the position is beyond 2^31 draws.
     """
-    names = tuple(sorted(name for name, share in shares.items() if share > 0 and num_windows.get(name, 0) > 0))
-    if not names:
-        raise RunError(f"draws: no slice has a share and a whole window, got {dict(num_windows)}; use a larger corpus")
+    return draw_stretches((Stretch(shares=shares, end=None),), num_windows, seed=seed, start=start, count=count)
+
+
+def draw_stretches(
+    stretches: Sequence[Stretch], num_windows: Mapping[str, int], *, seed: int, start: int, count: int
+) -> Draws:
+    """Return what `draw` does under shares that change: counts, epochs and the bound of a draw go on across changes.
+
+    Raises: RunError as `draw`, of any stretch.
+    """
+    for stretch in stretches:
+        if not any(share > 0 and num_windows.get(name, 0) > 0 for name, share in stretch.shares.items()):
+            raise RunError(
+                f"draws: no slice has a share and a whole window, got {dict(num_windows)}; use a larger corpus"
+            )
+    names = tuple(
+        sorted({n for one in stretches for n, share in one.shares.items() if share > 0 and num_windows.get(n, 0) > 0})
+    )
     if start < 0 or count < 0 or start + count > MAX_DRAWS:
         raise RunError(f"draws: {start} + {count} is outside 0 to {MAX_DRAWS}; shorten the run")
-    from mixtures.draws_kernels import interleave, permuted
+    from mixtures.draws_kernels import interleave, interleave_phases, permuted
 
-    units = share_units([shares[name] for name in names])
+    units = np.array([_units([one.shares.get(name, 0.0) for name in names]) for one in stretches], np.int64)
     sizes = np.array([num_windows[name] for name in names], np.int64)
     keys = np.array([stable_hash(seed, "order", name) for name in names], np.uint64)
     slices = np.empty(count, np.int64)
     places = np.empty(count, np.int64)
-    interleave(units, start, slices, places)
+    if len(stretches) == 1:
+        interleave(units[0], start, slices, places)
+    else:
+        ends = np.array([MAX_DRAWS if one.end is None else one.end for one in stretches], np.int64)
+        interleave_phases(units, ends, start, slices, places)
     epochs = places // sizes[slices]
     windows = np.empty(count, np.int64)
     permuted(keys[slices], epochs, places % sizes[slices], sizes[slices], windows)
     return Draws(names=names, slices=slices, windows=windows, epochs=epochs)
+
+
+def worst_share_error(num_slices: int, draws: int) -> float:
+    """Return how far any slice's realised share can be from its target after so many draws: 1 - 1/(2k-2) draws."""
+    return 0.0 if num_slices < 2 else (1.0 - 1.0 / (2 * num_slices - 2)) / max(draws, 1)
+
+
+def _units(shares: list[float]) -> npt.NDArray[np.int64]:
+    """Return the units of shares of which some are 0."""
+    units = np.zeros(len(shares), np.int64)
+    drawn = [i for i, share in enumerate(shares) if share > 0]
+    units[drawn] = share_units([shares[i] for i in drawn])
+    return units
 
 
 def share_units(shares: list[float]) -> npt.NDArray[np.int64]:

@@ -61,6 +61,57 @@ def interleave(units: Ints, start: int, slices: Ints, places: Ints) -> None:
         drawn[best] += 1
 
 
+@kernel()
+def _deadline(need: float, s: int, phase: int, n: int, units: Ints, ends: Ints) -> float:
+    """Return the draw at which slice `s` will have gained `need` more after draw `n` of `phase`; infinite if never."""
+    at = np.float64(n)
+    last = len(ends) - 1
+    for p in range(phase, last + 1):
+        gain = np.float64(units[p, s])
+        if gain > 0.0 and (p == last or need <= gain * (ends[p] - at)):
+            return at + need / gain
+        if p < last:
+            need -= gain * (ends[p] - at)
+            at = np.float64(ends[p])
+    return np.inf
+
+
+@kernel("void(int64[:, ::1], int64[::1], int64, int64[::1], int64[::1])")
+def interleave_phases(units: Ints, ends: Ints, start: int, slices: Ints, places: Ints) -> None:
+    """Fill what `interleave` does for weights that change: phase p holds up to draw `ends[p]`, the last for ever.
+
+    Every row of `units` sums to the same W; a slice may have 0 in some phases. Deficits and counts go on from phase to
+    phase, and deadlines look into the phases to come, so the bound of one draw holds across them.
+    """
+    num_slices = units.shape[1]
+    last = len(ends) - 1
+    whole = np.int64(0)
+    for s in range(num_slices):
+        whole += units[0, s]
+    parts = max(2 * num_slices - 2, 1)
+    deficit = np.zeros(num_slices, np.int64)
+    drawn = np.zeros(num_slices, np.int64)
+    phase = 0
+    for n in range(start + len(slices)):
+        while phase < last and n >= ends[phase]:
+            phase += 1
+        best = -1
+        soonest = np.inf
+        for s in range(num_slices):
+            deficit[s] += units[phase, s]
+            if deficit[s] * parts >= whole:
+                need = (whole * (parts - 1) - deficit[s] * parts) / parts
+                deadline = _deadline(need, s, phase, n + 1, units, ends)
+                if best < 0 or deadline < soonest:
+                    soonest = deadline
+                    best = s
+        if n >= start:
+            slices[n - start] = best
+            places[n - start] = drawn[best]
+        deficit[best] -= whole
+        drawn[best] += 1
+
+
 @kernel("void(uint64[::1], int64[::1], int64[::1], int64[::1], int64[::1])")
 def permuted(keys: Keys, epochs: Ints, places: Ints, sizes: Ints, out: Ints) -> None:
     """Fill `out[i]` with the image of `places[i]` under the permutation of `sizes[i]` that key and epoch name.
