@@ -83,6 +83,11 @@ def decay_tier(tier: Tier) -> Tier:
 
 def refuse_small(candidate: Artifact, tier: Tier, epochs: float) -> None:
     """Raise RunError if a token artifact is too small for the tier's fall with at most so many epochs."""
+    if candidate.summary.get("mix") is not None:
+        raise RunError(
+            f"--anneal-on: the mixture of {candidate.path.name} has caps, budgets or phases, which are settled for "
+            "whole runs; expected weights that hold for every budget; build the candidate without them"
+        )
     problem = shortage(supply_of(candidate, decay_tier(tier)), epochs)
     if problem:
         steps = tier.rates.decay_steps

@@ -31,7 +31,7 @@ from train.tiers import Tier
 
 _MODEL = "model."
 _MOMENTS = "adam."
-_KINDS = ("step", "exp_avg", "exp_avg_sq")
+_KINDS = ("step", "exp_avg", "exp_avg_sq", "momentum_buffer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

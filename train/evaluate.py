@@ -46,7 +46,7 @@ def run_subject(run: Artifact, context: int | None = None) -> Subject:
     """
     tier = load_tier(str(run.summary["tier"]), where=str(run.path))
     reader = run_reader(run, tier)
-    tokens = _allowed(context, reader, run.path) or tier.eval_context_tokens
+    tokens = allowed_context(context, reader.max_context_tokens, run.path) or tier.eval_context_tokens
     return Subject(name=run.path.name, tier=tier.name, context_tokens=tokens, reader=reader)
 
 
@@ -63,7 +63,7 @@ def directory_subject(path: Path, context: int | None = None) -> Subject:
     """
     exported = exported_context(path)
     reader = directory_reader(path, plain_specials=exported is not None)
-    tokens = _allowed(context, reader, path) or exported or CONTEXT_TOKENS
+    tokens = allowed_context(context, reader.max_context_tokens, path) or exported or CONTEXT_TOKENS
     tokens = min(tokens, reader.max_context_tokens or tokens)
     return Subject(name=path.name, tier=None, context_tokens=tokens, reader=reader)
 
@@ -80,8 +80,8 @@ def exported_context(path: Path) -> int | None:
     return found if isinstance(found, int) and found > 0 else None
 
 
-def _allowed(context: int | None, reader: Reader, path: Path) -> int | None:
-    longest = reader.max_context_tokens
+def allowed_context(context: int | None, longest: int | None, where: Path) -> int | None:
+    """Return `context`. Raises: RunError if the model takes no window of so many tokens."""
     if context is not None and longest is not None and context > longest:
-        raise RunError(f"--context {context}: {path} takes at most {longest} tokens; give no more, or leave it out")
+        raise RunError(f"--context {context}: {where} takes at most {longest} tokens; give no more, or leave it out")
     return context

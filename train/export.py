@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from curation.errors import RunError
-from curation.files import TEMPORARY_PREFIX, sha256_file, write_json, write_text
+from curation.files import appearing, sha256_file, write_json, write_text
 from curation.store import Artifact, reserved
 from curation.tokenizers import EOS_TOKEN, Tokenizer, load_tokenizer
 from train.run import MODEL
@@ -39,20 +38,18 @@ def export_model(run: Artifact, out: Path) -> None:
     if _is_there(out, run.fingerprint):
         return
     tier = load_tier(str(run.summary["tier"]), where=str(run.path))
-    tokenizer = load_tokenizer(tier.tokenizer)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.parent / f"{TEMPORARY_PREFIX}{out.name}-{uuid.uuid4().hex[:8]}"
-    temporary.mkdir()
-    try:
-        _write_weights(run.path / MODEL, temporary / "model.safetensors", tier.multipliers)
-        model_config(tier, tokenizer).save_pretrained(temporary)
-        _write_tokenizer(temporary, tier, tokenizer)
+    with appearing(out) as temporary:
+        write_model(run.path / MODEL, tier, temporary)
         digests = {file.name: sha256_file(file) for file in sorted(temporary.iterdir())}
         write_json(temporary / RUN, {**run.manifest, EXPORTED: dict(digests)})
-        temporary.rename(out)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+
+
+def write_model(weights: Path, tier: Tier, folder: Path) -> None:
+    """Write weights, configuration and tokenizer of a model of `tier` into a directory, as the library reads them."""
+    tokenizer = load_tokenizer(tier.tokenizer)
+    _write_weights(weights, folder / "model.safetensors", tier.multipliers)
+    model_config(tier, tokenizer).save_pretrained(folder)
+    _write_tokenizer(folder, tier, tokenizer)
 
 
 def _write_weights(source: Path, target: Path, multipliers: Multipliers) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
-from curation.errors import CurateError, RunError, nearest
-from curation.files import Json
+from curation.errors import RunError, nearest
 from curation.progress import Progress, SilentProgress
 from curation.store import Artifact, Store, load_artifact
 
@@ -48,15 +45,7 @@ def find_panel(store: Store, name: str, progress: Progress | None = None) -> Art
 
 
 def panel_of(store: Store, corpus: Artifact) -> Artifact:
-    """Return the panel that was split off before the corpus was made.
+    """Return the panel that was split off before the corpus was made. Raises: CurateError if the store lacks it."""
+    from curation.panel_check import panel_of as found
 
-    Raises: CurateError if the store does not have it.
-    """
-    fingerprint = str(cast("Mapping[str, Json]", corpus.manifest["inputs"]).get("panel", ""))
-    panel = store.find("panel", fingerprint) if fingerprint else None
-    if panel is None:
-        raise CurateError(
-            f"{corpus.path}: its panel {fingerprint[:8]} is not in {store.root}; "
-            "expected the store that built it; give --store or --panel"
-        )
-    return panel
+    return found(store, corpus)

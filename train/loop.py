@@ -28,10 +28,10 @@ from train.companions import StepOutcome
 from train.engine import Engine, Gradients
 from train.execution import accelerator_of
 from train.feed import Feed
-from train.model import build_model
 from train.noise_scale import is_measured
 from train.pace import card_checkpoint_steps, fixed_threads, metric_steps
 from train.splice import all_streams
+from train.start import initial_model
 from train.steering import finite_or_none, steering_of
 from train.steps import sample_hash
 from train.tiers import Tier
@@ -92,7 +92,7 @@ class _Run:
         self.training = training
         self.tier = tier
         self.steering = steering_of(training, self.seeds.order, checkpoint_steps(tier), shuffle=self.seeds.shuffle)
-        self.engine = Engine(tier, build_model(tier, self.seeds.init), accelerator_of(tier), ranks=training.ranks)
+        self.engine = Engine(tier, initial_model(training, self.seeds.init), accelerator_of(tier), ranks=training.ranks)
         on_card = self.engine.device.type == "cuda"
         streams = all_streams(training.streams, training.splice)
         self.feed = Feed(streams, tier.shape.context_tokens, ahead=on_card, pinned=on_card)
@@ -245,7 +245,7 @@ class _Run:
         found = shared_checkpoint(lambda: self._own(hooks, restart), self.training.ranks)
         if found is None:
             self._forget()
-            self.engine.reset(build_model(self.tier, self.seeds.init))
+            self.engine.reset(initial_model(self.training, self.seeds.init))
             for companion in self.training.companions:
                 companion.restore(self.unstarted[companion.name])
         else:

@@ -17,9 +17,10 @@ from pathlib import Path
 from types import FrameType
 
 from curation.errors import EXIT_STOPPED, RunError
-from curation.files import canonical_json
+from curation.files import canonical_json, digest_json
 from curation.nodes import Node, Planner, existing_node
 from curation.store import Artifact
+from train.mixed import Mixed, stream_shares, with_mixture
 from train.noise_seeds import NoiseSeeds
 from train.packing import side_by_side, visible_gpus
 from train.recovery import SKIP_ONLY, Recovery
@@ -45,11 +46,19 @@ class Wanted:
     recovery: Recovery = SKIP_ONLY
     noise: NoiseSeeds | None = None
     """Of a noise run, whose `seed` is 0."""
+    mixed: Mixed | None = None
+    """A mixture or a start of its own."""
 
     @property
     def label(self) -> str:
         """What messages call it."""
-        return f"{self.tier} {self.noise.text if self.noise else f'seed {self.seed}'}"
+        own = f" of mixture {digest_json(dict(self.mixed.weights))[:8]}" if self.mixed else ""
+        return f"{self.tier} {self.noise.text if self.noise else f'seed {self.seed}'}{own}"
+
+    def node(self, tokens: Node, panel: Node) -> Node:
+        """Return the run's node."""
+        run = run_node(tokens, panel, self.tier, self.seed, recovery=self.recovery, noise=self.noise)
+        return run if self.mixed is None else with_mixture(run, self.mixed)
 
 
 def parse_seeds(text: str, where: str = "--seeds") -> list[int]:
@@ -84,10 +93,11 @@ def train_runs(
     tiers = [load_tier(one.tier) for one in wanted]
     tokens = tokens_node(existing_node(corpus), tiers[0].tokenizer)
     streams = planner.materialise(tokens)
-    for tier in tiers:
-        refuse_shortage(supply_of(streams, tier), epochs)
+    for one, tier in zip(wanted, tiers, strict=True):
+        own = None if one.mixed is None else stream_shares(streams, one.mixed.weights)
+        refuse_shortage(supply_of(streams, tier, own), epochs)
     judged = existing_node(panel)
-    nodes = [run_node(tokens, judged, one.tier, one.seed, recovery=one.recovery, noise=one.noise) for one in wanted]
+    nodes = [one.node(tokens, judged) for one in wanted]
     missing = [number for number, node in enumerate(nodes) if planner.store.find("run", node.fingerprint) is None]
     if missing:
         children = [
@@ -167,6 +177,10 @@ def _job(planner: Planner, shared: Mapping[str, object], wanted: Wanted) -> Job:
     }
     if wanted.noise is not None:
         places["--noise"] = wanted.noise.text
+    if wanted.mixed is not None:
+        places["--weights"] = canonical_json(dict(wanted.mixed.weights))
+        if wanted.mixed.initial is not None:
+            places["--initial"] = wanted.mixed.initial.path
     arguments = tuple(text for name, value in places.items() for text in (name, str(value)))
     return Job(label=wanted.label, module=WORKER, arguments=arguments, weight=load_tier(wanted.tier).num_tokens)
 

@@ -34,4 +34,23 @@ def adamw(tier: Tier, model: LanguageModel) -> torch.optim.Optimizer:
     )
 
 
-_OPTIMIZERS: Mapping[str, Callable[[Tier, LanguageModel], torch.optim.Optimizer]] = {"adamw": adamw}
+def muon(tier: Tier, model: LanguageModel) -> torch.optim.Optimizer:
+    """Return Muon on the matrices of the blocks; AdamW on head, embedding and gains, decaying what `adamw` decays."""
+    from train.muon import Muon
+
+    named = list(model.named_parameters())
+    matrices = [parameter for name, parameter in named if parameter.ndim == 2 and ".layers." in name]
+    head = [parameter for name, parameter in named if name == "lm_head.weight"]
+    taken = {id(parameter) for parameter in (*matrices, *head)}
+    free = [parameter for _, parameter in named if id(parameter) not in taken]
+    return Muon(
+        matrices,
+        [{"params": head, "weight_decay": tier.weight_decay}, {"params": free, "weight_decay": 0.0}],
+        lr=tier.learning_rate,
+        weight_decay=tier.weight_decay,
+        adamw={"betas": (tier.beta1, tier.beta2), "eps": tier.adam_eps, "fused": True},
+        products=torch.bfloat16 if tier.precision == "bf16" else torch.float32,
+    )
+
+
+_OPTIMIZERS: Mapping[str, Callable[[Tier, LanguageModel], torch.optim.Optimizer]] = {"adamw": adamw, "muon": muon}

@@ -7,7 +7,7 @@ store under the same path.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +15,7 @@ from curation.files import Json
 from curation.nodes import NodeRun
 from curation.store import Artifact, Store, load_artifact
 from curation.tokenizers import load_tokenizer
+from train.mixed import INITIAL, MIXTURE
 from train.noise_seeds import NoiseSeeds
 from train.parallel import Ranks
 from train.quarantine import QUARANTINE
@@ -68,6 +69,7 @@ class Planned:
 def planned(told: Mapping[str, Json], ranks: Ranks, note: Callable[[str], None]) -> Planned:
     """Return the training that an order means."""
     from train.observers import observers
+    from train.run import MODEL
     from train.score import read_panel
     from train.shards import open_streams, sources_note
     from train.splice import Splice, all_streams
@@ -78,6 +80,9 @@ def planned(told: Mapping[str, Json], ranks: Ranks, note: Callable[[str], None])
     tier = load_tier(order["tier"])
     inputs = {name: load_artifact(Path(path)) for name, path in order["inputs"].items()}
     streams = open_streams(inputs["tokens"])
+    if MIXTURE in inputs:
+        shares = cast("Mapping[str, float]", inputs[MIXTURE].summary["token_shares"])
+        streams = replace(streams, shares=shares, mixture=None)
     late = inputs.get(ANNEAL_TOKENS)
     splice = None if late is None else Splice(streams=open_streams(late), step=tier.rates.decay_start)
     readable = all_streams(streams, splice)
@@ -96,6 +101,7 @@ def planned(told: Mapping[str, Json], ranks: Ranks, note: Callable[[str], None])
         identity=_identity(order, tier, inputs["tokens"]),
         companions=watching.companions,
         branches=_branches(order, tier, inputs, note) if recovery == SKIP_ONLY and noise is None else None,
+        initial=inputs[INITIAL].path / MODEL if INITIAL in inputs else None,
         splice=splice,
         recovery=recovery,
         quarantine=Path(order["out"]) / QUARANTINE,
@@ -135,10 +141,13 @@ def _identity(order: Mapping[str, Any], tier: Tier, tokens: Artifact) -> dict[st
 def _branches(
     order: Mapping[str, Any], tier: Tier, inputs: Mapping[str, Artifact], note: Callable[[str], None]
 ) -> Branches | None:
-    """Return the plateaus that a run may start from and leave behind; None for a tier without a plateau."""
+    """Return the plateaus that a run may start from and leave behind.
+
+    None for a tier without a plateau, and for a run with a mixture or a start of its own (`train.mixed`).
+    """
     from train.branches import Branches, branch_steps, line_of
 
-    if tier.schedule != "wsd":
+    if tier.schedule != "wsd" or {MIXTURE, INITIAL} & inputs.keys():
         return None
     tokens = inputs["tokens"]
     return Branches(

@@ -21,12 +21,14 @@ from curation.errors import RunError
 from curation.files import Json, read_json, replacing, write_json
 from curation.nodes import Node, NodeRun
 from curation.tokenizers import Tokenizer, load_tokenizer
+from train.drawing import drawn_facts
 from train.metrics import METRICS, Listener, RowFile, RunFacts
+from train.mixed import MIXTURE
 from train.noise_seeds import NOISE_INDEX, NoiseSeeds
 from train.parallel import ALONE, Ranks
 from train.recovery import SKIP_ONLY, Recovery, log_json
 from train.shards import refuse_other_tokens
-from train.supply import DEFAULT_EPOCHS, epochs_flag, refuse_shortage, supply_of
+from train.supply import DEFAULT_EPOCHS, epochs_flag, refuse_shortage, repeats_told, supply_of
 from train.tiers import Tier, load_tier, tier_digest
 
 if TYPE_CHECKING:
@@ -91,7 +93,10 @@ def run_node(
         plan = _Plan(tier=loaded, seed=seed, recovery=recovery, watch=watch or Watch(), noise=noise)
         refuse_other_tokens(context.inputs["tokens"], loaded)
         if not context.out.has(RESULT):
-            refuse_shortage(supply_of(context.inputs["tokens"], loaded), plan.watch.epochs)
+            supply = supply_of(context.inputs["tokens"], loaded, _own_shares(context))
+            refuse_shortage(supply, plan.watch.epochs)
+            for warning in repeats_told(supply):
+                context.progress.note(f"warning: {warning}")
         return _build(context, plan)
 
     params: dict[str, Json] = {
@@ -112,6 +117,11 @@ def run_node(
         run=run,
         label=f"run {loaded.name} {noise.text if noise else f'seed {seed}'}",
     )
+
+
+def _own_shares(context: NodeRun) -> Mapping[str, float] | None:
+    mixture = context.inputs.get(MIXTURE)
+    return None if mixture is None else cast("Mapping[str, float]", mixture.summary["token_shares"])
 
 
 def timing_path(root: Path, fingerprint: str) -> Path:
@@ -205,6 +215,7 @@ def _result(ordered: Planned, trained: Trained) -> dict[str, Json]:
             n: max(0, d - windows[n]) * tier.shape.context_tokens for n, d in trained.draws_by_slice.items()
         },
         "unique_tokens": sum(len(readable.tokens[n]) for n in trained.draws_by_slice),
+        **drawn_facts(tier, readable, trained.draws_by_slice),
         "too_short_slices": sorted(n for n in ordered.training.streams.shares if windows[n] == 0),
         **ordered.watching.summary(trained.metrics),
     }
@@ -238,6 +249,7 @@ def load_model(path: Path, tier: Tier) -> Any:
 
     Raises: RunError if the file does not hold exactly the tier's parameters.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     from train.model import LanguageModel
@@ -245,7 +257,7 @@ def load_model(path: Path, tier: Tier) -> Any:
     model = LanguageModel(tier)
     try:
         model.load_state_dict(load_file(path), strict=True)
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, SafetensorError) as error:
         raise RunError(f"{path}: does not fit tier {tier.name} ({error}); train it again") from None
     return model.eval()
 

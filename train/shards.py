@@ -25,11 +25,15 @@ from curation.corpus_counts import SliceCounts
 from curation.dedup.file_units import parquet_units
 from curation.errors import RunError, ShardError
 from curation.files import Json, sha256_file
+from curation.mix_spec import MixSpec
 from curation.nodes import Node, NodeRun
+from curation.recipe import validate
 from curation.sources.locate import Input
 from curation.store import Artifact
 from curation.tokenizers import Tokenizer, load_tokenizer
+from mixtures.schemes import parent_of
 from mixtures.weights import token_shares
+from train.drawing import Mixture, mix_of, streams_mixture
 from train.stream_building import PACKING, PACKINGS, Built, Source, build_streams
 from train.stream_documents import Documents, open_documents, refuse_wrong_documents
 from train.tiers import Tier
@@ -51,6 +55,8 @@ class Streams:
     tokens: Mapping[str, TokenStream]
     documents: Mapping[str, Documents] = field(default_factory=dict)
     """By slice; of streams that were made before ends and sources were kept there are none."""
+    mixture: Mixture | None = None
+    """The rules of shares that depend on a budget; `shares` are then those before it."""
 
     def num_windows(self, window_tokens: int) -> dict[str, int]:
         """Return how many whole windows each slice has."""
@@ -114,7 +120,12 @@ def open_streams(artifact: Artifact) -> Streams:
         tokens[name] = ids
         if "documents" in held:
             documents[name] = open_documents(artifact.path / str(held["documents"]), held, summary["sources"])
-    return Streams(shares=cast("Mapping[str, float]", summary["token_shares"]), tokens=tokens, documents=documents)
+    return Streams(
+        shares=cast("Mapping[str, float]", summary["token_shares"]),
+        tokens=tokens,
+        documents=documents,
+        mixture=streams_mixture(artifact),
+    )
 
 
 def sources_note(artifact: Artifact) -> str | None:
@@ -187,8 +198,14 @@ def schedule_of(corpus: Artifact) -> dict[str, float]:
 def explicit_slices(corpus: Artifact) -> list[str]:
     """Return the slices to which the recipe's mixture gives a weight of their own, sorted."""
     mix = cast("Mapping[str, Any]", cast("Mapping[str, Any]", corpus.manifest.get("params") or {}).get("mix") or {})
-    weights = mix.get("weights")
-    return sorted(name for name, weight in weights.items() if weight > 0) if isinstance(weights, Mapping) else []
+    spec: MixSpec = validate(MixSpec, mix, str(corpus.path))
+    named = {*spec.tokens, *(name for scheme in spec.schemes for name in scheme.named_slices())}
+    if spec.quality is None:
+        return sorted(named)
+    entries = [(name, parent_of(name, spec.quality)) for name in schedule_of(corpus)]
+    return sorted(
+        {*(name for name, slice_ in entries if slice_ in named), *(named - {slice_ for _, slice_ in entries})}
+    )
 
 
 def corpus_source(corpus: Path, tokenizer: Tokenizer) -> Source:
@@ -222,12 +239,14 @@ def _build(context: NodeRun, tokenizer: Tokenizer, packing: str) -> Mapping[str,
         raise RunError(f"{corpus.path}: no documents; expected a corpus with text; loosen the recipe's filters")
     counts = _counts(built)
     shares = token_shares({name: byte_shares[name] for name in counts}, counts, str(corpus.path))
+    mix = mix_of(corpus)
     return {
         **stream_facts(tokenizer, packing),
         "unique_tokens": sum(counts[name].stream_tokens for name in shares),
         "token_shares": shares,
         "schedule": corpus.summary["schedule"],
         "explicit_slices": explicit_slices(corpus),
+        **({} if mix is None else {"mix": mix}),
         **built.as_json(),
     }
 

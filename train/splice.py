@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mixtures.draws import Draws, draw
+from mixtures.draws import Draws
+from train.drawing import draws_of
 from train.shards import Streams
 from train.tiers import Tier
 
@@ -36,6 +37,7 @@ def all_streams(streams: Streams, splice: Splice | None) -> Streams:
         shares=streams.shares,
         tokens={**streams.tokens, **late},
         documents={**streams.documents, **documents},
+        mixture=streams.mixture,
     )
 
 
@@ -45,10 +47,10 @@ class Course:
     def __init__(self, tier: Tier, streams: Streams, seed: int, splice: Splice | None) -> None:
         self._rows = tier.batch_rows
         self._until = tier.num_steps if splice is None else splice.step
-        self._first = _draws(tier, streams, seed, self._until)
+        self._first = draws_of(tier, streams, seed, self._until)
         self._late: Draws | None = None
         if splice is not None:
-            late = _draws(tier, splice.streams, seed, tier.num_steps - self._until)
+            late = draws_of(tier, splice.streams, seed, tier.num_steps - self._until)
             self._late = replace(late, names=tuple(f"{LATE}{name}" for name in late.names))
 
     def batch(self, step: int) -> Draws:
@@ -62,11 +64,6 @@ class Course:
     def windows_by_slice(self) -> dict[str, int]:
         """Return how many windows of each slice the whole run reads."""
         return {**_counts(self._first), **({} if self._late is None else _counts(self._late))}
-
-
-def _draws(tier: Tier, streams: Streams, seed: int, steps: int) -> Draws:
-    windows = streams.num_windows(tier.shape.context_tokens)
-    return draw(streams.shares, windows, seed=seed, start=0, count=steps * tier.batch_rows)
 
 
 def _counts(draws: Draws) -> dict[str, int]:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from curation.errors import RunError
 from curation.files import Json
-from mixtures.draws import Draws, draw
+from mixtures.draws import Draws
 from train.checkpoints import KEPT, MOST_KEPT
+from train.drawing import draws_of
 from train.noise_seeds import exchanged
 from train.order import Edit, Order, edited_order
 from train.quarantine import Quarantine, SkippedStep
@@ -173,8 +174,7 @@ def steering_of(training: Training, order_seed: int, every: int, *, shuffle: int
     tier = training.tier
 
     def draws(num_steps: int) -> Draws:
-        windows = training.streams.num_windows(tier.shape.context_tokens)
-        return draw(training.streams.shares, windows, seed=order_seed, start=0, count=num_steps * tier.batch_rows)
+        return draws_of(tier, training.streams, order_seed, num_steps)
 
     def orders(edits: Sequence[Edit]) -> Course | Order:
         if shuffle is not None:

@@ -1,7 +1,8 @@
 """Supply: the unique tokens a tier can draw from a corpus, the epochs that its budget makes of them, and the refusal.
 
 A tier trains on unique text unless the study (`epochs: 3`) or the command (`--epochs 3`) declares repeats; without it
-at most 1 epoch is allowed, of the whole and of every slice that is drawn. Budgets are whole batches and slices whole
+at most 1 epoch is allowed, of the whole and of every slice that is drawn; a recipe's `max_epochs` declares repeats of
+its slices up to that, and none beyond. Budgets are whole batches and slices whole
 windows, so `TOLERANCE` more, one batch more, and one window more of a slice count as rounding. A
 declaration permits; it changes no result and is part of no identity. More than `MAX_EPOCHS` are flagged (rule 4).
 """
@@ -17,13 +18,13 @@ from curation.errors import RunError
 from curation.files import Json
 from curation.nodes import Node, Planner
 from curation.store import Artifact
+from mixtures.repeats import MAX_EPOCHS, repeat_warnings
+from train.drawing import Mixture, corpus_mixture, course_of, streams_mixture
 from train.shards import explicit_slices, windows_in
 from train.tier_names import MAX_DECIMALS, number_text
 from train.tiers import Tier
 
 DEFAULT_EPOCHS = 1.0
-MAX_EPOCHS = 4.0
-"""Beyond this repeats are worth visibly less than new text (Muennighoff et al. 2023, section 5)."""
 TOLERANCE = 0.02
 
 
@@ -35,6 +36,8 @@ class SliceSupply:
     unique_tokens: int
     windows: int
     drawn_windows: float
+    max_epochs: float | None = None
+    """The recipe's own cap, which permits repeats up to it and no more."""
 
     @property
     def epochs(self) -> float:
@@ -54,6 +57,8 @@ class Supply:
     """Slices with a share of the schedule but without a whole window: their tokens."""
     explicit: frozenset[str]
     """Slices to which the recipe gives a weight of their own."""
+    settled_tokens: int | None = None
+    """Budget that caps and phases were settled for; None where shares hold for every budget."""
 
     @property
     def unique_tokens(self) -> int:
@@ -71,13 +76,24 @@ class Supply:
         return max(self.slices, key=lambda item: (item.epochs, item.name), default=None)
 
 
-def supply_of(tokens: Artifact, tier: Tier) -> Supply:
-    """Return what the streams of a tokens artifact have for a tier; only the manifest is read."""
+def supply_of(tokens: Artifact, tier: Tier, shares: Mapping[str, float] | None = None) -> Supply:
+    """Return what the streams of a tokens artifact have for a tier; only the manifest is read.
+
+    `shares` of tokens stand for those of the recipe (`train.mixed`), each a weight that somebody gave.
+    """
     summary = cast("Mapping[str, Any]", tokens.summary)
     held = {name: int(item["stream_tokens"]) for name, item in summary["slices"].items()}
     corpus = str(cast("Mapping[str, Any]", tokens.manifest["inputs"]).get("corpus", ""))[:8]
+    if shares is not None:
+        explicit = sorted(name for name, share in shares.items() if share > 0)
+        return supply(f"corpus-{corpus}", tier, held=held, shares=shares, explicit=explicit)
     return supply(
-        f"corpus-{corpus}", tier, held=held, shares=summary["token_shares"], explicit=summary["explicit_slices"]
+        f"corpus-{corpus}",
+        tier,
+        held=held,
+        shares=summary["token_shares"],
+        explicit=summary["explicit_slices"],
+        mixture=streams_mixture(tokens),
     )
 
 
@@ -90,6 +106,7 @@ def estimated_supply(corpus: Artifact, tier: Tier) -> Supply:
         held={str(entry["slice"]): int(entry["tokens"]) + int(entry["docs"]) for entry in entries},
         shares={str(entry["slice"]): float(entry["token_share"]) for entry in entries},
         explicit=explicit_slices(corpus),
+        mixture=corpus_mixture(corpus),
     )
 
 
@@ -101,28 +118,59 @@ def planned_supply(
     found = supply_of(tokens, tier) if tokens else estimated_supply(corpus, tier)
     problem = shortage(found, epochs)
     told = f"{found.corpus}: {found.unique_tokens:,} unique tokens, {found.epochs:.2f} epochs"
+    told = "; ".join([told, *(f"warning: {text}" for text in repeats_told(found))])
     return {"step": step, "action": "refuse" if problem else "accept", "why": problem or told}
 
 
 def supply(
-    corpus: str, tier: Tier, *, held: Mapping[str, int], shares: Mapping[str, float], explicit: list[str]
+    corpus: str,
+    tier: Tier,
+    *,
+    held: Mapping[str, int],
+    shares: Mapping[str, float],
+    explicit: list[str],
+    mixture: Mixture | None = None,
 ) -> Supply:
-    """Return the supply of slices that hold so many tokens and are drawn with these shares."""
+    """Return the supply of slices that hold so many tokens and are drawn with these shares, or as `mixture` says.
+
+    Raises: RecipeError for a mixture whose caps and budgets cannot be met in this tier.
+    """
     window_tokens = tier.shape.context_tokens
     wanted = {name: shares[name] for name in sorted(shares) if shares[name] > 0}
     windows = {name: windows_in(held.get(name, 0), window_tokens) for name in wanted}
     drawn = {name: share for name, share in wanted.items() if windows[name] > 0}
     total, count = sum(drawn.values()), tier.num_steps * tier.batch_rows
+    rows = {name: count * share / total for name, share in drawn.items()}
+    caps: Mapping[str, float] = {}
+    settled = None
+    if mixture is not None and drawn:
+        course = course_of(mixture, tier, windows)
+        rows, caps, settled = course.windows(count), course.max_epochs, course.draws * window_tokens
     return Supply(
         corpus=corpus,
         tier=tier,
         slices=tuple(
-            SliceSupply(name=name, unique_tokens=held[name], windows=windows[name], drawn_windows=count * share / total)
-            for name, share in drawn.items()
+            SliceSupply(
+                name=name,
+                unique_tokens=held[name],
+                windows=windows[name],
+                drawn_windows=rows[name],
+                max_epochs=caps.get(name),
+            )
+            for name in sorted(rows)
+            if rows[name] > 0
         ),
         too_short={name: held.get(name, 0) for name in sorted({*wanted, *explicit}) if not windows.get(name)},
         explicit=frozenset(explicit),
+        settled_tokens=settled,
     )
+
+
+def repeats_told(found: Supply) -> list[str]:
+    """Return what the data-constrained law says against reading these slices so often (`mixtures.repeats`)."""
+    size = found.tier.shape.context_tokens
+    seen = {item.name: item.drawn_windows * size for item in found.slices}
+    return repeat_warnings(seen, {item.name: float(item.windows * size) for item in found.slices})
 
 
 def shortage(found: Supply, epochs: float = DEFAULT_EPOCHS) -> str:
@@ -140,11 +188,32 @@ def shortage(found: Supply, epochs: float = DEFAULT_EPOCHS) -> str:
             f"{found.corpus}: no slice holds a window of {window_tokens:,} tokens and one more; expected at least one; "
             "loosen the recipe's filters, or use a larger pool"
         )
+    over = _over_caps(found)
+    if over:
+        return over
+    free = [item for item in found.slices if item.max_epochs is None]
     bound = epochs * (1 + TOLERANCE)
-    enough = tier.num_tokens <= bound * found.unique_tokens + tier.batch_tokens
+    enough = tier.num_tokens <= bound * found.unique_tokens + tier.batch_tokens or len(free) < len(found.slices)
     batch = 1 / tier.num_steps
-    short = [item for item in found.slices if item.drawn_windows * (1 - batch) > bound * (item.windows + 1)]
+    short = [item for item in free if item.drawn_windows * (1 - batch) > bound * (item.windows + 1)]
     return "" if enough and not short else _short_text(found, found.worst, epochs)
+
+
+def _over_caps(found: Supply) -> str:
+    """Return which of the recipe's own caps the run passes: it is longer than what they were settled for."""
+    batch = 1 / found.tier.num_steps
+    for item in found.slices:
+        cap = item.max_epochs
+        if cap is None or item.drawn_windows * (1 - batch) <= cap * (1 + TOLERANCE) * (item.windows + 1):
+            continue
+        tier = found.tier
+        return (
+            f"{found.corpus}: tier {tier.name} reads slice `{item.name}` {item.epochs:.2f} times, the recipe caps it "
+            f"at {cap:g} epochs, settled for {found.settled_tokens or 0:,} tokens; expected a budget up to that; set "
+            f"`mix.budget: {number_text(tier.multiple)}` to settle caps for {tier.num_tokens:,} tokens, choose a "
+            "smaller budget, or raise `max_epochs`"
+        )
+    return ""
 
 
 def _short_text(found: Supply, worst: SliceSupply, epochs: float) -> str:

@@ -31,8 +31,10 @@ def sweep_tier(
 
     Raises: RunError if `tier` is a probe itself, or if a run fails.
     """
-    if tier.lr_multiplier != 1:
-        raise RunError(f"--tier: `{tier.name}` is a probe, expected the tier itself; leave out the `@lr` part")
+    if tier.variant:
+        raise RunError(
+            f"--tier: `{tier.name}` is a probe or variant, expected the tier itself; leave out `@{tier.variant}`"
+        )
     wanted = [Wanted(tier=probe_name(tier, multiplier), seed=seed) for multiplier in MULTIPLIERS for seed in seeds]
     runs = train_runs(planner, corpus, panel, wanted, jobs=jobs)
     losses = [nats_per_token(run) for run in runs]

@@ -15,8 +15,9 @@ from typing import Literal
 
 from curation.errors import RunError, nearest
 from curation.files import Json, digest_json
+from train.optimizer_names import OPTIMIZERS, OptimizerName
 from train.schedules import Schedule
-from train.tier_names import number_text, parse_name
+from train.tier_names import UNCHANGED, number_text, parse_name
 from train.tier_table import LISTED_MULTIPLES, ROWS, STANDARD, TOKENIZERS, Family, Multipliers, Row
 
 RECIPE_VERSION = 2
@@ -102,7 +103,7 @@ class Tier:
     """Of matrix products; weights, moments, norms' statistics and the loss are float32 in both."""
     parametrization: Literal["standard"] = "standard"
     multipliers: Multipliers = STANDARD
-    optimizer: Literal["adamw"] = "adamw"
+    optimizer: OptimizerName = "adamw"
     packing: Literal["eos-separated"] = "eos-separated"
     """Documents share windows, EOS between them, no mask, no padding; no window crosses slices."""
     scored_checkpoint: Literal["last"] = "last"
@@ -113,6 +114,11 @@ class Tier:
     """Rule 6: one evaluation context for every tier that may meet in a comparison."""
     evidence: bool
     recipe_version: int = RECIPE_VERSION
+
+    @property
+    def variant(self) -> str:
+        """What it trains otherwise than the table says, as its name has it: `lr2@muon`; empty for a plain tier."""
+        return "@".join(part for part in self.name.split("@")[1:] if not part.startswith("eval"))
 
     @property
     def batch_rows(self) -> int:
@@ -216,12 +222,13 @@ def tier_names() -> list[str]:
 
 
 def load_tier(name: str, *, where: str = "tier") -> Tier:
-    """Return the tier that `name` means: `nano`, `nano-0.5x`, or with a probe of the rate `nano-0.5x@lr2`.
+    """Return the tier that `name` means: `nano`, `nano-0.5x`, with a probe of the rate `nano-0.5x@lr2`, or a variant.
 
-    The bare model name means `-1x`; `micro@eval512` is scored at 512 tokens, beside laptop tiers (rule 6).
+    Variants (`nano-1x@muon@b2`) are of `train.tier_changes`. The bare model name means `-1x`; `micro@eval512` is scored
+    at 512 tokens, beside laptop tiers (rule 6).
     The tier's own name has every digit of both numbers, so it loads the same tier again.
     Raises: RunError for an unknown model, a multiple outside (0, 16], a learning rate multiplier outside [0.25, 4],
-    more than six decimals in either, or an evaluation context that no tier has.
+    more than six decimals in either, an evaluation context that no tier has, or as `train.tier_changes.changed`.
     """
     said = parse_name(name, TIERS, where)
     if said is None:
@@ -229,9 +236,14 @@ def load_tier(name: str, *, where: str = "tier") -> Tier:
         raise RunError(f"{where}: unknown tier `{name}`; expected a model with or without `-<m>x`; {hint}")
     base, multiple, rate = TIERS[said.model], said.multiple, said.lr_multiplier
     probe = "" if rate == 1 else f"@lr{number_text(rate)}"
+    change = replace(said.change, optimizer="") if said.change.optimizer == base.optimizer else said.change
+    if change != UNCHANGED:
+        from train.tier_changes import changed
+
+        base = changed(base, change, f"{where}: tier `{name}`")
     tier = replace(
         base,
-        name=f"{base.model}-{number_text(multiple)}x{probe}",
+        name=f"{base.model}-{number_text(multiple)}x{probe}{change.text}",
         multiple=multiple,
         lr_multiplier=rate,
         learning_rate=base.learning_rate * rate,
@@ -279,4 +291,7 @@ def tier_digest(tier: Tier) -> str:
     """Return the identity of the tier: every number and the tokenizer's file; 64 hex digits."""
     from curation.tokenizers import load_tokenizer
 
-    return digest_json({**asdict(tier), "tokenizer_digest": load_tokenizer(tier.tokenizer).digest})
+    numbers = {**asdict(tier), "tokenizer_digest": load_tokenizer(tier.tokenizer).digest}
+    if tier.optimizer != "adamw":  # whose version is that of the recipe
+        numbers["optimizer_version"] = OPTIMIZERS[tier.optimizer].version
+    return digest_json(numbers)

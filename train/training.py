@@ -120,3 +120,5 @@ class Training:
     """Other streams that it reads from a step on (`train.anneal`)."""
     noise: NoiseSeeds | None = None
     """Of a noise run, which then has no index."""
+    initial: Path | None = None
+    """Weights that it begins with instead of drawn ones (`train.mixed`)."""

@@ -30,6 +30,7 @@ from curation.errors import EXIT_INTERRUPTED, EXIT_STOPPED, CurateError, Incompl
 from curation.nodes import Node, Planner, existing_node
 from curation.progress import Progress, SilentProgress
 from curation.store import Artifact, Store, load_artifact
+from train.mixed import Mixed, with_mixture
 from train.noise_seeds import NoiseSeeds, parse_noise
 from train.orders import follow
 from train.parallel import Ranks, joined, on_cards, sharding_for
@@ -57,6 +58,7 @@ def build_run(
     watch: Watch,
     recovery: Recovery = SKIP_ONLY,
     noise: NoiseSeeds | None = None,
+    mixed: Mixed | None = None,
 ) -> Artifact:
     """Return the run of `tier` and `seed` on `corpus`, trained if the store lacks it.
 
@@ -67,6 +69,10 @@ def build_run(
     planner.adopt(panel)
     tokens = tokens_node(existing_node(corpus), load_tier(tier).tokenizer)
     run = run_node(tokens, existing_node(panel), tier, seed, watch, recovery=recovery, noise=noise)
+    if mixed is not None:
+        if mixed.initial is not None:
+            planner.adopt(mixed.initial)
+        run = with_mixture(run, mixed)
     _patiently(planner, tokens, progress)
     return _patiently(planner, run, progress)
 
@@ -134,6 +140,13 @@ def _recovery(text: str) -> Recovery:
     return Recovery.from_json(json.loads(text))
 
 
+def _mixed(given: argparse.Namespace) -> Mixed | None:
+    if given.weights is None:
+        return None
+    initial = None if given.initial is None else load_artifact(given.initial)
+    return Mixed(weights=tuple(sorted(given.weights.items())), initial=initial)
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr)
 
@@ -152,6 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sharding", choices=("ddp", "fsdp2"), help="default: what the memory plan says")
     parser.add_argument("--recovery", type=_recovery, default=SKIP_ONLY, help="policy as JSON, of `train.recovery`")
     parser.add_argument("--noise", type=parse_noise, help="a noise run: i1-o2-s1, with --seed 0 (`train.noise_seeds`)")
+    parser.add_argument("--weights", type=json.loads, help="shares of bytes as JSON (`train.mixed`)")
+    parser.add_argument("--initial", type=Path, help="run whose weights are begun with, beside --weights")
     given = parser.parse_args(arguments)
     rank = int(os.environ.get("RANK", "0"))
     from train.loop import StoppedError
@@ -191,7 +206,7 @@ def _one_run(given: argparse.Namespace, ranks: Ranks) -> Artifact | None:
     watch = replace(watch, listeners=trackers(None, _say), keep=kept, epochs=given.epochs)
     store, corpus, panel = Store.open(given.store), load_artifact(given.corpus_artifact), load_artifact(given.panel)
     run = build_run(store, corpus, panel, given.tier, given.seed, progress=SilentProgress(), watch=watch,
-                    recovery=given.recovery, noise=given.noise)  # fmt: skip
+                    recovery=given.recovery, noise=given.noise, mixed=_mixed(given))  # fmt: skip
     ranks.told(None)
     return run
 

@@ -120,18 +120,15 @@ def _on_panel(results: Results) -> dict[str, Json]:
 def _evaluate_items(
     store: Store, model: str, items: Path, context: int | None, progress: Progress, *, workers: int, as_json: bool
 ) -> None:
+    from train.evals.models import is_model_directory
     from train.evals.own_items import draw_report, read_questions, score_questions
     from train.evaluate import directory_subject, run_subject
     from train.lookup import find_artifact
 
     questions = read_questions(items)
-    if _is_directory(model):
+    if is_model_directory(model):
         subject = directory_subject(Path(model), context)
     else:
         subject = run_subject(find_artifact(store, model, "run"), context)
     found = score_questions(subject, questions, progress, workers=workers)
     give(found, lambda console: draw_report(console, model, found), as_json=as_json)
-
-
-def _is_directory(model: str) -> bool:
-    return (Path(model) / "config.json").is_file()

@@ -18,7 +18,7 @@ Advance = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChoiceScores:
+class ItemScores:
     """What an engine found for one item; one entry a choice. Empty where the item is excluded."""
 
     log_likelihoods: tuple[float, ...] = ()
@@ -44,7 +44,7 @@ class Engine(Protocol):
     def version(self) -> str:
         """Enters the results; another version's scores are never compared with this one's."""
 
-    def score(self, items: Sequence[Prompted], advance: Advance) -> list[ChoiceScores]:
+    def score(self, items: Sequence[Prompted], advance: Advance) -> list[ItemScores]:
         """Return the scores of the items of one task, in their order.
 
         `advance` is told the items as they are done. What is returned depends on model, context and these items alone.

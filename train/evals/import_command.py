@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from curation.console import JsonFlag, StoreOption, give
 
 if TYPE_CHECKING:
-    from curation.files import Json
-    from train.evals.results import Scored
+    from rich.console import Console
+
+    from train.evals.import_json import Imported
     from train.evals.suite_request import Finished
 
 NameOption = Annotated[str | None, typer.Option("--model-name", help="Name of the model (default: the files').")]
@@ -38,6 +38,7 @@ def import_lm_eval(
 
     Two imports share a table when the same documents, prompts and targets were asked.
     """
+    from train.evals.import_json import Imported
     from train.evals.import_lm_eval import Told
     from train.evals.import_lm_eval import import_lm_eval as read
 
@@ -51,7 +52,7 @@ def import_lm_eval(
         trainer=trainer,
         suite=suite,
     )
-    _keep([read(place, told)], store, out, as_json=json_output)
+    _keep([Imported(scored=read(place, told))], store, out, as_json=json_output)
 
 
 def import_json(
@@ -63,7 +64,6 @@ def import_json(
 ) -> None:
     """Import runs of other trainers from small JSON files: scores by task and slice, items and curves if known."""
     from curation.errors import ResultsError
-    from train.evals.import_json import curve_of
     from train.evals.import_json import import_json as read
 
     if show_schema:
@@ -71,8 +71,7 @@ def import_json(
         return
     if not files:
         raise ResultsError("import-scores json: no file; expected files of schema curate-import@1 (--show-schema)")
-    curves = {file.name: curve_of(file) for file in files}
-    _keep([read(file) for file in files], store, out, as_json=json_output, curves=curves)
+    _keep([read(file) for file in files], store, out, as_json=json_output)
 
 
 def import_dclm(
@@ -82,9 +81,10 @@ def import_dclm(
     json_output: JsonFlag = False,
 ) -> None:
     """Import DCLM's evaluation records: raw scores of its tasks; Core and Extended are worked out anew."""
+    from train.evals.import_json import Imported
     from train.evals.import_json import import_dclm as read
 
-    _keep([read(file) for file in files], store, out, as_json=json_output)
+    _keep([Imported(scored=read(file)) for file in files], store, out, as_json=json_output)
 
 
 def schema_file() -> Path:
@@ -99,14 +99,7 @@ def _holds_several(out: Path | None) -> bool:
     return out is not None and not (out / MANIFEST).is_file() and any(out.glob(f"*/{MANIFEST}"))
 
 
-def _keep(
-    several: Sequence[Scored],
-    store: Path | None,
-    out: Path | None,
-    *,
-    as_json: bool,
-    curves: Mapping[str, Sequence[Mapping[str, Json]]] | None = None,
-) -> None:
+def _keep(several: Sequence[Imported], store: Path | None, out: Path | None, *, as_json: bool) -> None:
     from curation.nodes import Planner
     from curation.progress import SilentProgress
     from curation.store import Store
@@ -114,17 +107,16 @@ def _keep(
     from train.evals.suite_view import draw_results
 
     planner = Planner(store=Store.open(store), workers=1, progress=SilentProgress())
-    curve_lists = list((curves or {}).values()) or [()] * len(several)
     done: list[Finished] = []
-    for number, (one, curve) in enumerate(zip(several, curve_lists, strict=True)):
-        named = "-".join(one.results.model.name.replace("/", " ").split())[-80:]
+    for number, one in enumerate(several):
+        named = "-".join(one.scored.results.model.name.replace("/", " ").split())[-80:]
         alone = len(several) == 1 and not _holds_several(out)
         target = None if out is None else out if alone else out / f"{number:03d}-{named}"
-        done.append(kept(planner, one, curve, target))
+        done.append(kept(planner, one.scored, one.curve, target))
 
-    def render(console: object) -> None:
+    def render(console: Console) -> None:
         for one in done:
-            draw_results(console, one.results, str(one.path))  # type: ignore[arg-type]
+            draw_results(console, one.results, str(one.path))
         print(f"compare them: curate compare {done[0].path} OTHER")
 
-    give(cast("Json", json.loads(json.dumps({"results": [one.as_json() for one in done]}))), render, as_json=as_json)
+    give({"results": [one.as_json() for one in done]}, render, as_json=as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,28 @@ from curation.errors import ResultsError, raise_faults
 from curation.files import Json, digest_json, sha256_file
 from curation.suites.dclm import dclm_aggregates, dclm_tasks
 from curation.suites.item_metrics import METRIC_VERSIONS, ChoiceScores, item_metrics
-from curation.suites.task_scores import clustered_mean
 from train.evals.chance import above_chance
 from train.evals.import_schema import ImportedItem, ImportedSlice, ImportedTask, ImportFile
+from train.evals.panel_scores import perplexity
 from train.evals.results import Aggregate, Metric, ModelFacts, Results, Scored, SliceResult, SuiteFacts, TaskResult
-from train.evals.score_tables import DOCUMENTS_SCHEMA, ITEMS_SCHEMA, METRIC_COLUMNS
+from train.evals.score_tables import DOCUMENTS_SCHEMA, ITEMS_SCHEMA
+from train.evals.task_results import metric_means
 
 DCLM_CONTEXT = 2048
 """Window of open_lm's models in DCLM's evaluations."""
 
 
-def import_json(path: Path) -> Scored:
-    """Return the results in a file of `curate-import@1`. Raises: ResultsError that lists every fault."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What a file made elsewhere holds."""
+
+    scored: Scored
+    curve: Sequence[Mapping[str, Json]] = ()
+    """Loss, a row a step and slice; empty where the file has none."""
+
+
+def import_json(path: Path) -> Imported:
+    """Return what a file of `curate-import@1` holds. Raises: ResultsError that lists every fault."""
     file = _validated(_read(path), str(path))
     items = [_item_row(name, task, item) for name, task in file.tasks.items() for item in task.items]
     documents = [
@@ -50,16 +61,12 @@ def import_json(path: Path) -> Scored:
         slices={name: _slice(part) for name, part in file.slices.items()},
         notes=tuple(_notes(file)),
     )
-    return Scored(
+    scored = Scored(
         results=results,
         items=pa.Table.from_pylist(items, ITEMS_SCHEMA) if items else None,
         documents=pa.Table.from_pylist(documents, DOCUMENTS_SCHEMA) if documents else None,
     )
-
-
-def curve_of(path: Path) -> list[dict[str, Any]]:
-    """Return the loss curve in a file of `curate-import@1`, a row a step and slice."""
-    return [point.model_dump() for point in _validated(_read(path), str(path)).curve]
+    return Imported(scored=scored, curve=[point.model_dump() for point in file.curve])
 
 
 def import_dclm(path: Path) -> Scored:
@@ -78,27 +85,34 @@ def import_dclm(path: Path) -> Scored:
         str(path),
         [f"task `{name}`: score {one}, expected a share from 0 to 1" for name, one in wrong.items()],
     )
-    known = dclm_tasks()
-    tasks = {name: _dclm_task(name, float(score)) for name, score in sorted(scores.items())}
-    missing = {name: "no score in the record" for name in known if name not in scores}
     return Scored(
-        results=Results(
-            model=ModelFacts(
-                name=_dclm_name(value, path),
-                digest=digest_json(["import", sha256_file(path)]),
-                trainer="dclm",
-            ),
-            suite=SuiteFacts(name="dclm", version="1", digest=digest_json(["dclm", sorted(known)])),
-            context=DCLM_CONTEXT,
-            metric_versions={**METRIC_VERSIONS, "scorer": "llm-foundry"},
-            software={},
+        results=dclm_results(
+            scores,
+            ModelFacts(name=_dclm_name(value, path), digest=digest_json(["import", sha256_file(path)]), trainer="dclm"),
             date=str(value["creation_date"]) if value.get("creation_date") else None,
-            tasks=tasks,
-            missing=missing,
-            aggregates={
-                name: Aggregate(value=one.value, reason=one.reason) for name, one in dclm_aggregates(scores).items()
-            },
         )
+    )
+
+
+def dclm_results(
+    scores: Mapping[str, float], model: ModelFacts, *, date: str | None = None, notes: Sequence[str] = ()
+) -> Results:
+    """Return results on DCLM's tasks from raw scores by task: tasks without one are named, aggregates worked out."""
+    known = dclm_tasks()
+    missing = {name: "no score in the record" for name in known if name not in scores}
+    return Results(
+        model=model,
+        suite=SuiteFacts(name="dclm", version="1", digest=digest_json(["dclm", sorted(known)])),
+        context=DCLM_CONTEXT,
+        metric_versions={**METRIC_VERSIONS, "scorer": "llm-foundry"},
+        software={},
+        date=date,
+        tasks={name: _dclm_task(name, float(score)) for name, score in sorted(scores.items())},
+        missing=missing,
+        aggregates={
+            name: Aggregate(value=one.value, reason=one.reason) for name, one in dclm_aggregates(scores).items()
+        },
+        notes=tuple(notes),
     )
 
 
@@ -158,30 +172,23 @@ def _item_row(name: str, task: ImportedTask, item: ImportedItem) -> dict[str, An
     if item.log_likelihoods is None:
         return {**row, task.metric: item.score}
     assert item.gold is not None
-    num_tokens = item.num_tokens or (1,) * len(item.log_likelihoods)
     found = item_metrics(
         ChoiceScores(
             gold=item.gold,
             log_likelihoods=item.log_likelihoods,
             greedy=item.greedy or (),
-            num_tokens=num_tokens,
+            num_tokens=item.num_tokens,
             num_chars=item.num_chars or (),
             num_bytes=item.num_bytes or (),
         )
     )
-    if item.num_tokens is None:
-        found |= {"acc_per_token": None, "correct_prob_per_token": None}
     lists = ("log_likelihoods", "greedy", "num_tokens", "num_bytes", "num_chars")
     return {**row, "gold": item.gold, **{one: getattr(item, one) for one in lists}, **found}
 
 
 def _task(name: str, task: ImportedTask, rows: Sequence[Mapping[str, Any]]) -> TaskResult:
-    metrics: dict[str, Metric] = {task.metric: Metric(value=task.score, se=task.se, n=task.n or 0)}
-    for column in METRIC_COLUMNS:
-        values = [(row[column], row["group"]) for row in rows if row[column] is not None]
-        if values:
-            mean = clustered_mean([value for value, _ in values], [group for _, group in values])
-            metrics[column] = Metric(value=mean.value, se=mean.se, n=mean.n)
+    told = Metric(value=task.score, se=task.se, n=task.n or 0)
+    metrics = {task.metric: told, **metric_means(rows)}
     return TaskResult(
         family=task.family,
         kind="mc" if rows and all(row["log_likelihoods"] for row in rows) else "other",
@@ -207,7 +214,7 @@ def _slice(part: ImportedSlice) -> SliceResult:
     return SliceResult(
         nats_per_token=per_token,
         bits_per_byte=bits,
-        perplexity=math.exp(per_token) if per_token is not None and per_token < 700 else None,
+        perplexity=perplexity(per_token),
         num_docs=len(documents) or part.num_docs,
         num_families=len({one.family for one in documents}),
         num_bytes=num_bytes,

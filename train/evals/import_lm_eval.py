@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ import pyarrow as pa
 from curation.errors import ResultsError, raise_faults
 from curation.files import digest_json, sha256_file
 from curation.suites.item_metrics import METRIC_VERSIONS
-from train.evals.lm_eval_run import HarnessTask
-from train.evals.lm_eval_samples import HASHES, TaskRows, task_rows
-from train.evals.results import ModelFacts, Results, Scored, SuiteFacts
+from curation.suites.tasks import load_task_suite
+from train.evals.lm_eval_run import HASHES, HarnessTask
+from train.evals.lm_eval_samples import TaskRows, task_rows
+from train.evals.results import ModelFacts, Results, Scored, SuiteFacts, utc_text
 
 _OBJECTS = ("groups", "configs", "versions", "n-shot", "n-samples", "config")
 """What a result file may hold beside `results`, each an object."""
@@ -112,18 +114,22 @@ def _seconds(said: object) -> float | None:
 
 
 def _moment(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if seconds is None else utc_text(datetime.fromtimestamp(seconds, UTC))
 
 
 def family_of(task: str) -> str:
     """Return the family that a shipped suite gives a task of this name, else `other`."""
-    from curation.suites.tasks import load_task_suite
+    return _shipped_families().get(task, "other")
 
-    for suite in ("small", "core"):
-        for one in load_task_suite(suite).tasks:
-            if task in (one.name, *one.data):
-                return one.family
-    return "other"
+
+@lru_cache(maxsize=1)
+def _shipped_families() -> Mapping[str, str]:
+    """Return the families of the shipped tasks by each of their names; `small` says it first."""
+    found: dict[str, str] = {}
+    for one in (*load_task_suite("small").tasks, *load_task_suite("core").tasks):
+        for name in (one.name, *one.data):
+            found.setdefault(name, one.family)
+    return found
 
 
 def _result_files(place: Path) -> list[Path]:

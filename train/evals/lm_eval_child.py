@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from curation.suites.lm_eval_loading import data_name, leaf_tasks, one_line, refuse_unknown, task_manager
 from train.evals.lm_eval_run import INDEX, task_file
 
 FEWSHOT_SEED = 1234
@@ -25,14 +26,11 @@ FEWSHOT_SEED = 1234
 
 def main(request: Mapping[str, Any]) -> None:
     """Run the tasks of the request that have no result yet."""
-    try:
-        import torch
-        from lm_eval.tasks import TaskManager  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise SystemExit(f"lm-eval cannot be imported ({error}); install it: pip install 'lm-eval==0.4.13'") from None
+    import torch
+
     if request["threads"]:
         torch.set_num_threads(request["threads"])
-    manager = TaskManager(include_path=request["folder"], include_defaults=request["defaults"], verbosity="ERROR")
+    manager = task_manager(request["folder"], defaults=request["defaults"])
     tasks = _loaded(manager, request["tasks"] or _in_files(manager, request))
     waiting = {name: task for name, task in tasks.items() if not _file(request, name).is_file()}
     if waiting:
@@ -47,21 +45,16 @@ def main(request: Mapping[str, Any]) -> None:
 
 def _loaded(manager: Any, names: list[str]) -> dict[str, Any]:
     """Return the leaf tasks of what was asked for, by name. An unknown name or a task without data ends the process."""
-    from curation.errors import nearest
-
-    unknown = [name for name in names if name not in manager.task_index]
-    if unknown:
-        raise SystemExit(f"lm-eval has no task `{unknown[0]}`; {nearest(unknown[0], manager.task_index)}")
+    for name in names:
+        refuse_unknown(manager, name)
     found: dict[str, Any] = {}
     for name in names:
         try:
-            loaded = manager.load([name])["tasks"]
-            found.update({key.rpartition("::")[2]: task for key, task in loaded.items()})
+            found.update(leaf_tasks(manager, name))
         except Exception as error:  # whatever a task's own code and the data library may raise
-            wanted = (manager.task_index[name].cfg or {}).get("dataset_path") or "its data set"
             raise SystemExit(
-                f"the data `{wanted}` of task `{name}` could not be loaded ({type(error).__name__}: "
-                f"{_line(error)}); runs are offline: load it once where there is a network "
+                f"the data `{data_name(manager, name)}` of task `{name}` could not be loaded ({type(error).__name__}: "
+                f"{one_line(error)}); runs are offline: load it once where there is a network "
                 f"(`lm_eval ls`, `datasets.load_dataset`), or name local files in a task of your own"
             ) from None
     return found
@@ -97,7 +90,7 @@ def _model(request: Mapping[str, Any]) -> Any:
             **({} if request["own_tokens"] else {"add_bos_token": False}),
         )
     except Exception as error:  # of transformers, tokenizers, safetensors
-        raise SystemExit(f"{request['model']}: cannot be loaded by lm-eval ({_line(error)})") from None
+        raise SystemExit(f"{request['model']}: cannot be loaded by lm-eval ({one_line(error)})") from None
 
 
 def _run(request: Mapping[str, Any], model: Any, manager: Any, task: Any) -> None:
@@ -123,7 +116,7 @@ def _run(request: Mapping[str, Any], model: Any, manager: Any, task: Any) -> Non
             fewshot_random_seed=None,
         )
     except Exception as error:  # a task is code: anything
-        raise SystemExit(f"task `{name}` failed ({type(error).__name__}: {_line(error)})") from None
+        raise SystemExit(f"task `{name}` failed ({type(error).__name__}: {one_line(error)})") from None
     key = next(iter(found["samples"]))
     value = {
         "task": name,
@@ -153,10 +146,6 @@ def _write(path: Path, value: Any) -> None:
     temporary = path.with_name(f".tmp-{path.name}")
     temporary.write_text(json.dumps(value, default=str), encoding="utf-8")
     temporary.rename(path)
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:400] or type(error).__name__
 
 
 if __name__ == "__main__":

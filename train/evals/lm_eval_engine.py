@@ -7,7 +7,6 @@ agree to 1e-4. Slower: every task loads the model anew.
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,10 +16,9 @@ from typing import TYPE_CHECKING
 from curation.errors import RunError
 from curation.progress import SilentProgress
 from curation.suites.prompted import NOT_FINITE, Prompted
-from train.evals.engine import Advance, ChoiceScores
+from train.evals.engine import Advance, ItemScores
 from train.evals.lm_eval_pairs import Pair, PairScore, PairScores, score_pairs
 from train.evals.requests import Encoded, encode_items
-from train.export import export_model
 from train.readers import Reader
 
 if TYPE_CHECKING:
@@ -40,10 +38,8 @@ class LmEval:
     threads: int | None = None
     name: str = "lm-eval"
     version: str = LM_EVAL_VERSION
-    scratch: tempfile.TemporaryDirectory[str] | None = None
-    """Holds an export for as long as it is needed."""
 
-    def score(self, items: Sequence[Prompted], advance: Advance) -> list[ChoiceScores]:
+    def score(self, items: Sequence[Prompted], advance: Advance) -> list[ItemScores]:
         """Return the scores of the items of one task. Raises: RunError as `score_pairs`."""
         encoded = encode_items(self.reader, items, self.context_tokens)
         pairs = [
@@ -77,23 +73,16 @@ def lm_eval_engine(held: Opened, workers: int) -> LmEval:
     Raises: RunError for a checkpoint: lm-eval reads directories, and checkpoints have none.
     """
     model = held.model
-    scratch = None
-    directory = model.directory
-    if directory is None:
-        if model.run is None or model.facts.checkpoint is not None:
-            raise RunError(
-                f"{model.where}: a checkpoint, which lm-eval cannot read; score it with --engine curate, or the "
-                "finished run without --checkpoints"
-            )
-        scratch = tempfile.TemporaryDirectory(prefix="curate-export-")
-        directory = Path(scratch.name) / "model"
-        export_model(model.run, directory)
+    if not model.has_directory:
+        raise RunError(
+            f"{model.where}: a checkpoint, which lm-eval cannot read; score it with --engine curate, or the "
+            "finished run without --checkpoints"
+        )
     return LmEval(
-        directory=directory,
+        directory=held.directory,
         reader=held.subject.reader,
         context_tokens=model.context_tokens,
         threads=workers,
-        scratch=scratch,
     )
 
 
@@ -101,12 +90,12 @@ def _bare(item: Prompted) -> Sequence[str]:
     return () if item.uncond is None else item.continuations
 
 
-def _by_item(items: Sequence[Prompted], encoded: Sequence[Encoded], scores: Iterator[PairScore]) -> list[ChoiceScores]:
+def _by_item(items: Sequence[Prompted], encoded: Sequence[Encoded], scores: Iterator[PairScore]) -> list[ItemScores]:
     """Return the scores of consecutive pairs as those of their items."""
     found = []
     for item, asked in zip(items, encoded, strict=True):
         if asked.excluded is not None:
-            found.append(ChoiceScores(excluded=asked.excluded))
+            found.append(ItemScores(excluded=asked.excluded))
             continue
         choices = tuple(islice(scores, len(asked.choices)))
         bare = tuple(islice(scores, len(asked.uncond)))
@@ -114,10 +103,10 @@ def _by_item(items: Sequence[Prompted], encoded: Sequence[Encoded], scores: Iter
         values = [one.log_likelihood for one in (*choices, *bare)]
         truncated = any(one.truncated for one in (*asked.choices, *asked.uncond))
         if not all(map(math.isfinite, values)):
-            found.append(ChoiceScores(excluded=NOT_FINITE, truncated=truncated))
+            found.append(ItemScores(excluded=NOT_FINITE, truncated=truncated))
             continue
         found.append(
-            ChoiceScores(
+            ItemScores(
                 log_likelihoods=tuple(one.log_likelihood for one in choices),
                 greedy=tuple(one.greedy for one in choices),
                 num_tokens=tuple(one.num_tokens for one in choices),

@@ -19,7 +19,7 @@ from curation.batches import write_table
 from curation.errors import RunError
 from curation.files import digest_json, replacing, write_text
 from curation.progress import Progress
-from train.evals.lm_eval_run import TIMEOUT_SECONDS, HarnessTask, Request, run_lm_eval
+from train.evals.lm_eval_run import HASHES, TIMEOUT_SECONDS, HarnessTask, Request, run_lm_eval
 
 SCHEMA = pa.schema([("context", pa.string()), ("continuation", pa.string())])
 PREFIX = "curate_"
@@ -130,9 +130,6 @@ def _moved(pair: Pair) -> Pair:
 def samples_digest(task: HarnessTask) -> str:
     """Return the digest of what the task asked, sample by sample: document, prompt and target hashes of lm-eval."""
     return digest_json([[str(sample[key]) for key in HASHES] for sample in task.samples])
-
-
-HASHES = ("doc_hash", "prompt_hash", "target_hash")
 
 
 def _scores(name: str, task: HarnessTask, pairs: Sequence[Pair]) -> tuple[PairScore, ...]:

@@ -26,6 +26,8 @@ TIMEOUT_SECONDS = 6 * 3600
 POLL_SECONDS = 0.2
 INDEX, REQUEST = "%index.json", "%request.json"
 """No task's file is called so: a percent sign in one is followed by two hexadecimal digits."""
+HASHES = ("doc_hash", "prompt_hash", "target_hash")
+"""What a sample says of the text that was asked."""
 PASSED = frozenset(
     """PATH HOME USER LOGNAME LANG TMPDIR TEMP TMP SYSTEMROOT VIRTUAL_ENV LD_LIBRARY_PATH DYLD_LIBRARY_PATH TZ
     HF_HOME HF_DATASETS_CACHE HF_HUB_CACHE HF_MODULES_CACHE XDG_CACHE_HOME NLTK_DATA TORCH_HOME

@@ -17,14 +17,14 @@ import pyarrow as pa
 
 from curation.files import digest_json
 from curation.suites.item_metrics import ChoiceScores, item_metrics
+from curation.suites.prompted import NOT_FINITE
 from curation.suites.shapes import own_id
-from curation.suites.task_scores import clustered_mean
 from train.evals.chance import above_chance
-from train.evals.lm_eval_run import HarnessTask
+from train.evals.lm_eval_run import HASHES, HarnessTask
 from train.evals.results import Metric, TaskKind, TaskResult
-from train.evals.score_tables import ITEMS_SCHEMA, METRIC_COLUMNS
+from train.evals.score_tables import ITEMS_SCHEMA
+from train.evals.task_results import metric_means
 
-HASHES = ("doc_hash", "prompt_hash", "target_hash")
 COLUMNS = {
     "acc": "acc_raw",
     "exact_match": "acc_raw",
@@ -33,7 +33,6 @@ COLUMNS = {
     "acc_mutual_info": "acc_uncond",
 }
 UNKNOWN_ANSWER = "right-answer-not-known"
-NOT_FINITE = "log-likelihood-not-finite"
 NO_METRIC = "no-metric-an-item"
 
 
@@ -51,12 +50,7 @@ def task_rows(task: HarnessTask, family: str) -> TaskRows:
     rows = [_row(task.name, sample) for sample in task.samples]
     kept = [row for row in rows if row["excluded"] is None]
     reasons = [row["excluded"] for row in rows if row["excluded"] is not None]
-    metrics: dict[str, Metric] = {}
-    for name in METRIC_COLUMNS:
-        values = [(row[name], row["group"]) for row in kept if row[name] is not None]
-        if values:
-            mean = clustered_mean([value for value, _ in values], [group for _, group in values])
-            metrics[name] = Metric(value=mean.value, se=mean.se, n=mean.n)
+    metrics = metric_means(kept)
     metrics |= {f"lm_eval/{name}": Metric(value=value, n=len(rows)) for name, value in _own(task.results).items()}
     counts = [len(row["log_likelihoods"]) for row in kept if row["log_likelihoods"]]
     choices = [count for count in counts if count > 1]
@@ -114,23 +108,20 @@ def _scores(
         gold=gold,
         log_likelihoods=[min(0.0, value) for value, _ in values[:half]],
         greedy=[greedy for _, greedy in values[:half]],
-        num_tokens=tokens[:half] if tokens else [1] * half,
+        num_tokens=tokens[:half] if tokens else None,
         num_chars=[max(1, len(text)) for text in texts],
         num_bytes=[max(1, len(text.encode())) for text in texts],
         uncond=[min(0.0, value) for value, _ in values[half:]] or None,
     )
-    found = item_metrics(scores)
-    if not tokens:
-        found |= {"acc_per_token": None, "correct_prob_per_token": None}
     return {
         "gold": gold,
         "log_likelihoods": list(scores.log_likelihoods),
         "greedy": list(scores.greedy),
-        "num_tokens": list(scores.num_tokens) if tokens else None,
+        "num_tokens": list(scores.num_tokens) if scores.num_tokens else None,
         "num_chars": list(scores.num_chars),
         "num_bytes": list(scores.num_bytes),
         "uncond": list(scores.uncond) if scores.uncond else None,
-        **found,
+        **item_metrics(scores),
     }
 
 

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from curation.errors import RunError
@@ -26,10 +23,9 @@ from train.evals.import_lm_eval import family_of, harness_results
 from train.evals.lm_eval_engine import LM_EVAL_VERSION
 from train.evals.lm_eval_run import HarnessRun, Request, run_lm_eval
 from train.evals.lm_eval_samples import task_rows
-from train.evals.models import Evaluated
-from train.evals.results import KIND, Partial, Scored, write_results
+from train.evals.models import Evaluated, opened
+from train.evals.results import KIND, Partial, Scored, clocks, write_results
 from train.evals.suite_scores import SOFTWARE, refuse_nothing_scored, results_summary, software
-from train.export import export_model
 
 LM_EVAL = "lm-eval:"
 VERSION = "lm-eval-scores@1"
@@ -46,7 +42,7 @@ def lm_eval_node(model: Evaluated, suite: str, *, limit: int | None, workers: in
     Raises: RunError for an empty name or a folder that is no folder of tasks, or a checkpoint, which has no directory.
     """
     asked = _asked(suite)
-    if model.directory is None and (model.run is None or model.facts.checkpoint is not None):
+    if not model.has_directory:
         raise RunError(
             f"--suite {suite}: {model.where} is a checkpoint, which lm-eval cannot read; give a finished run"
         )
@@ -61,10 +57,10 @@ def lm_eval_node(model: Evaluated, suite: str, *, limit: int | None, workers: in
 
     def run(context: NodeRun) -> Mapping[str, Json]:
         work, started = context.out.path / _WORK, time.monotonic()
-        with directory_of(model) as directory:
+        with opened(model) as held:
             request = replace(
                 asked,
-                model=str(directory.resolve()),
+                model=str(held.directory.resolve()),
                 out=str(work),
                 context_tokens=model.context_tokens,
                 limit=limit,
@@ -78,18 +74,6 @@ def lm_eval_node(model: Evaluated, suite: str, *, limit: int | None, workers: in
         return results_summary(scored.results.as_json())
 
     return Node(kind=KIND, version=VERSION, params=params, inputs={}, run=run, label=f"{model.facts.name} on {suite}")
-
-
-@contextmanager
-def directory_of(model: Evaluated) -> Iterator[Path]:
-    """Give the model's directory; a run is exported for as long as it is needed."""
-    if model.directory is not None:
-        yield model.directory
-        return
-    assert model.run is not None
-    with tempfile.TemporaryDirectory(prefix="curate-export-") as scratch:
-        export_model(model.run, Path(scratch) / "model")
-        yield Path(scratch) / "model"
 
 
 def _asked(suite: str) -> Request:
@@ -156,8 +140,7 @@ def _results(model: Evaluated, suite: str, found: HarnessRun, *, limit: int | No
         update={
             "metric_versions": {**METRIC_VERSIONS, "scorer": LM_EVAL_VERSION},
             "software": {**software(SOFTWARE), **found.software},
-            "duration_seconds": round(seconds, 3),
-            "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            **clocks(seconds),
             "partial": Partial(limit=limit) if limit else None,
         }
     )

@@ -7,6 +7,7 @@ longer its run: it goes by its directory's name, of unknown seed and arm.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from curation.errors import RunError
 from curation.files import Json, digest_json, read_json, sha256_file
 from curation.store import Artifact
 from train.evals.results import ModelFacts
-from train.evaluate import CONTEXT_TOKENS, Subject, directory_subject, exported_context, run_subject
-from train.export import EXPORTED
+from train.evaluate import CONTEXT_TOKENS, Subject, allowed_context, directory_subject, exported_context, run_subject
+from train.export import EXPORTED, export_model
 from train.model_files import refuse_without_tokenizer
 from train.readers import longest_window
 from train.run import MODEL
@@ -43,7 +44,13 @@ class Evaluated:
     panel: str | None = None
     """Fingerprint of the panel that its corpus was split from, where known."""
     run: Artifact | None = None
+    """The finished run; None for a checkpoint."""
     directory: Path | None = None
+
+    @property
+    def has_directory(self) -> bool:
+        """Whether other programs can read it: a model directory, or a finished run, which is exported for them."""
+        return self.directory is not None or self.run is not None
 
 
 class Opened:
@@ -52,6 +59,7 @@ class Opened:
     def __init__(self, model: Evaluated) -> None:
         self.model = model
         self._subject: Subject | None = None
+        self._exported: tempfile.TemporaryDirectory[str] | None = None
 
     @property
     def subject(self) -> Subject:
@@ -60,13 +68,32 @@ class Opened:
             self._subject = self.model.load()
         return self._subject
 
+    @property
+    def directory(self) -> Path:
+        """Hugging Face directory of a model that `has_directory`; a run is exported for as long as it is open."""
+        if self.model.directory is not None:
+            return self.model.directory
+        assert self.model.run is not None
+        if self._exported is None:
+            self._exported = tempfile.TemporaryDirectory(prefix="curate-export-")
+            export_model(self.model.run, Path(self._exported.name) / "model")
+        return Path(self._exported.name) / "model"
+
+    def close(self) -> None:
+        """Let go of its memory and of its export."""
+        self._subject = None
+        if self._exported is not None:
+            self._exported.cleanup()
+
 
 @contextmanager
 def opened(model: Evaluated) -> Iterator[Opened]:
-    """Give the model, and let go of its memory at the end."""
+    """Give the model, and let go of it at the end."""
     held = Opened(model)
-    yield held
-    held._subject = None
+    try:
+        yield held
+    finally:
+        held.close()
 
 
 def run_model(run: Artifact, context: int | None = None) -> Evaluated:
@@ -101,7 +128,12 @@ def run_facts(run: Artifact) -> ModelFacts:
 def run_context(run: Artifact, context: int | None) -> int:
     """Return the context to score a run at. Raises: RunError for one that the model does not take."""
     tier = load_tier(str(run.summary["tier"]), where=str(run.path))
-    return allowed_context(context, tier.shape.context_tokens, str(run.path)) or tier.eval_context_tokens
+    return allowed_context(context, tier.shape.context_tokens, run.path) or tier.eval_context_tokens
+
+
+def is_model_directory(name: str) -> bool:
+    """Return whether `name` is a Hugging Face directory here, rather than a run."""
+    return (Path(name) / "config.json").is_file()
 
 
 def directory_model(path: Path, context: int | None = None) -> Evaluated:
@@ -110,7 +142,7 @@ def directory_model(path: Path, context: int | None = None) -> Evaluated:
     Raises: RunError for a context that it does not take, or a directory without configuration, weights or tokenizer.
     """
     longest = _longest(path)
-    tokens = allowed_context(context, longest, str(path)) or exported_context(path) or CONTEXT_TOKENS
+    tokens = allowed_context(context, longest, path) or exported_context(path) or CONTEXT_TOKENS
     files = _file_digests(path)
     refuse_without_tokenizer(path)
     exported = _exported(path)
@@ -158,13 +190,6 @@ def changed_since_export(run: Artifact, files: Mapping[str, str]) -> str | None:
         if files.get(file) != known.get(file):
             return f"{file} is not what {name} was exported with"
     return None
-
-
-def allowed_context(context: int | None, longest: int | None, where: str) -> int | None:
-    """Return `context`. Raises: RunError if the model takes no window of so many tokens."""
-    if context is not None and longest is not None and context > longest:
-        raise RunError(f"--context {context}: {where} takes at most {longest} tokens; give no more, or leave it out")
-    return context
 
 
 def _longest(path: Path) -> int | None:

@@ -26,7 +26,7 @@ from curation.sources.locate import Input
 from curation.sources.records import Rejected
 from curation.suites.prompted import CHOICE_TOO_LONG, Prompted
 from curation.suites.task_scores import Score, clustered_mean
-from train.evals.engine import ChoiceScores
+from train.evals.engine import ItemScores
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -115,7 +115,7 @@ def score_questions(
     return {**subject.as_json(), **report(questions, scores)}
 
 
-def _refuse_excluded(subject: Subject, questions: Sequence[Question], scores: Sequence[ChoiceScores]) -> None:
+def _refuse_excluded(subject: Subject, questions: Sequence[Question], scores: Sequence[ItemScores]) -> None:
     """Raise RunError for the first items without scores: of one's own file nothing is left out in silence."""
     faults = []
     for question, score in zip(questions, scores, strict=True):
@@ -130,7 +130,7 @@ def _refuse_excluded(subject: Subject, questions: Sequence[Question], scores: Se
     raise_faults(RunError, "--items", faults[:SHOWN_FAULTS])
 
 
-def report(questions: Sequence[Question], scores: Sequence[ChoiceScores]) -> dict[str, Json]:
+def report(questions: Sequence[Question], scores: Sequence[ItemScores]) -> dict[str, Json]:
     """Return the sums of all questions, and under `items` what each choice got."""
     lines = [_line(question, score) for question, score in zip(questions, scores, strict=True)]
     accuracy, per_byte = (_share(lines, name) for name in ("best", "best_per_byte"))
@@ -158,7 +158,7 @@ def _num_bytes(item: Prompted) -> list[int]:
     return [len(choice.encode()) for choice in item.continuations]
 
 
-def _line(question: Question, score: ChoiceScores) -> dict[str, Json]:
+def _line(question: Question, score: ItemScores) -> dict[str, Json]:
     values, num_bytes = np.array(score.log_likelihoods), _num_bytes(question.item)
     return {
         "where": question.where,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from curation.files import read_json
+from curation.mix_spec import slice_of
 from curation.panel_slices import why_shown_only
 from curation.panel_view import is_external, panel_domains
 from curation.slices import domain_of
@@ -45,7 +46,7 @@ def run_training(store: Store, run: Artifact) -> Training:
     corpora = [corpus for name, value in inputs.items() if "tokens" in name if (corpus := _corpus(store, value))]
     left_out = [frozenset([_inputs(corpus).get("panel", "")]) for corpus in corpora]
     return Training(
-        shares={name: number / total for name, number in drawn.items() if number} if total else {},
+        shares=_by_slice({name: number / total for name, number in drawn.items() if number} if total else {}),
         selected_for=frozenset(
             name for corpus in corpora for name in cast("list[str]", corpus.summary.get("selected_for", []))
         ),
@@ -60,7 +61,7 @@ def tokens_training(store: Store, tokens: str | None) -> Training:
         return Training()
     corpus = store.find("corpus", _inputs(streams).get("corpus", ""))
     return Training(
-        shares=dict(cast("Mapping[str, float]", streams.summary.get("token_shares", {}))),
+        shares=_by_slice(cast("Mapping[str, float]", streams.summary.get("token_shares", {}))),
         selected_for=frozenset(cast("list[str]", corpus.summary.get("selected_for", [])) if corpus else ()),
         panels=frozenset([_inputs(corpus).get("panel", "")] if corpus else ()),
     )
@@ -100,6 +101,14 @@ def marks_of(panel: Artifact, scores: PanelScores, plain: Mapping[str, SliceResu
         unknown = scores.unknown_tokens.get(name, 0)
         marks += [f"{UNKNOWN_TOKENS}:{unknown / one.num_tokens:.4f}"] if unknown else []
         found[name] = (*marks, *why_shown_only(domain, one.num_families, one.num_bytes))
+    return found
+
+
+def _by_slice(shares: Mapping[str, float]) -> dict[str, float]:
+    """Return shares with those of quality buckets added up: a panel knows slices alone."""
+    found: dict[str, float] = {}
+    for entry, share in shares.items():
+        found[slice_of(entry)] = found.get(slice_of(entry), 0.0) + share
     return found
 
 

@@ -121,7 +121,7 @@ def _slice(name: str, values: Floats, families: npt.NDArray[np.object_], marks: 
     return SliceResult(
         nats_per_token=per_token,
         bits_per_byte=per_byte,
-        perplexity=_perplexity(per_token),
+        perplexity=perplexity(per_token),
         low=low,
         high=high,
         num_docs=len(values),
@@ -148,7 +148,7 @@ def family_interval(name: str, sums: Floats, per_byte: float | None) -> tuple[fl
     return low, high
 
 
-def _perplexity(nats_per_token: float | None) -> float | None:
+def perplexity(nats_per_token: float | None) -> float | None:
     """Return e to the power of it; None beyond float64."""
     return None if nats_per_token is None or nats_per_token > 700 else math.exp(nats_per_token)
 

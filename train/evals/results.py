@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, PositiveInt, ValidationError
@@ -191,6 +192,16 @@ class Scored:
     def where(self) -> str:
         """What messages call it."""
         return str(self.folder) if self.folder else f"{self.results.model.name} on {self.results.suite.name}"
+
+
+def clocks(seconds: float) -> dict[str, Any]:
+    """Return `CLOCKS` of an evaluation that took so long and ends now."""
+    return {"duration_seconds": round(seconds, 3), "date": utc_text(datetime.now(UTC))}
+
+
+def utc_text(moment: datetime) -> str:
+    """Return a moment in UTC as results say it: `2025-01-31T12:00:00Z`."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def write_results(folder: Path, scored: Scored) -> None:

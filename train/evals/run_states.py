@@ -17,9 +17,9 @@ from curation.store import MANIFEST, Artifact, Store
 from train.branches import branch_step, line_of, plateaus
 from train.checkpoint_files import STATE, TENSORS
 from train.checkpoints import fault_of
-from train.evals.models import Evaluated, allowed_context, run_context, run_facts, run_model
+from train.evals.models import Evaluated, run_context, run_facts, run_model
 from train.evals.results import ModelFacts
-from train.evaluate import Subject, model_subject
+from train.evaluate import Subject, allowed_context, model_subject
 from train.lookup import find_artifact
 from train.tiers import Tier, load_tier, tier_digest
 
@@ -116,7 +116,7 @@ def _of_finished(store: Store, run: Artifact, context: int | None) -> list[Evalu
 
 def _state(saved: _Saved, identity: Mapping[str, Any], name: str, context: int | None) -> Evaluated:
     tier = load_tier(str(identity["tier"]), where=str(saved.path))
-    allowed = allowed_context(context, tier.shape.context_tokens, str(saved.path))
+    allowed = allowed_context(context, tier.shape.context_tokens, saved.path)
     tokens = allowed or tier.eval_context_tokens
     facts = ModelFacts(
         name=name,

@@ -15,14 +15,12 @@ import pyarrow.compute as pc
 
 from curation.batches import read_table
 from curation.errors import ResultsError, raise_faults
+from curation.suites.item_metrics import METRICS
 
 if TYPE_CHECKING:
     from train.evals.results import Results
 
-METRIC_COLUMNS = (
-    "acc_raw", "acc_per_char", "acc_per_byte", "acc_per_token", "acc_uncond", "correct_prob", "correct_prob_per_token",
-    "correct_prob_per_char", "norm_correct_prob", "margin", "total_prob", "sum_logits_corr", "bits_per_byte_corr",
-)  # fmt: skip
+METRIC_COLUMNS = METRICS
 """One value an item and metric; null where the metric has no meaning for the task or the item is excluded."""
 
 ITEMS_SCHEMA = pa.schema(

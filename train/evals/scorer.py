@@ -15,7 +15,7 @@ import numpy as np
 
 from curation.errors import RunError
 from curation.suites.prompted import NOT_FINITE, Prompted
-from train.evals.engine import Advance, ChoiceScores
+from train.evals.engine import Advance, ItemScores
 from train.evals.requests import Encoded, Request, encode_items
 from train.evals.rows import Layout, batches, lay_out
 from train.readers import Reader
@@ -40,7 +40,7 @@ class Scorer:
     name: str = "curate"
     version: str = SCORER_VERSION
 
-    def score(self, items: Sequence[Prompted], advance: Advance) -> list[ChoiceScores]:
+    def score(self, items: Sequence[Prompted], advance: Advance) -> list[ItemScores]:
         """Return the scores of the items of one task. Raises: RunError for a log-likelihood that is no number."""
         encoded = encode_items(self.reader, items, self.context_tokens)
         layout = lay_out(encoded, sharing=self.sharing)
@@ -123,9 +123,9 @@ _PROBE_ENDS = (np.array([3, 4, 5]), np.array([6, 2]), np.array([7, 8, 9, 1]))
 
 def _scores(
     item: Prompted, asked: Encoded, layout: Layout, number: int, sums: np.ndarray, greedy: np.ndarray
-) -> ChoiceScores:
+) -> ItemScores:
     if asked.excluded is not None:
-        return ChoiceScores(excluded=asked.excluded)
+        return ItemScores(excluded=asked.excluded)
     mine, bare = list(layout.choices[number]), list(layout.uncond[number])
     values = [float(value) for value in sums[[*mine, *bare]]]
     if any(map(math.isnan, values)):
@@ -134,8 +134,8 @@ def _scores(
             "train or export it again"
         )
     if not all(map(math.isfinite, values)):
-        return ChoiceScores(excluded=NOT_FINITE)
-    return ChoiceScores(
+        return ItemScores(excluded=NOT_FINITE)
+    return ItemScores(
         log_likelihoods=tuple(values[: len(mine)]),
         greedy=tuple(bool(one) for one in greedy[mine]),
         num_tokens=tuple(request.length for request in asked.choices),

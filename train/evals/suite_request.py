@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curation.errors import RunError, nearest
-from curation.files import TEMPORARY_PREFIX, Json
+from curation.files import Json, appearing
 from curation.nodes import Node, Planner
 from curation.own_output import finished_output
 from curation.panel_check import verified
 from curation.progress import Progress
-from curation.store import LOCK, Artifact, Store
+from curation.store import Artifact, Store, copy_files
 from curation.suites.names import evals_folder
 from curation.suites.task_data import evals_directory
 from curation.suites.tasks import TaskSuite, load_task_suite, suite_names
 from train.evals.averages import average_node
 from train.evals.engines import engine_choice
 from train.evals.lm_eval_suite import LM_EVAL, lm_eval_node
-from train.evals.models import Evaluated, directory_model
+from train.evals.models import Evaluated, directory_model, is_model_directory
 from train.evals.panel_marks import tokens_panel
+from train.evals.panel_suite import PANEL, panel_node
 from train.evals.results import Results, read_summary
 from train.evals.run_states import ALL, run_states
 from train.evals.suite_scores import TASKS, Asked, ask, scores_node
@@ -32,7 +31,6 @@ from train.lookup import find_panel
 if TYPE_CHECKING:
     from rich.console import Console
 
-PANEL = "panel"
 EVERYTHING = ("core", "small", PANEL)
 
 
@@ -88,7 +86,7 @@ def jobs_of(request: Request, store: Store, progress: Progress) -> list[Job]:
 
     Raises: CurateError for whatever is not there or does not fit.
     """
-    if (Path(request.model) / "config.json").is_file():
+    if is_model_directory(request.model):
         if request.checkpoints is not None:
             raise RunError(f"--checkpoints: {request.model} is a model directory, which has none; give a run")
         models = [directory_model(Path(request.model), request.context)]
@@ -195,8 +193,6 @@ def _task_suite(name: str) -> TaskSuite:
 
 
 def _panel_jobs(request: Request, store: Store, models: Sequence[Evaluated], progress: Progress) -> Iterator[Job]:
-    from train.evals.panel_results import panel_node
-
     if request.limit is not None:
         progress.note("--limit does not apply to the panel: it is scored whole")
     given = find_panel(store, request.panel, progress) if request.panel is not None else None
@@ -222,16 +218,8 @@ def _own_panel(request: Request, store: Store, model: Evaluated) -> Artifact | N
 def published(artifact: Artifact, out: Path | None) -> Finished:
     """Return the results, copied to `out` by one rename where that is asked."""
     if out is not None and finished_output(out, artifact.fingerprint, ()) is None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = out.parent / f"{TEMPORARY_PREFIX}{out.name}-{uuid.uuid4().hex[:8]}"
-        try:
-            shutil.copytree(artifact.path, temporary, ignore=shutil.ignore_patterns(LOCK))
-            if out.exists():
-                out.rmdir()
-            temporary.rename(out)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+        with appearing(out) as temporary:
+            copy_files(artifact, temporary)
     return Finished(results=read_summary(artifact.path), path=out or artifact.path)
 
 

@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import cast
@@ -31,7 +30,7 @@ from curation.suites.task_data import Absent, TaskData, read_task, suite_digest
 from curation.suites.tasks import Task, TaskSuite, load_task_suite, suite_names
 from train.evals.engine import Engine
 from train.evals.models import Evaluated, Opened, opened
-from train.evals.results import KIND, RESULTS, Partial, Results, Scored, SuiteFacts, write_results
+from train.evals.results import KIND, RESULTS, Partial, Results, Scored, SuiteFacts, clocks, write_results
 from train.evals.score_tables import ITEMS_SCHEMA
 from train.evals.task_results import TaskFacts, TaskSums, item_rows, over_tasks, task_sums
 
@@ -197,8 +196,7 @@ def _results(folder: Path, model: Evaluated, asked: Asked, engine: EngineChoice,
         context=model.context_tokens,
         metric_versions={**METRIC_VERSIONS, "scorer": engine.version},
         software=software(engine.software),
-        duration_seconds=round(seconds, 3),
-        date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **clocks(seconds),
         partial=asked.partial,
         tasks={name: one.result for name, one in sums.items()},
         missing=asked.missing,

@@ -5,18 +5,18 @@ Definitions of metrics, means and aggregates are `curation.suites`'; here they a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from curation.suites import item_metrics as metrics
 from curation.suites.aggregates import family_aggregates, suite_aggregates
+from curation.suites.item_metrics import ChoiceScores, item_metrics
 from curation.suites.prompted import Prompted
-from curation.suites.task_scores import ItemValues, TaskScore, task_score
+from curation.suites.task_scores import ItemValues, TaskScore, clustered_mean, task_score
 from curation.suites.tasks import Task, TaskSuite
-from train.evals.engine import ChoiceScores
+from train.evals.engine import ItemScores
 from train.evals.results import Aggregate, FamilyResult, Metric, TaskResult
 from train.evals.score_tables import ITEMS_SCHEMA, METRIC_COLUMNS
 
@@ -29,12 +29,12 @@ class TaskSums:
     result: TaskResult
 
 
-def item_rows(items: Sequence[Prompted], scores: Sequence[ChoiceScores]) -> pa.Table:
+def item_rows(items: Sequence[Prompted], scores: Sequence[ItemScores]) -> pa.Table:
     """Return the rows of `items.parquet` of one task."""
     return pa.Table.from_pylist([_row(*pair) for pair in zip(items, scores, strict=True)], ITEMS_SCHEMA)
 
 
-def _row(item: Prompted, scores: ChoiceScores) -> dict[str, Any]:
+def _row(item: Prompted, scores: ItemScores) -> dict[str, Any]:
     row: dict[str, Any] = {
         "task": item.task,
         "item": item.item,
@@ -46,8 +46,8 @@ def _row(item: Prompted, scores: ChoiceScores) -> dict[str, Any]:
     }
     if scores.excluded is not None:
         return row
-    found = metrics.item_metrics(
-        metrics.ChoiceScores(
+    found = item_metrics(
+        ChoiceScores(
             gold=item.gold,
             log_likelihoods=scores.log_likelihoods,
             greedy=scores.greedy,
@@ -67,6 +67,18 @@ def _row(item: Prompted, scores: ChoiceScores) -> dict[str, Any]:
         "uncond": None if scores.uncond is None else list(scores.uncond),
         **found,
     }
+
+
+def metric_means(rows: Iterable[Mapping[str, Any]]) -> dict[str, Metric]:
+    """Return the mean of each metric over the rows that have it; a metric that no row has is left out."""
+    found = {}
+    held = list(rows)
+    for name in METRIC_COLUMNS:
+        values = [(row[name], row["group"]) for row in held if row[name] is not None]
+        if values:
+            mean = clustered_mean([value for value, _ in values], [group for _, group in values])
+            found[name] = Metric(value=mean.value, se=mean.se, n=mean.n)
+    return found
 
 
 def task_sums(task: Task, rows: pa.Table, facts: TaskFacts) -> TaskSums:

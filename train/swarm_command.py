@@ -1,0 +1,126 @@
+"""`curate mix swarm`: many small runs under sampled mixtures, as the table that `curate mix fit` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from curation.console import (
+    DEFAULT_WORKERS,
+    DryRunFlag,
+    JsonFlag,
+    QuietFlag,
+    SetOption,
+    StoreOption,
+    WorkersOption,
+)
+
+if TYPE_CHECKING:
+    from mixtures.designs import Design
+    from train.tiers import Tier
+
+TextArgument = Annotated[
+    str, typer.Argument(metavar="RECIPE|POOL", help="Recipe.yaml; or files to mix; or a corpus of the store.")
+]
+TierOption = Annotated[str, typer.Option("--tier", help="Model and budget of every run: pico-0.2x, nano.")]
+SeedsOption = Annotated[str, typer.Option("--seeds", help="Seeds that each mixture is trained with: 1, or 1-3.")]
+SlicesOption = Annotated[str | None, typer.Option("--slices", metavar="A,B,...", help="Mix these slices alone.")]
+PanelOption = Annotated[str | None, typer.Option("--panel", help="Panel artifact; default: the corpus' own.")]
+EpochsOption = Annotated[
+    float, typer.Option("--max-epochs", min=1, help="Permit a mixture to read a slice so many times.")
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The options of one call."""
+
+    what: str
+    runs: int
+    tier: Tier
+    design: Design
+    seeds: tuple[int, ...]
+    slices: tuple[str, ...]
+    epochs: float
+    overrides: tuple[str, ...]
+    panel: str | None
+    workers: int
+    out: Path | None
+    store: Path | None
+    quiet: bool
+    json_output: bool
+
+
+def mix_swarm(
+    what: TextArgument,
+    tier: TierOption,
+    runs: Annotated[int, typer.Option("--runs", min=1, help="Mixtures to try.")] = 24,
+    design: Annotated[str, typer.Option("--design", help="dirichlet or space-filling.")] = "dirichlet",
+    concentration: Annotated[
+        float, typer.Option("--concentration", help="Of dirichlet: larger stays nearer the natural shares.")
+    ] = 1.0,
+    design_seed: Annotated[int, typer.Option("--design-seed", min=0, help="Another number, other mixtures.")] = 1,
+    seeds: SeedsOption = "1",
+    slices: SlicesOption = None,
+    max_epochs: EpochsOption = 1.0,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE.csv", help="Also write the table there.")] = None,
+    panel: PanelOption = None,
+    overrides: SetOption = [],  # noqa: B006 - typer copies the default
+    workers: WorkersOption = DEFAULT_WORKERS,
+    store: StoreOption = None,
+    dry_run: DryRunFlag = False,
+    json_output: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Train many small runs that differ in their mixture alone; the table of them is what laws are fitted to.
+
+    One corpus, tokenized once. Finished runs stay: killed, or asked for more runs, the same command goes on.
+    """
+    from mixtures.designs import Design
+    from train.many_runs import parse_seeds
+    from train.swarm_view import give_plan, give_swarm
+    from train.tiers import load_tier
+
+    asked = Asked(
+        what=what,
+        runs=runs,
+        tier=load_tier(tier, where="--tier"),
+        design=Design(kind=design, concentration=concentration, seed=design_seed),
+        seeds=tuple(parse_seeds(seeds)),
+        slices=names_of(slices),
+        epochs=max_epochs,
+        overrides=tuple(overrides),
+        panel=panel,
+        workers=workers,
+        out=out,
+        store=store,
+        quiet=quiet,
+        json_output=json_output,
+    )
+    if dry_run:
+        give_plan(asked)
+    else:
+        give_swarm(asked)
+
+
+def names_of(text: str | None) -> tuple[str, ...]:
+    """Return the names in a list with commas, each once; none for no list."""
+    return tuple(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
+
+
+def cost_json(tier: Tier, num_runs: int) -> Mapping[str, float]:
+    """Return tokens, FLOPs and, of laptop tiers, core hours of so many runs without scoring."""
+    from train.cpu_plan import cpu_hours
+
+    cost: dict[str, float] = {
+        "runs": num_runs,
+        "tokens": num_runs * tier.num_tokens,
+        "flops": num_runs * tier.num_flops,
+    }
+    if tier.family == "laptop":
+        cost["core_hours"] = num_runs * cpu_hours(tier)
+    return cost
