@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaderboard.results import Comparison, CurvePoint, Delta
+from leaderboard.studies.results import Comparison, CurvePoint, Delta
 
 MARGIN = 3.0
 MAX_POINTS = 120

@@ -15,6 +15,7 @@ import numpy as np
 
 from curation.errors import RunError
 from curation.numerics import (
+    MIN_DEGREES,
     NoisePrior,
     Variance,
     bootstrap_sums,
@@ -24,8 +25,8 @@ from curation.numerics import (
 from curation.randomness import generator
 from curation.slices import domain_of
 from leaderboard.comparison.paired import Design, Paired, Units, paired, shared_noise
-from leaderboard.results import Comparison, Delta, SliceDelta
 from leaderboard.scores import Floats, SliceScores, TierScores
+from leaderboard.studies.results import Comparison, Delta, SliceDelta
 
 MIN_FAMILIES = 50
 MIN_BYTES = 1_000_000
@@ -201,7 +202,7 @@ def _headline(slices: Sequence[SliceScores], design: Design, prior: NoisePrior |
     values = np.asarray(np.mean([np.log(one.bpb) for one in slices], axis=0), np.float64)
     one_run = pooled_variance(design.by_arm(values), prior)
     names = sorted({family for one in slices for family in one.families})
-    stacked = _stacked(slices, names)
+    stacked = stacked_families(slices, names)
     spread, draws, joint = None, None, None
     if len(names) > 1:
         sums = bootstrap_sums(stacked, generator(SEED, "families", HEADLINE)).reshape(-1, len(slices), len(values))
@@ -211,7 +212,7 @@ def _headline(slices: Sequence[SliceScores], design: Design, prior: NoisePrior |
             draws = np.asarray(joint.mean(axis=1), np.float64)
             fewest = min(len(one.families) for one in slices)
             larger = len(names) / (len(names) - 1)
-            spread = Variance(value=float(np.var(draws, ddof=1)) * larger, degrees=max(1.0, fewest - 1))
+            spread = Variance(value=float(np.var(draws, ddof=1)) * larger, degrees=max(MIN_DEGREES, fewest - 1))
     seeds = difference_variance(one_run, len(design.pairs), len(design.pairs)) if one_run else None
     influence = (stacked / stacked.sum(axis=0)).reshape(len(names), len(slices), -1).mean(axis=1)
     headline = Paired(
@@ -219,7 +220,7 @@ def _headline(slices: Sequence[SliceScores], design: Design, prior: NoisePrior |
         values=values,
         seeds=seeds,
         units=spread,
-        both=shared_noise(influence, design) * 2 / len(design.pairs) if seeds else 0.0,
+        both=shared_noise(influence, design.columns.values()) * 2 / len(design.pairs) if seeds else 0.0,
         draws=draws,
         num_units=len(names),
         num_pairs=len(design.pairs),
@@ -228,7 +229,7 @@ def _headline(slices: Sequence[SliceScores], design: Design, prior: NoisePrior |
     return headline, joint
 
 
-def _stacked(slices: Sequence[SliceScores], names: Sequence[str]) -> Floats:
+def stacked_families(slices: Sequence[SliceScores], names: Sequence[str]) -> Floats:
     """Return nats by family, columns slice by slice the runs."""
     place = {name: row for row, name in enumerate(names)}
     num_runs = slices[0].nats.shape[1]

@@ -17,8 +17,8 @@ from leaderboard.comparison.sides import Side, shared_places, without_tier
 from leaderboard.comparison.verdicts import Outcome
 from leaderboard.noise.find import known_packs
 from leaderboard.noise.pack import NoisePack
-from leaderboard.results import RESULT_FILE, Comparison, StudyResult, read_result
-from leaderboard.study import BASELINE
+from leaderboard.studies.results import RESULT_FILE, Comparison, StudyResult, read_result
+from leaderboard.studies.study import BASELINE
 
 LONGEST_NAME = 40
 """A recipe called by more is called by a fingerprint."""

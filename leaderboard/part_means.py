@@ -9,15 +9,15 @@ A statistic is Σ_p c_p · (mean over the items of part p), of arms Σ_a k_a · 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from curation.numerics import MIN_DEGREES, Floats, Variance, bootstrap_sums, pooled_variance, t_interval
+from curation.numerics import MIN_DEGREES, Floats, Variance, added, pooled_variance, shared_bootstrap_sums, t_interval
 from curation.randomness import generator
-from leaderboard.comparison.paired import sum_of, total_variance, two_sided
+from leaderboard.comparison.paired import shared_noise, total_variance, two_sided
 
 SEED = 1
 """Of the bootstrap's draws; fixed, so that an estimate is a function of its scores."""
@@ -26,7 +26,7 @@ MIN_CLUSTERS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class WeightedPart:
     """Items that enter, and with which sign."""
 
     mask: npt.NDArray[np.bool_]
@@ -34,7 +34,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class WeightedArm:
     """Runs (columns) that enter, and with which sign; arms of one pool share their seed noise."""
 
     columns: tuple[int, ...]
@@ -42,8 +42,16 @@ class Arm:
     pool: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """Which parts of the items and which arms a number is made of."""
+
+    parts: Sequence[WeightedPart]
+    arms: Sequence[WeightedArm]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Units:
+class ClusteredItems:
     """Values of items (rows) and runs (columns), more is better, and the cluster of each item."""
 
     values: Floats
@@ -79,19 +87,30 @@ class Estimate:
         }  # fmt: skip
 
 
-def estimate(units: Units, parts: Sequence[Part], arms: Sequence[Arm], labels: tuple[str, ...]) -> Estimate | None:
+def estimate(
+    units: ClusteredItems, parts: Sequence[WeightedPart], arms: Sequence[WeightedArm], labels: tuple[str, ...]
+) -> Estimate | None:
     """Return the statistic of parts and arms; None when a part has no items. `labels` name the bootstrap's draws."""
-    if not all(part.mask.any() for part in parts):
-        return None
-    by_run = sum((part.weight * units.values[part.mask].mean(axis=0) for part in parts), np.zeros(1))
-    value = _over(arms, by_run)
-    clusters = min(len(np.unique(units.clusters[part.mask])) for part in parts)
-    seeds, both = _seeds(arms, by_run), _both(arms, _influence(units, parts))
-    items = _items(units, parts, arms, labels) if clusters > 1 else None
-    return _with_interval(value, seeds, items, both, clusters=clusters, by_run=by_run)
+    return estimates(units, [Statistic(parts, arms)], labels)[0]
 
 
-def mean_estimate(several: Sequence[Estimate], arms: Sequence[Arm]) -> Estimate | None:
+def estimates(units: ClusteredItems, several: Sequence[Statistic], labels: tuple[str, ...]) -> list[Estimate | None]:
+    """Return `estimate` of several statistics of the same items; those of the same clusters see the same draws."""
+    able = [place for place, one in enumerate(several) if all(part.mask.any() for part in one.parts)]
+    clusters = {place: min(_num_clusters(units, part) for part in several[place].parts) for place in able}
+    drawn = {place: _draw_table(units, several[place]) for place in able if clusters[place] > 1}
+    items = _items(drawn, several, clusters, labels)
+    found: list[Estimate | None] = [None] * len(several)
+    for place in able:
+        parts, arms = several[place].parts, several[place].arms
+        by_run = sum((part.weight * units.values[part.mask].mean(axis=0) for part in parts), np.zeros(1))
+        seeds, both = _seeds(arms, by_run), _both(arms, _influence(units, parts))
+        value = _over(arms, by_run)
+        found[place] = _with_interval(value, seeds, items.get(place), both, clusters=clusters[place], by_run=by_run)
+    return found
+
+
+def mean_estimate(several: Sequence[Estimate], arms: Sequence[WeightedArm]) -> Estimate | None:
     """Return the mean of one statistic over tasks, whose items are drawn independently; runs are the same in all."""
     share = 1 / len(several)
     by_run = np.mean([one.by_run for one in several], axis=0)
@@ -104,7 +123,7 @@ def mean_estimate(several: Sequence[Estimate], arms: Sequence[Arm]) -> Estimate 
         return None
     clusters = sum(one.num_clusters for one in several)
     both = sum(one.both for one in several) * share**2
-    return _with_interval(_over(arms, by_run), _seeds(arms, by_run), sum_of(pieces), both, clusters, by_run)
+    return _with_interval(_over(arms, by_run), _seeds(arms, by_run), added(*pieces), both, clusters, by_run)
 
 
 def _with_interval(
@@ -134,28 +153,59 @@ def at_confidence(one: Estimate, confidence: float) -> Estimate:
     return replace(one, low=interval.low, high=interval.high)
 
 
-def _over(arms: Sequence[Arm], by_run: Floats) -> float:
+def _over(arms: Sequence[WeightedArm], by_run: Floats) -> float:
     return float(sum(arm.weight * by_run[list(arm.columns)].mean() for arm in arms))
 
 
-def _items(units: Units, parts: Sequence[Part], arms: Sequence[Arm], labels: tuple[str, ...]) -> Variance:
-    """Return the variance over clusters, drawn with replacement; draws that leave a part empty are set aside."""
+def _num_clusters(units: ClusteredItems, part: WeightedPart) -> int:
+    return len(np.unique(units.clusters[part.mask]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What is drawn for a statistic: its clusters, and their sums and sizes by part, sums first."""
+
+    used: npt.NDArray[np.bool_]
+    table: Floats
+
+
+def _draw_table(units: ClusteredItems, statistic: Statistic) -> _Drawn:
+    parts, arms = statistic.parts, statistic.arms
     combined = sum((arm.weight * units.values[:, list(arm.columns)].mean(axis=1) for arm in arms), np.zeros(1))
     names, codes = np.unique(units.clusters, return_inverse=True)
     columns = [np.bincount(codes, combined * part.mask, len(names)) for part in parts]
     columns += [np.bincount(codes, part.mask.astype(np.float64), len(names)) for part in parts]
     table = np.stack(columns, axis=1)
-    used = table[table[:, len(parts) :].any(axis=1)]
-    sums = bootstrap_sums(np.asarray(used, np.float64), generator(SEED, *labels))
+    used = np.asarray(table[:, len(parts) :].any(axis=1), np.bool_)
+    return _Drawn(used, np.asarray(table[used], np.float64))
+
+
+def _items(
+    drawn: Mapping[int, _Drawn], several: Sequence[Statistic], clusters: Mapping[int, int], labels: tuple[str, ...]
+) -> dict[int, Variance]:
+    """Return the variance over clusters of each statistic that has draws, by its place."""
+    alike: dict[bytes, list[int]] = {}
+    for place, one in drawn.items():
+        alike.setdefault(one.used.tobytes(), []).append(place)
+    found = {}
+    for places in alike.values():
+        sums = shared_bootstrap_sums([drawn[place].table for place in places], generator(SEED, *labels))
+        for place, own in zip(places, sums, strict=True):
+            spread = _spread(own, several[place].parts, len(drawn[place].table))
+            found[place] = Variance(value=spread, degrees=max(MIN_DEGREES, clusters[place] - 1))
+    return found
+
+
+def _spread(sums: Floats, parts: Sequence[WeightedPart], num_clusters: int) -> float:
+    """Return the variance of a statistic over draws of clusters; draws that leave a part empty are set aside."""
     full = sums[(sums[:, len(parts) :] > 0).all(axis=1)]
     draws = sum(
         (part.weight * full[:, place] / full[:, len(parts) + place] for place, part in enumerate(parts)), np.zeros(1)
     )
-    degrees = min(len(np.unique(units.clusters[part.mask])) for part in parts) - 1
-    return Variance(value=float(np.var(draws, ddof=1)) * len(used) / (len(used) - 1), degrees=max(MIN_DEGREES, degrees))
+    return float(np.var(draws, ddof=1)) * num_clusters / (num_clusters - 1)
 
 
-def _influence(units: Units, parts: Sequence[Part]) -> Floats:
+def _influence(units: ClusteredItems, parts: Sequence[WeightedPart]) -> Floats:
     """Return what each cluster adds to each run's statistic; a column sums to 0."""
     _, codes = np.unique(units.clusters, return_inverse=True)
     found = np.zeros((int(codes.max()) + 1, units.values.shape[1]))
@@ -165,7 +215,7 @@ def _influence(units: Units, parts: Sequence[Part]) -> Floats:
     return found[found.any(axis=1)]
 
 
-def _seeds(arms: Sequence[Arm], by_run: Floats) -> Variance | None:
+def _seeds(arms: Sequence[WeightedArm], by_run: Floats) -> Variance | None:
     """Return the variance that seeds give the statistic; None when no arm of some pool has two runs."""
     pieces = []
     for pool in dict.fromkeys(arm.pool for arm in arms):
@@ -175,20 +225,14 @@ def _seeds(arms: Sequence[Arm], by_run: Floats) -> Variance | None:
             return None
         share = sum(arm.weight**2 / len(arm.columns) for arm in mine)
         pieces.append(Variance(value=one_run.value * share, degrees=one_run.degrees))
-    return sum_of(pieces)
+    return added(*pieces)
 
 
-def _both(arms: Sequence[Arm], influence: Floats) -> float:
+def _both(arms: Sequence[WeightedArm], influence: Floats) -> float:
     """Return the part of the variance over clusters that is a seed's doing, and so in that of seeds too."""
-    count, found = len(influence), 0.0
+    found = 0.0
     for pool in dict.fromkeys(arm.pool for arm in arms):
-        squares, degrees = 0.0, 0
         mine = [arm for arm in arms if arm.pool == pool]
-        for arm in mine:
-            own = influence[:, list(arm.columns)]
-            squares += float(np.sum((own - own.mean(axis=1, keepdims=True)) ** 2))
-            degrees += len(arm.columns) - 1
-        if degrees and count > 1:
-            share = sum(arm.weight**2 / len(arm.columns) for arm in mine)
-            found += squares / degrees * count / (count - 1) * share
+        share = sum(arm.weight**2 / len(arm.columns) for arm in mine)
+        found += shared_noise(influence, [arm.columns for arm in mine]) * share
     return found

@@ -15,8 +15,9 @@ from curation.console import printable
 from curation.files import write_text
 from curation.funnel import changed_text
 from leaderboard.charts import CurvePlot, IntervalPlot, curve_plot, interval_plot
-from leaderboard.results import ArmResult, Assessment, Comparison, Delta, StudyResult
-from leaderboard.verdict import is_laptop_tier
+from leaderboard.studies.promotion import kill_text
+from leaderboard.studies.results import ArmResult, Assessment, Comparison, Delta, StudyResult
+from leaderboard.studies.verdict import is_laptop_tier
 from leaderboard.words import (
     VERDICTS,
     finding,
@@ -110,25 +111,25 @@ class StageTime:
     share: float
 
 
-def write_report(result: StudyResult, folder: Path) -> Path:
+def write_report(result: StudyResult, folder: Path, overrides: Sequence[str] = ()) -> Path:
     """Write `report.html` and `report.md` into `folder` and return the page's path."""
-    write_text(folder / HTML_FILE, render_html(result))
-    write_text(folder / MARKDOWN_FILE, render_markdown(result))
+    write_text(folder / HTML_FILE, render_html(result, overrides))
+    write_text(folder / MARKDOWN_FILE, render_markdown(result, overrides))
     return folder / HTML_FILE
 
 
-def render_html(result: StudyResult) -> str:
+def render_html(result: StudyResult, overrides: Sequence[str] = ()) -> str:
     """Return the page."""
-    return str(_environment(markdown=False).get_template("report.html.j2").render(_context(result))).lstrip()
+    return str(_environment(markdown=False).get_template("report.html.j2").render(_context(result, overrides))).lstrip()
 
 
-def render_markdown(result: StudyResult) -> str:
+def render_markdown(result: StudyResult, overrides: Sequence[str] = ()) -> str:
     """Return the same data as Markdown."""
-    text = str(_environment(markdown=True).get_template("report.md.j2").render(_context(result)))
+    text = str(_environment(markdown=True).get_template("report.md.j2").render(_context(result, overrides)))
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
-def _context(result: StudyResult) -> dict[str, Any]:
+def _context(result: StudyResult, overrides: Sequence[str]) -> dict[str, Any]:
     colours = {arm.name: number for number, arm in enumerate(result.arms)}
     longest = max(result.seconds.values(), default=0.0) or 1.0
     ordered = sorted(result.seconds.items(), key=lambda item: -item[1])
@@ -136,7 +137,16 @@ def _context(result: StudyResult) -> dict[str, Any]:
         "result": result,
         "plumbing": " and ".join(tier for tier in result.tiers if is_laptop_tier(tier)),
         "verdicts": VERDICTS,
-        "views": [_view(item) for item in result.assessments],
+        "views": [_view(item) for item in result.assessments if item.arm not in result.broken],
+        "overrides": overrides,
+        "promotion": result.facts.promotion,
+        "killed": kill_text(result.facts.promotion),
+        "measurements": result.facts.measurements,
+        "families": [item for item in result.facts.families if item.arm not in result.broken],
+        "costs": result.facts.costs,
+        "looks": result.facts.looks,
+        "supply": [row for row in result.supply if row.arm not in result.broken],
+        "unigram": [row for row in result.unigram if row.arm not in result.broken],
         "arms": [_arm_view(arm) for arm in result.arms],
         "curves": _curves(result),
         "legend": list(colours.items()),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +69,19 @@ class TierScores:
         """Return the column of each seed of an arm."""
         return {seed: column for column, (name, seed) in enumerate(self.runs) if name == arm}
 
+    def repeated(self, arm: str) -> list[tuple[int, int]]:
+        """Return pairs of seeds of an arm that scored every family alike: one run, counted twice.
+
+        Two seeds never agree to the last bit; a copied, renamed or re-used run does.
+        """
+        columns = sorted(self.columns(arm).items())
+        return [
+            (seed, other)
+            for place, (seed, left) in enumerate(columns)
+            for other, right in columns[place + 1 :]
+            if all(np.array_equal(one.nats[:, left], one.nats[:, right]) for one in self.slices.values())
+        ]
+
 
 def load_documents(run_path: Path) -> pa.Table:
     """Return a run's document scores sorted by id.
@@ -85,15 +98,17 @@ def load_documents(run_path: Path) -> pa.Table:
     return table.sort_by("id")
 
 
-def gather(runs: Sequence[ScoredRun]) -> TierScores:
-    """Return the sums by slice and family of comparable runs.
+def gather(runs: Sequence[ScoredRun], *, across_tokenizers: bool = False) -> TierScores:
+    """Return the sums by slice and family of comparable runs; only a tokenizer study compares `across_tokenizers`.
 
-    Raises: RunError if tiers, panels, tokenizers, contexts or documents differ (rules 1, 6, 7), or a run is twice
-    there.
+    Raises: RunError if tiers, panels, tokenizers, contexts or documents differ (rules 1, 6, 7), a run is twice there,
+    or a score is no number.
     """
     first = runs[0]
     for run in runs[1:]:
-        _refuse_different(first, run)
+        _refuse_different(first, replace(run, tokenizer=first.tokenizer) if across_tokenizers else run)
+    for run in runs:
+        _refuse_no_numbers(run)
     labels = tuple((run.arm, run.seed) for run in runs)
     if len(set(labels)) < len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
@@ -142,6 +157,18 @@ def _refuse_different(first: ScoredRun, other: ScoredRun) -> None:
         raise RunError(
             f"{pair}: they scored different documents of one panel ({first.documents.num_rows:,} and "
             f"{other.documents.num_rows:,}); expected the same; score both again with `curate eval`"
+        )
+
+
+def _refuse_no_numbers(run: ScoredRun) -> None:
+    nats = run.documents["nats"].to_numpy().astype(np.float64)
+    bad = np.flatnonzero(~np.isfinite(nats) | (nats < 0))
+    if len(bad):
+        first = int(bad[0])
+        raise RunError(
+            f"{_label(run)}: {len(bad):,} of {len(nats):,} panel documents have no score, document "
+            f"{run.documents['id'][first].as_py()} has {nats[first]}; expected nats of at least 0; the "
+            "training diverged or the file was damaged: remove the run and rerun `curate study run`"
         )
 
 

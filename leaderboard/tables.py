@@ -6,27 +6,29 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from curation.console import printable
-from leaderboard.board import Row
-from leaderboard.results import Assessment, Comparison, Delta, StudyResult
-from leaderboard.verdict import is_laptop_tier
-from leaderboard.words import VERDICTS, finding, interval, log_percent, percent, regression_rows, seconds_text, side
+from leaderboard.studies.promotion import kill_text
+from leaderboard.studies.results import Assessment, Comparison, Delta, StudyResult
+from leaderboard.studies.verdict import is_laptop_tier
+from leaderboard.words import VERDICTS, finding, interval, percent, regression_rows, seconds_text, side
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from leaderboard.run_study import PlanRow
-    from leaderboard.study import Study
-
 COLOURS = {"better": "blue", "worse": "dark_orange3", "level": "", "unknown": ""}
 
 
 def draw_result(console: Console, result: StudyResult) -> None:
-    """Print a study's result: supply, unigram check, and every assessment with what got worse and why."""
+    """Print a study's result: decisions, supply, unigram check, and every assessment with what got worse and why.
+
+    Arms that failed smoke are named among the decisions and are in no table.
+    """
+    draw_decisions(console, result)
     draw_supply(console, result)
     _draw_unigram(console, result)
     for item in result.assessments:
-        _draw_assessment(console, item)
+        if item.arm not in result.broken:
+            _draw_assessment(console, item)
     for failure in result.failures:
         where = f"{failure.arm}, {failure.tier}, seed {failure.seed}"
         console.print(f"failed: {printable(where)}: {printable(failure.message)}", markup=False, style="red")
@@ -35,10 +37,23 @@ def draw_result(console: Console, result: StudyResult) -> None:
     console.print(f"time: {_times(result)}", markup=False, soft_wrap=True)
 
 
+def draw_decisions(console: Console, result: StudyResult) -> None:
+    """Print which arms went on from which tier, why the others did not, and how many were stopped."""
+    promotion = result.facts.promotion
+    if not promotion:
+        return
+    table = _table("Decisions", ["tier", "arm", "gate", "goes on"], [], ["because"])
+    for item in promotion:
+        _add(table, item.tier, item.arm, item.gate, "yes" if item.promoted else "no", item.reason)
+    console.print(table)
+    for line in kill_text(promotion):
+        console.print(line, markup=False)
+
+
 def draw_supply(console: Console, result: StudyResult) -> None:
     """Print unique tokens and epochs by arm and tier (rule 4)."""
     table = _table("Unique tokens and epochs", ["arm", "tier"], ["unique tokens", "tokens seen", "epochs"], ["flag"])
-    for row in result.supply:
+    for row in (item for item in result.supply if item.arm not in result.broken):
         flag = "; ".join(filter(None, ["more than 1.25x from the baseline's" if row.flag else "", row.repeats]))
         _add(table, row.arm, row.tier, f"{row.unique_tokens:,}", f"{row.tokens_seen:,}", f"{row.epochs:.2f}", flag)
     console.print(table)
@@ -57,59 +72,6 @@ def draw_comparison(console: Console, comparison: Comparison) -> None:
         note = "over judged slices" if comparison.headline_judged else "orientation only: no slice may be judged"
         _add_delta(table, ["mean of log ratios", "", ""], comparison.headline, note)
     console.print(table)
-
-
-def draw_plan(console: Console, study: Study, rows: Sequence[PlanRow] | None) -> None:
-    """Print what a study would do, one row an arm."""
-    if rows is None:
-        arms = ", ".join(study.vary)
-        console.print(f"{study.name}: the pool has not been read yet; everything would be built, then trained:")
-        console.print(f"  baseline, {arms} and two controls for each of these", markup=False)
-        return
-    table = _table(
-        f"Plan of {study.name}",
-        ["arm"],
-        ["filtered out", "kept documents", "kept tokens", "reuse", "train"],
-        ["epochs", "to build"],
-    )
-    for row in rows:
-        known = (row.filtered_docs, row.kept_docs, row.kept_tokens)
-        kept = ["?" if number is None else f"{number:,}" for number in known]
-        epochs = ", ".join(f"{tier} {value:.2f}" for tier, value in row.epochs.items()) or "?"
-        todo = ", ".join(row.to_build) or "nothing"
-        _add(table, row.arm, *kept, str(row.runs_reused), str(row.runs_to_train), epochs, todo)
-    console.print(table)
-    for row in rows:
-        console.print(f"{row.arm}: {printable(row.change)}", markup=False)
-    for row in rows:
-        for remark in row.remarks:
-            console.print(f"{row.arm}: {printable(remark)}", markup=False)
-    if any(row.kept_docs is None for row in rows):
-        console.print("?: not known before the corpora are built; `--build` builds them and trains nothing.")
-
-
-def draw_board(console: Console, rows: Sequence[Row]) -> None:
-    """Print the board, and say why rows have no rank."""
-    if not rows:
-        console.print("no study result yet; make one with `curate study run STUDY.yaml` or `curate demo`")
-        return
-    numbers = ["rank", "seeds", "headline", "95% interval", "unique tokens", "epochs"]
-    table = _table("Study results", ["study", "tier", "recipe"], numbers, ["verdict"])
-    for row in rows:
-        bounds = "" if row.low is None else f"{log_percent(row.low)} to {log_percent(row.high)}"
-        headline = "" if row.log_ratio is None else log_percent(row.log_ratio)
-        rank = str(row.rank) if row.rank else "–"
-        figures = [rank, str(row.num_seeds), headline, bounds, f"{row.unique_tokens:,}", f"{row.epochs:.2f}"]
-        verdict = f"{row.verdict}, intervened" if row.intervened else row.verdict
-        _add(table, f"{row.study} {row.study_fingerprint[:8]}", row.tier, row.arm, *figures, verdict)
-    console.print(table)
-    console.print("Headline: change in bits per byte against the study's own baseline; less is better.")
-    if any(is_laptop_tier(row.tier) for row in rows):
-        console.print("pico and nano are listed without rank (rule 9): laptop tiers are plumbing, not evidence.")
-    if any(row.intervened for row in rows):
-        console.print("Intervened: recovery rewound or changed a training; it compares only where that was replayed.")
-    if any(row.unranked.startswith("insufficient") for row in rows):
-        console.print("Rows whose verdict is insufficient have no rank: their runs cannot tell them apart.")
 
 
 def _draw_assessment(console: Console, item: Assessment) -> None:
@@ -132,7 +94,7 @@ def _draw_unigram(console: Console, result: StudyResult) -> None:
     slices = sorted({name for row in result.unigram for name in row.gap})
     title = "Unigram model's bits per byte minus the trained model's, worst seed (more is better)"
     table = _table(title, ["arm", "tier"], [printable(name) for name in slices], [])
-    for row in result.unigram:
+    for row in (item for item in result.unigram if item.arm not in result.broken):
         _add(table, row.arm, row.tier, *(f"{row.gap[name]:.2f}" if name in row.gap else "–" for name in slices))
     console.print(table)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaderboard.results import Assessment, Comparison, Delta
+from leaderboard.studies.results import Assessment, Comparison, Delta
 
 MINUS = "−"
 VERDICTS = {

@@ -256,7 +256,7 @@ def _budget(outcome: Outcome) -> tuple[str, float] | None:
         tier = load_tier(outcome.place.tier)
     except CurateError:
         return None
-    return (tier.model, tier.multiple) if tier.lr_multiplier == 1 else None
+    return (tier.model, tier.multiple) if not tier.variant else None
 
 
 def _by_size(outcomes: Sequence[Outcome]) -> list[Outcome]:

@@ -15,10 +15,11 @@ from typing import cast
 from curation.errors import RunError, nearest
 from curation.files import Json, read_json
 from curation.store import MANIFEST, Artifact, Store, load_artifact
-from leaderboard.assemble import interventions_digest, scored_run
 from leaderboard.comparison.sides import OWN_PANEL, Model, PanelScores, Place, Side, side_of
-from leaderboard.results import RESULT_FILE, SCHEMA, StudyResult, read_result
 from leaderboard.scores import COLUMNS
+from leaderboard.studies.assemble import scored_run
+from leaderboard.studies.results import RESULT_FILE, SCHEMA, StudyResult, read_result
+from leaderboard.studies.run_results import interventions_digest
 from train.evals.panel_marks import SELECTED_FOR
 from train.evals.results import KIND, RESULTS, Scored, read_results, read_summary
 from train.noise_seeds import NOISE_INDEX

@@ -23,8 +23,8 @@ from leaderboard.comparison.verdicts import Outcome, count_budgets, judged, mode
 from leaderboard.noise.find import Found as Noise
 from leaderboard.noise.find import noise_for
 from leaderboard.noise.pack import NoisePack
-from leaderboard.results import Comparison, Reason
 from leaderboard.scores import gather
+from leaderboard.studies.results import Comparison, Reason
 from train.evals.panel_marks import EXTERNAL, NOT_SPLIT_OFF
 from train.evals.results import Scored, differences, refuse_unlike
 

@@ -14,7 +14,7 @@ over pairs of runs. Its variance is `V_seeds + V_units − V_both`:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,7 @@ from curation.numerics import (
     Interval,
     NoisePrior,
     Variance,
+    added,
     bootstrap_sums,
     difference_variance,
     pooled_variance,
@@ -74,12 +75,14 @@ class Design:
         """Columns of the second side."""
         return [pair[1] for pair in self.pairs]
 
+    @property
+    def columns(self) -> dict[str, list[int]]:
+        """Columns of each arm's runs."""
+        return columns_by_arm(self.arms)
+
     def by_arm(self, values: Floats) -> list[list[float]]:
         """Return one number a run as lists by arm."""
-        groups: dict[str, list[float]] = {}
-        for arm, value in zip(self.arms, values.tolist(), strict=True):
-            groups.setdefault(arm, []).append(value)
-        return list(groups.values())
+        return [values[columns].tolist() for columns in self.columns.values()]
 
     def difference(self, values: Floats) -> Floats:
         """Return the mean over pairs of left minus right along the last axis."""
@@ -147,7 +150,7 @@ def _paired(units: Units, draws: Floats | None, prior: NoisePrior | None, design
         values=values,
         seeds=difference_variance(one_run, num, num) if one_run else None,
         units=None if spread is None else Variance(value=spread, degrees=max(MIN_DEGREES, count - 1)),
-        both=shared_noise(influences(units), design) * 2 / num if one_run else 0.0,
+        both=shared_noise(influences(units), design.columns.values()) * 2 / num if one_run else 0.0,
         draws=draws,
         num_units=count,
         num_pairs=num,
@@ -168,7 +171,7 @@ def mean_of(parts: Sequence[Paired], design: Design, prior: NoisePrior | None = 
         delta=float(np.mean([part.delta for part in parts])),
         values=values,
         seeds=difference_variance(one_run, num, num) if one_run else None,
-        units=total_variance(None, sum_of(pieces), 0.0) if whole else None,
+        units=added(*pieces) if whole else None,
         both=sum(part.both for part in parts) * share**2,
         draws=np.mean([part.draws for part in known if part.draws is not None], axis=0) if whole else None,
         num_units=sum(part.num_units for part in parts),
@@ -183,13 +186,6 @@ def total_variance(seeds: Variance | None, units: Variance, both: float) -> Vari
         return units
     value = max(seeds.value + units.value - both, FLOOR * max(seeds.value, units.value))
     doubt = seeds.value**2 / seeds.degrees + units.value**2 / units.degrees
-    return Variance(value=value, degrees=max(MIN_DEGREES, value**2 / doubt) if doubt > 0 else math.inf)
-
-
-def sum_of(parts: Sequence[Variance]) -> Variance:
-    """Return the sum of independent variances with Satterthwaite's degrees of freedom."""
-    value = sum(part.value for part in parts)
-    doubt = sum(part.value**2 / part.degrees for part in parts)
     return Variance(value=value, degrees=max(MIN_DEGREES, value**2 / doubt) if doubt > 0 else math.inf)
 
 
@@ -223,13 +219,23 @@ def influences(units: Units) -> Floats:
     return found
 
 
-def shared_noise(influence: Floats, design: Design) -> float:
-    """Return the variance of one run's `y` that comes from what its seed does to single units, all arms pooled."""
+def columns_by_arm(arms: Sequence[str]) -> dict[str, list[int]]:
+    """Return the columns of each arm, given the arm of every column."""
+    found: dict[str, list[int]] = {}
+    for number, arm in enumerate(arms):
+        found.setdefault(arm, []).append(number)
+    return found
+
+
+def shared_noise(influence: Floats, arms: Iterable[Sequence[int]]) -> float:
+    """Return the variance of one run's `y` that comes from what its seed does to single units, pooled over `arms`.
+
+    An arm is the columns of its runs.
+    """
     squares, degrees = 0.0, 0
-    for arm in dict.fromkeys(design.arms):
-        columns = [number for number, name in enumerate(design.arms) if name == arm]
+    for columns in arms:
         if len(columns) > 1:
-            own = influence[:, columns]
+            own = influence[:, list(columns)]
             squares += float(np.sum((own - own.mean(axis=1, keepdims=True)) ** 2))
             degrees += len(columns) - 1
     count = len(influence)

@@ -10,8 +10,8 @@ from curation.console import printable
 from leaderboard.comparison.checks import CANNOT_TELL, FOUND, Check
 from leaderboard.comparison.forest import axis, bars, grouped, shown
 from leaderboard.comparison.row import LOG_RATIO, UNITS_ONLY, Row
-from leaderboard.contaminated_view import draw_contamination
-from leaderboard.verdict import is_laptop_tier
+from leaderboard.contaminated.view import draw_contamination
+from leaderboard.studies.verdict import is_laptop_tier
 from leaderboard.words import VERDICTS, percent
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from leaderboard.compare_command import Compared
     from leaderboard.comparison.verdicts import Outcome
-    from leaderboard.contaminated_scores import Contamination
+    from leaderboard.contaminated.scores import Contamination
 
 COLOURS = {"better": "blue", "worse": "dark_orange3", "level": "", "unknown": ""}
 MOST_REGRESSIONS = 12

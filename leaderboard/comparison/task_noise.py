@@ -99,7 +99,7 @@ def _priors(pack: NoisePack, name: str, runs: TaskRuns) -> Found:
         return Found(
             reason=f"noise pack {name} is not used: fewer than two of its runs are not compared here themselves"
         )
-    fewest = min(design.arms.count(arm) for arm in set(design.arms))
+    fewest = min(map(len, design.columns.values()))
     shared = sum(run.fingerprint in runs.fingerprints for run in pack.runs)
     left_out = f", {shared} of them compared here and left out" if shared else ""
     note = f"run noise of {runs.scored[0].results.suite.name} from {name}: {len(pack.ordinary)} seeds{left_out}"

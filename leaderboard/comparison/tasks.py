@@ -134,8 +134,7 @@ def above_chance(measure: Measure, design: Design) -> list[str]:
     count, chance = len(influence), measure.chance
     floor = chance * (1 - chance) / max(1, len(measure.items))
     able = []
-    for arm in dict.fromkeys(design.arms):
-        columns = [number for number, name in enumerate(design.arms) if name == arm]
+    for arm, columns in design.columns.items():
         values = measure.units.scores[columns]
         spread = max(float(np.sum(influence[:, columns].mean(axis=1) ** 2)) * count / max(1, count - 1), floor)
         if len(columns) > 1:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from leaderboard.comparison.row import Row
 from leaderboard.comparison.sides import Place
-from leaderboard.results import Comparison, Reason
-from leaderboard.verdict import is_laptop_tier
+from leaderboard.studies.results import Comparison, Reason
+from leaderboard.studies.verdict import is_laptop_tier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

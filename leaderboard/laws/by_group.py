@@ -17,25 +17,14 @@ from itertools import combinations
 
 import numpy as np
 
+from curation.descent import Model, Problem, Pullback
+from curation.errors import InsufficientError
 from curation.files import Json
-from curation.fitting import Model, Problem, Pullback, grid, minimise, refit
+from curation.fitting import grid, minimise, refit
 from leaderboard.laws.chinchilla import CARD as CHINCHILLA_CARD
 from leaderboard.laws.chinchilla import CHINCHILLA, Chinchilla
 from leaderboard.laws.compute import completed
-from leaderboard.laws.law import (
-    Card,
-    Columns,
-    Data,
-    Estimate,
-    Fit,
-    Floats,
-    InsufficientError,
-    Law,
-    Parameter,
-    Settings,
-    Variable,
-)
-from leaderboard.laws.samples import without_thin
+from leaderboard.laws.law import Card, Columns, Data, Estimate, Fit, Floats, Law, Parameter, Settings, Variable
 
 NUM = 5
 SCALES, FLOORS, EXPONENTS = (5.0, 10.0, 15.0, 20.0), (0.0, 0.5), (0.3, 0.5, 1.0)
@@ -60,6 +49,8 @@ CARD = Card(
 
 class _Coarse(Chinchilla):
     """Approach 3 from 288 starts: enough for a group."""
+
+    refits_thin = False
 
     def starts(self, data: Data, settings: Settings) -> Floats:
         """Return a coarser grid."""
@@ -141,8 +132,7 @@ class ByGroup(Law):
         for number in range(len(self.labels)):
             rows = data.columns["group"] == number
             begin = replace(estimate, theta=estimate.theta[shapes.apart(number)])
-            draws = self.own.resample(_group(data, number), begin, settings, weights_BN[:, rows])
-            parts.append(without_thin(draws, weights_BN[:, rows], NUM))
+            parts.append(self.own.resample(_group(data, number), begin, settings, weights_BN[:, rows]))
         problem = self._shared_problem(data, settings)
         parts.append(np.concatenate(list(refit(problem, estimate.theta[shapes.shared], weights_BN))))
         return np.hstack(parts)

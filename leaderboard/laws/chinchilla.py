@@ -14,7 +14,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from curation.fitting import Model, Pullback, grid
+from curation.descent import Model, Pullback
+from curation.fitting import grid
 from leaderboard.laws.compute import completed, derived
 from leaderboard.laws.curve import CurveLaw
 from leaderboard.laws.law import Card, Columns, Data, Floats, Parameter, Settings, Variable

@@ -97,8 +97,8 @@ def law_command(name: str) -> Callable[..., None]:
         json_output: JsonFlag = False,
         quiet: QuietFlag = False,
     ) -> None:
+        from curation.tables import pairs
         from leaderboard.laws.plots.save import check_plot, write_plot
-        from leaderboard.laws.tables import pairs
         from leaderboard.laws.view import draw_fit, fit_json
 
         chosen = {**pairs(option, "--option"), **_given(variant=variant, weights=weights)}
@@ -139,10 +139,10 @@ def perform(name: str, asked: Asked) -> tuple[Fit, list[Prediction], list[str]]:
 
     Raises: LawError and ShardError for what cannot be used.
     """
-    from leaderboard.laws import tables
-    from leaderboard.laws.difference.families import check_one_family
+    from curation import tables
+    from curation.errors import LawError
+    from leaderboard.laws.families import check_one_family
     from leaderboard.laws.fit import fit, predictions
-    from leaderboard.laws.law import LawError
     from leaderboard.laws.registry import LAWS
     from leaderboard.laws.rows import wanted_mapping
     from leaderboard.laws.runs import OWN_MAPPING, read_runs
@@ -185,9 +185,9 @@ def fit_list(json_output: JsonFlag = False) -> None:
 
 
 def _settings(losses: Sequence[str], own_delta: float, asked: Asked) -> Settings:
-    from curation.errors import nearest
-    from curation.fitting import LOSS_KINDS, Loss
-    from leaderboard.laws.law import LawError, Settings
+    from curation.descent import LOSS_KINDS, Loss
+    from curation.errors import LawError, nearest
+    from leaderboard.laws.law import Settings
 
     loss = None
     if asked.delta is not None and not asked.delta > 0:
@@ -202,7 +202,7 @@ def _settings(losses: Sequence[str], own_delta: float, asked: Asked) -> Settings
 
 
 def _law_of(name: str, *, grouped: bool) -> str:
-    from leaderboard.laws.law import LawError
+    from curation.errors import LawError
 
     if not grouped or name == "by-group":
         return name

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from leaderboard.laws.law import Columns, Data, Floats, LawError
+from curation.errors import LawError
+from leaderboard.laws.law import Columns, Data, Floats
 
 FLOPS_PER_PARAM_TOKEN = 6.0
 """Forward and backward FLOPs of a parameter and token; Kaplan et al. 2020, section 2.1."""

@@ -15,23 +15,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from curation.descent import Loss, Model, Problem, Pullback
+from curation.errors import InsufficientError, LawError
 from curation.files import Json
-from curation.fitting import Loss, Model, Problem, Pullback, grid, minimise, refit
-from leaderboard.laws.law import (
-    Card,
-    Columns,
-    Data,
-    Estimate,
-    Fit,
-    Floats,
-    InsufficientError,
-    Law,
-    LawError,
-    Option,
-    Parameter,
-    Settings,
-    Variable,
-)
+from curation.fitting import grid, minimise, refit
+from leaderboard.laws.law import Card, Columns, Data, Estimate, Fit, Floats, Law, Option, Parameter, Settings, Variable
+from leaderboard.laws.power import at, power_law
 
 MIN_BATCHES = 3
 MIN_SIZES = 2
@@ -156,7 +145,7 @@ class CriticalBatch(Law):
         """Return steps at a fitted size and batch; without B the critical batch of any size."""
         sizes = inputs[self.size]
         if "B" not in inputs:
-            return np.asarray(np.exp(theta_SP[:, 0:1] + theta_SP[:, 1:2] * np.log(sizes / UNIT)))
+            return at(theta_SP, sizes / UNIT)
         found = np.full((len(theta_SP), len(sizes)), np.nan)
         for number, size in enumerate(self.sizes.tolist()):
             ln_a, ln_b = (theta_SP[:, HEAD + 2 * number + i : HEAD + 2 * number + i + 1] for i in range(2))
@@ -199,10 +188,8 @@ class CriticalBatch(Law):
 
     def _power_law(self, theta_SP: Floats) -> Floats:
         """Return ln coef and exp of the log-log regression."""
-        x = np.log(self.sizes / UNIT)
-        y = np.log(self._critical(theta_SP))
-        slope = ((x - x.mean()) * (y - y.mean(axis=1, keepdims=True))).sum(axis=1) / ((x - x.mean()) ** 2).sum()
-        return np.stack([y.mean(axis=1) - slope * x.mean(), slope], axis=1)
+        batches = self._critical(theta_SP)
+        return power_law(self.sizes / UNIT, batches, np.ones_like(batches))
 
 
 def _curve(batches: Floats) -> Model:

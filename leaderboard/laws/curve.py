@@ -8,8 +8,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from curation.fitting import Model, ModelOfRows, Problem, Pullback, Search, minimise, refit
-from leaderboard.laws.law import Columns, Data, Estimate, Floats, InsufficientError, Law, Settings
+from curation.descent import Model, ModelOfRows, Problem, Pullback, Search
+from curation.errors import InsufficientError
+from curation.fitting import minimise, refit
+from leaderboard.laws.law import Columns, Data, Estimate, Floats, Law, Settings
 
 UNIDENTIFIED_SD = 1.0
 """Standard error of a log-scale parameter from which it is called not identified: an e-fold."""
@@ -27,6 +29,8 @@ class CurveLaw(Law):
     space: ClassVar[Literal["log", "raw"]] = "log"
     """Whether residuals are of the logarithm of the target or of the target."""
     search: ClassVar[Search] = Search()
+    refits_thin: ClassVar[bool] = True
+    """Whether a resample of fewer distinct rows than parameters is refitted as well (else it has no fit: NaN)."""
 
     @abstractmethod
     def model(self, inputs: Columns) -> Model:
@@ -87,7 +91,7 @@ class CurveLaw(Law):
             )
 
     def resample(self, data: Data, estimate: Estimate, settings: Settings, weights_BN: Floats) -> Floats:
-        """Return refits from the point estimate, one row a resample."""
+        """Return refits from the point estimate, one row a resample; NaN for a thin one unless `refits_thin`."""
         change = self.coordinates(data)
         moved = _moved(self.problem(data, settings), change)
         start: Floats = np.linalg.inv(change) @ estimate.theta
@@ -96,7 +100,10 @@ class CurveLaw(Law):
             for block in refit(moved, start, weights_BN):
                 parts.append(block @ change.T)
                 task.advance(len(block))
-        return np.concatenate(parts)
+        draws = np.concatenate(parts)
+        if not self.refits_thin:
+            draws[np.sum(weights_BN > 0, axis=1) < len(self.names)] = np.nan
+        return draws
 
     def predict(self, theta_SP: Floats, inputs: Columns) -> Floats:
         """Return the curve in the target's own unit."""

@@ -17,25 +17,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from curation.descent import Model, Pullback
+from curation.errors import LawError
 from curation.files import Json
-from curation.fitting import Model, Pullback, grid
+from curation.fitting import grid
 from leaderboard.laws.compute import completed
 from leaderboard.laws.curve import CurveLaw
-from leaderboard.laws.law import (
-    Card,
-    Columns,
-    Data,
-    Estimate,
-    Fit,
-    Floats,
-    Law,
-    LawError,
-    Option,
-    Parameter,
-    Settings,
-    Variable,
-)
-from leaderboard.laws.samples import without_thin
+from leaderboard.laws.law import Card, Columns, Data, Estimate, Fit, Floats, Law, Option, Parameter, Settings, Variable
+from mixtures.repeats import R_STAR
 
 C4_FIT: Mapping[str, float] = {
     "A": float(np.exp(6.255414)),
@@ -44,7 +33,7 @@ C4_FIT: Mapping[str, float] = {
     "alpha": 0.3526596,
     "beta": 0.3526596,
 }
-PUBLISHED = (15.387756, 5.309743)
+PUBLISHED_R_STAR = (R_STAR, 5.309743)
 """R*_D and R*_N of the authors, whose objective every fit reports beside its own."""
 STARTS = (0.5, 6.67, 13.3, 20.0)
 RIDGE = 1.005
@@ -94,6 +83,7 @@ class DataConstrained(CurveLaw):
 
     card = CARD
     names: tuple[str, ...] = NAMES
+    refits_thin = False
 
     def __init__(self, base: Floats | None = None) -> None:
         self.base = base
@@ -169,10 +159,6 @@ class DataConstrained(CurveLaw):
         )
         return np.hstack([np.tile(base, (len(decay), 1)), decay])
 
-    def resample(self, data: Data, estimate: Estimate, settings: Settings, weights_BN: Floats) -> Floats:
-        """Return refits; resamples with too few distinct runs have none."""
-        return without_thin(super().resample(data, estimate, settings, weights_BN), weights_BN, len(self.names))
-
     def parameters(self, theta_SP: Floats) -> dict[str, Floats]:
         """Return the seven parameters."""
         values = dict(zip(("R*_D", "R*_N"), np.exp(np.clip(theta_SP[:, 5:7], -700, 700)).T, strict=True))
@@ -197,14 +183,14 @@ class _Frozen(DataConstrained):
 
     names = NAMES[5:]
 
-    def problem_of_two(self, data: Data, settings: Settings) -> CurveLaw:
-        """Return the law of two parameters."""
-        assert self.base is not None
+    @property
+    def of_two(self) -> CurveLaw:
+        """The law of R*_D and R*_N alone."""
         return _Two(self.base)
 
     def estimate(self, data: Data, settings: Settings) -> Estimate:
         """Return the two, with the frozen five put before them."""
-        found = self.problem_of_two(data, settings).estimate(data, settings)
+        found = self.of_two.estimate(data, settings)
         theta = np.concatenate([np.asarray(self.base), found.theta])
         ridge = self.ridge(data, settings, found)
         told = tuple(text for text in found.warnings if not text.startswith("flat ridge"))
@@ -213,8 +199,7 @@ class _Frozen(DataConstrained):
 
     def resample(self, data: Data, estimate: Estimate, settings: Settings, weights_BN: Floats) -> Floats:
         """Return refits of the two."""
-        two = self.problem_of_two(data, settings)
-        draws = two.resample(data, replace(estimate, theta=estimate.theta[5:]), settings, weights_BN)
+        draws = self.of_two.resample(data, replace(estimate, theta=estimate.theta[5:]), settings, weights_BN)
         return np.hstack([np.tile(np.asarray(self.base), (len(draws), 1)), draws])
 
     def parameters(self, theta_SP: Floats) -> dict[str, Floats]:
@@ -229,7 +214,7 @@ class _Frozen(DataConstrained):
         """
         near_best = found.theta[-2:] + np.log(grid(NEAR_VALUES, NEAR_VALUES))
         cells = np.vstack([np.log(grid(RIDGE_VALUES, RIDGE_VALUES)), near_best, found.theta[-2:]])
-        problem = self.problem_of_two(data, settings).problem(data, settings)
+        problem = self.of_two.problem(data, settings)
         near = np.concatenate([problem.objective(part) for part in np.array_split(cells, 8)])
         chosen = np.exp(cells[near <= RIDGE * max(found.objective, near[-1])])
         return {name: (float(chosen[:, i].min()), float(chosen[:, i].max())) for i, name in enumerate(self.names)}
@@ -238,14 +223,14 @@ class _Frozen(DataConstrained):
         """Return the objective and r2 at the authors' point and without decay, and the ridge."""
         assert self.base is not None
         problem = self.problem(fitted.data, fitted.settings)
-        theta = np.concatenate([self.base, np.log(PUBLISHED)])
+        theta = np.concatenate([self.base, np.log(PUBLISHED_R_STAR)])
         best = Estimate(theta=fitted.theta, objective=fitted.objective)
         ridge = self.ridge(fitted.data, fitted.settings, best)
         endless = np.concatenate([self.base, np.log([1e12, 1e12])])
         return {
             "published": {
-                "R*_D": PUBLISHED[0],
-                "R*_N": PUBLISHED[1],
+                "R*_D": PUBLISHED_R_STAR[0],
+                "R*_N": PUBLISHED_R_STAR[1],
                 "objective": float(problem.objective(theta[None])[0]),
                 "r2": self._r2(theta, fitted),
             },

@@ -17,23 +17,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from curation.fitting import Model, Problem, Pullback, grid
+from curation.descent import Model, Problem, Pullback
+from curation.errors import LawError
+from curation.fitting import grid
 from leaderboard.laws.compute import completed, derived
 from leaderboard.laws.curve import CurveLaw
-from leaderboard.laws.law import (
-    Card,
-    Columns,
-    Data,
-    Estimate,
-    Floats,
-    Law,
-    LawError,
-    Option,
-    Parameter,
-    Settings,
-    Variable,
-)
-from leaderboard.laws.samples import without_thin
+from leaderboard.laws.law import Card, Columns, Data, Estimate, Floats, Law, Option, Parameter, Settings, Variable
 
 FORMS = ("auto", "compute", "sizes", "passk", "ceiling")
 SAME_RATIO = 1.25
@@ -83,6 +72,7 @@ class DirectAccuracy(CurveLaw):
     """One form of the law; the unbound one has the form `compute` and no chance."""
 
     space = "raw"
+    refits_thin = False
 
     def __init__(self, form: str | None = None, *, chance: float = 0.0, least: float = 0.0) -> None:
         self.form, self.chance, self.least = form or "compute", chance, least
@@ -114,8 +104,7 @@ class DirectAccuracy(CurveLaw):
 
     def problem(self, data: Data, settings: Settings) -> Problem:
         """Return the problem in ln(-ln Q')."""
-        chance = data.columns.get("chance", np.full(data.n, self.chance))
-        targets = np.log(-np.log((data.columns["Q"] - chance) / (1 - chance)))
+        targets = self.even(data.columns["Q"], data.columns)
         loss = settings.loss_of(self.card)
         return Problem(model=self.model(data.columns), targets=targets, loss=loss, of_rows=self.model_of_rows(data))
 
@@ -178,10 +167,6 @@ class DirectAccuracy(CurveLaw):
                 found = replace(found, warnings=(*found.warnings, remark))
         return found
 
-    def resample(self, data: Data, estimate: Estimate, settings: Settings, weights_BN: Floats) -> Floats:
-        """Return refits; resamples with too few distinct rows have none."""
-        return without_thin(super().resample(data, estimate, settings, weights_BN), weights_BN, len(self.names))
-
     def parameters(self, theta_SP: Floats) -> dict[str, Floats]:
         """Return the form's parameters."""
         logged = ("A", "E") if self.form == "ceiling" else ("A", "B") if self.form == "sizes" else ("A",)
@@ -193,12 +178,9 @@ class DirectAccuracy(CurveLaw):
 
     def predict(self, theta_SP: Floats, inputs: Columns) -> Floats:
         """Return Q, chance included."""
-        values, _ = self.model(inputs)(theta_SP)
-        chance = inputs.get("chance", np.full(values.shape[1], self.chance))
-        with np.errstate(over="ignore"):
-            return np.asarray(chance + (1 - chance) * np.exp(-np.exp(values)))
+        return self.uneven(self.model(inputs)(theta_SP)[0], inputs)
 
-    def even(self, values: Floats, inputs: Columns) -> Floats | None:
+    def even(self, values: Floats, inputs: Columns) -> Floats:
         """Return ln(-ln Q'), in which the law is fitted."""
         chance = inputs.get("chance", np.full(1, self.chance))
         found: Floats = np.log(-np.log((values - chance) / (1 - chance)))
@@ -207,8 +189,8 @@ class DirectAccuracy(CurveLaw):
     def uneven(self, values: Floats, inputs: Columns) -> Floats:
         """Return Q."""
         chance = inputs.get("chance", np.full(1, self.chance))
-        found: Floats = chance + (1 - chance) * np.exp(-np.exp(values))
-        return found
+        with np.errstate(over="ignore"):
+            return np.asarray(chance + (1 - chance) * np.exp(-np.exp(values)))
 
 
 def form_of(variables: Collection[str], chosen: str) -> str:

@@ -18,21 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from curation.errors import InsufficientError
 from leaderboard.laws.compute import completed
-from leaderboard.laws.law import (
-    Card,
-    Columns,
-    Data,
-    Estimate,
-    Floats,
-    InsufficientError,
-    Ints,
-    Law,
-    Option,
-    Parameter,
-    Settings,
-    Variable,
-)
+from leaderboard.laws.law import Card, Columns, Data, Estimate, Floats, Ints, Law, Option, Parameter, Settings, Variable
 from leaderboard.laws.power import at, power_law
 
 CARD = Card(

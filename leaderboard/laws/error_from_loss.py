@@ -12,12 +12,12 @@ from collections.abc import Collection
 
 import numpy as np
 
+from curation.descent import Model, Pullback, Search
 from curation.files import Json
-from curation.fitting import Model, Pullback, Search, grid
+from curation.fitting import grid
 from leaderboard.laws.curve import CurveLaw
 from leaderboard.laws.law import Card, Columns, Data, Estimate, Fit, Floats, Law, Parameter, Settings, Variable
 from leaderboard.laws.overtraining import Overtraining, sizes_of, with_sizes
-from leaderboard.laws.samples import without_thin
 
 NUM_ERROR_PARAMS = 3
 CARD = Card(
@@ -58,6 +58,7 @@ class ErrorFromLoss(CurveLaw):
     names = ("eps", "k", "gamma")
     space = "raw"
     search = Search(max_evaluations=800, tolerance=1e-13)
+    refits_thin = False
 
     def adapted(self, variables: Collection[str], settings: Settings) -> Law:
         """Return the chained law where sizes are mapped."""
@@ -87,10 +88,6 @@ class ErrorFromLoss(CurveLaw):
     def starts(self, data: Data, settings: Settings) -> Floats:
         """Return the authors' start (all ones) among others."""
         return grid((0.6, 0.8, 1.0), (-1.0, 0.0, 1.0, 3.0), (0.1, 0.3, 1.0, 3.0))
-
-    def resample(self, data: Data, estimate: Estimate, settings: Settings, weights_BN: Floats) -> Floats:
-        """Return refits; resamples with too few distinct runs have none."""
-        return without_thin(super().resample(data, estimate, settings, weights_BN), weights_BN, NUM_ERROR_PARAMS)
 
     def parameters(self, theta_SP: Floats) -> dict[str, Floats]:
         """Return eps, k, gamma."""

@@ -14,21 +14,11 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from curation.errors import InsufficientError, LawError
 from curation.fitting import resample_weights
 from curation.randomness import generator
 from leaderboard.laws import intervals
-from leaderboard.laws.law import (
-    Data,
-    Estimate,
-    Fit,
-    Floats,
-    Holdout,
-    InsufficientError,
-    Law,
-    LawError,
-    Prediction,
-    Settings,
-)
+from leaderboard.laws.law import Data, Estimate, Fit, Floats, Holdout, Law, Prediction, Settings
 from leaderboard.laws.registry import LAWS
 from leaderboard.laws.rows import checked_rows
 from leaderboard.laws.warn import MIN_SIZES, all_warnings, extrapolations, few_units

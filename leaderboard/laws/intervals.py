@@ -11,16 +11,17 @@ Source: Davison and Hinkley 1997, sections 6.2 and 6.3; coverage is simulated in
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from curation.numerics import t_critical
 from curation.randomness import generator
 from leaderboard.laws.law import Columns, Data, Estimate, Fit, Floats, Law
 from leaderboard.laws.warn import MIN_SIZES, moving_together, num_sizes
 
-NORMAL = 1.959964
 MIN_EMPIRICAL = 30
 """Degrees of freedom from which residuals stand for themselves."""
 
@@ -29,13 +30,16 @@ def stretch(law: Law, theta: Floats, num_units: int) -> float:
     """Return by how much distances between the fit and its bootstrap percentiles grow; 1 where the law is none."""
     num_params = law.num_fitted(theta)
     left = num_units - num_params
-    return float(np.sqrt(num_units / left)) * _tails(left) if num_params and left > 0 else 1.0
+    return small_sample(num_units, left) if num_params and left > 0 else 1.0
+
+
+def small_sample(num_units: int, degrees: int) -> float:
+    """Return sqrt(n / (n - p)) t / z, with `degrees` for n - p."""
+    return float(np.sqrt(num_units / degrees)) * _tails(degrees)
 
 
 def _tails(degrees: int) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf(0.975, degrees)) / NORMAL
+    return t_critical(degrees) / t_critical(math.inf)
 
 
 def undetermined(law: Law, data: Data, estimate: Estimate) -> frozenset[str]:

@@ -14,24 +14,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from curation.errors import InsufficientError, LawError
 from curation.files import Json
 from curation.randomness import generator
 from leaderboard.laws.compute import completed
-from leaderboard.laws.law import (
-    Card,
-    Columns,
-    Data,
-    Estimate,
-    Fit,
-    Floats,
-    InsufficientError,
-    Law,
-    LawError,
-    Option,
-    Parameter,
-    Settings,
-    Variable,
-)
+from leaderboard.laws.law import Card, Columns, Data, Estimate, Fit, Floats, Law, Option, Parameter, Settings, Variable
 from leaderboard.laws.power import at, power_law
 from leaderboard.laws.valleys import NOISE_DRAWS, Budget, Valley, budgets, parabola, valley
 

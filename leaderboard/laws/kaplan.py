@@ -18,23 +18,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from curation.fitting import Loss
+from curation.descent import Loss
+from curation.errors import InsufficientError, LawError
 from leaderboard.laws.compute import completed, derived
 from leaderboard.laws.kaplan_curves import PowerCurve
-from leaderboard.laws.law import (
-    Card,
-    Columns,
-    Data,
-    Estimate,
-    Floats,
-    InsufficientError,
-    Law,
-    LawError,
-    Option,
-    Parameter,
-    Settings,
-    Variable,
-)
+from leaderboard.laws.law import Card, Columns, Data, Estimate, Floats, Law, Option, Parameter, Settings, Variable
 
 CARD = Card(
     name="kaplan",

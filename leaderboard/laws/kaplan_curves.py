@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curation.fitting import Model, Pullback, grid
+from curation.descent import Model, Pullback
+from curation.fitting import grid
 from leaderboard.laws.curve import CurveLaw
 from leaderboard.laws.law import Card, Columns, Data, Floats, Settings
 

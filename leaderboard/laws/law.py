@@ -16,22 +16,13 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from curation.errors import CurateError
+from curation.descent import Loss, LossKind
 from curation.files import Json
-from curation.fitting import Loss, LossKind
 from curation.progress import Progress, SilentProgress
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Columns = Mapping[str, Floats]
-
-
-class LawError(CurateError):
-    """A table, a mapping or an option that a law cannot be fitted with."""
-
-
-class InsufficientError(LawError):
-    """Too little data for the law: the verdict is `insufficient`, and the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from leaderboard.laws.law import Floats, InsufficientError
+from curation.errors import InsufficientError
+from leaderboard.laws.law import Floats
 
 LINKS = ("logistic", "linear")
 LOW, HIGH = np.array([-1.0, 0.0, 0.0, 0.0]), np.array([0.0, np.inf, np.inf, 1.0])

@@ -14,23 +14,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from curation.errors import InsufficientError, LawError
 from curation.files import Json
 from leaderboard.laws.curve_rows import blocks, by_curve, errors
-from leaderboard.laws.law import (
-    Card,
-    Columns,
-    Data,
-    Estimate,
-    Fit,
-    Floats,
-    InsufficientError,
-    Law,
-    LawError,
-    Option,
-    Parameter,
-    Settings,
-    Variable,
-)
+from leaderboard.laws.law import Card, Columns, Data, Estimate, Fit, Floats, Law, Option, Parameter, Settings, Variable
 from leaderboard.laws.multi_power import BLOCK_STEPS, NAMES, Changes, changes_of, losses
 from leaderboard.laws.multi_power_fit import (
     PEAK,

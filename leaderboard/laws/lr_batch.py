@@ -15,24 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from curation.errors import InsufficientError, LawError
 from curation.files import Json
-from leaderboard.laws.law import (
-    Card,
-    Columns,
-    Data,
-    Estimate,
-    Fit,
-    Floats,
-    InsufficientError,
-    Ints,
-    Law,
-    LawError,
-    Option,
-    Parameter,
-    Settings,
-    Variable,
-)
-from leaderboard.laws.valleys import Budget, parabola
+from leaderboard.laws.law import Card, Columns, Data, Estimate, Fit, Floats, Law, Option, Parameter, Settings, Variable
+from leaderboard.laws.valleys import Budget, best_runs, parabola
 
 TARGETS = ("lr", "B")
 SIZES = ("N", "D", "C")
@@ -98,10 +84,6 @@ class LrBatch(Law):
             raise LawError("lr-batch: needs lr or B, and N, D or C; add e.g. --map lr=COLUMN,C=COLUMN")
         shown = settings.option(CARD, "target")
         return LrBatch(targets=targets, sizes=sizes, shown=shown if shown in targets else targets[0])
-
-    def prepare(self, data: Data, settings: Settings) -> Data:
-        """Return all rows."""
-        return data
 
     def estimate(self, data: Data, settings: Settings) -> Estimate:
         """Return the power laws."""
@@ -176,19 +158,10 @@ class LrBatch(Law):
         groups, members = np.unique(logs, axis=0, return_inverse=True)
         columns = []
         for number in range(len(groups)):
-            rows = _envelope(np.flatnonzero(members.ravel() == number), values, data.columns["L"])
-            budget = Budget(flops=1.0, x=values[rows], loss=data.columns["L"][rows], rows=rows)
-            few = len(np.unique(values[rows])) < 3
-            columns.append(
-                np.full(len(weights_BN), np.nan) if few else parabola(budget, weights_BN=weights_BN[:, rows])[0]
-            )
+            rows = np.flatnonzero(members.ravel() == number)
+            sweep = best_runs(Budget(flops=1.0, x=values[rows], loss=data.columns["L"][rows], rows=rows))
+            columns.append(parabola(sweep, weights_BN=weights_BN[:, sweep.rows])[0])
         return Optima(sizes_GK=groups, best_SG=np.stack(columns, axis=1))
-
-
-def _envelope(rows: Ints, values: Floats, losses: Floats) -> Ints:
-    """Return the best run of each value, in order of the value."""
-    order = rows[np.lexsort((losses[rows], values[rows]))]
-    return np.asarray(order[np.unique(values[order], return_index=True)[1]])
 
 
 def _design(logs: Floats) -> Floats:

@@ -18,12 +18,14 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
+from curation.descent import Loss
 from leaderboard.laws.multi_power import Changes, losses_and_slopes
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 DELTA = 1e-3
+HUBER = Loss(kind="huber", delta=DELTA)
 LOGGED = np.array([False, True, False, True, True, False, False])
 """A, B and C are searched as logarithms."""
 LOW = np.array([0.0, -30.0, 1e-3, -30.0, -30.0, 1e-4, -3.0])
@@ -66,7 +68,7 @@ class Curves:
 
     def objective(self, search: Floats) -> float:
         """Return the sum of Huber losses."""
-        return float(np.sum(_huber(self.residuals(search)[0])))
+        return float(np.sum(HUBER.value(self.residuals(search)[0])))
 
 
 def public(search: Floats) -> Floats:
@@ -151,7 +153,7 @@ def stopped_early(curves: Curves, begin: Floats, free: npt.NDArray[np.bool_]) ->
     for step in range(1, MAX_STEPS + 1):
         residuals, slopes = curves.residuals(searched(theta))
         slopes[:, LOGGED] /= theta[LOGGED]
-        value = float(np.sum(_huber(residuals)))
+        value = float(np.sum(HUBER.value(residuals)))
         is_best = value < best_value
         since = 0 if is_best else since + 1
         best_value = min(value, best_value)
@@ -177,7 +179,7 @@ def authors_start(curves: Curves, rates: Floats, peak: float) -> Floats:
     def objective(part: Floats) -> float:
         with np.errstate(all="ignore"):
             fitted = part[0] + part[1] * total ** -part[2] - part[3] * (peak - rates)
-            value = float(np.sum(_huber(np.log(losses) - np.log(fitted))))
+            value = float(np.sum(HUBER.value(np.log(losses) - np.log(fitted))))
         return value if np.isfinite(value) else 1e9
 
     best, lowest = np.zeros(4), np.inf
@@ -196,8 +198,3 @@ def authors_start(curves: Curves, rates: Floats, peak: float) -> Floats:
         if found.fun < lowest:
             best, lowest = found.x, found.fun
     return searched(np.array([*np.maximum(best, 1e-6), 1.0, 0.5, 0.5]))
-
-
-def _huber(residuals: Floats) -> Floats:
-    inside = np.minimum(np.abs(residuals), DELTA)
-    return inside * (np.abs(residuals) - inside / 2)

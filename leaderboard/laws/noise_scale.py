@@ -11,18 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from leaderboard.laws.law import (
-    Card,
-    Columns,
-    Data,
-    Estimate,
-    Floats,
-    InsufficientError,
-    Law,
-    Parameter,
-    Settings,
-    Variable,
-)
+from curation.errors import InsufficientError
+from leaderboard.laws.law import Card, Columns, Data, Estimate, Floats, Law, Parameter, Settings, Variable
 from train.noise_scale import paired_estimate
 
 MIN_PAIRS = 10

@@ -13,11 +13,10 @@ from itertools import product
 
 import numpy as np
 
-from curation.fitting import Model, Pullback, Search
+from curation.descent import Model, Pullback, Search
 from leaderboard.laws.compute import completed
 from leaderboard.laws.curve import CurveLaw
-from leaderboard.laws.law import Card, Columns, Data, Estimate, Floats, Parameter, Settings, Variable
-from leaderboard.laws.samples import without_thin
+from leaderboard.laws.law import Card, Columns, Data, Floats, Parameter, Settings, Variable
 
 SCALES = (1e2, 3e2, 1e3, 3e3)
 ETAS = (0.05, 0.15)
@@ -57,6 +56,7 @@ class Overtraining(CurveLaw):
     names = ("a", "b", "eta", "E")
     space = "raw"
     search = Search(max_evaluations=800, tolerance=1e-13)
+    refits_thin = False
 
     def prepare(self, data: Data, settings: Settings) -> Data:
         """Return rows with N and D."""
@@ -96,10 +96,6 @@ class Overtraining(CurveLaw):
             for alpha, beta, eta, floor in product(SCALES, SCALES, ETAS, FLOORS)
         ]
         return np.array(rows)
-
-    def resample(self, data: Data, estimate: Estimate, settings: Settings, weights_BN: Floats) -> Floats:
-        """Return refits; resamples with too few distinct runs have none."""
-        return without_thin(super().resample(data, estimate, settings, weights_BN), weights_BN, len(self.names))
 
     def parameters(self, theta_SP: Floats) -> dict[str, Floats]:
         """Return a, b, eta, E, the code's alpha, and the best ratio."""

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from curation.errors import nearest
-from leaderboard.laws.law import Card, Data, Floats, LawError, Variable
+from curation.errors import LawError, nearest
+from leaderboard.laws.law import Card, Data, Floats, Variable
 
 RUN = "run"
 """The variable every law has: what is drawn as a whole by the bootstrap."""

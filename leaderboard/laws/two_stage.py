@@ -17,26 +17,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from curation.errors import InsufficientError, LawError
 from curation.files import Json
 from leaderboard.laws.chinchilla import Chinchilla
 from leaderboard.laws.compute import completed, derived
 from leaderboard.laws.direct_accuracy import DirectAccuracy, fraction
 from leaderboard.laws.ladder import final_rows, is_stepwise, smoothed_rows
-from leaderboard.laws.law import (
-    Card,
-    Columns,
-    Data,
-    Estimate,
-    Fit,
-    Floats,
-    InsufficientError,
-    Law,
-    LawError,
-    Option,
-    Parameter,
-    Settings,
-    Variable,
-)
+from leaderboard.laws.law import Card, Columns, Data, Estimate, Fit, Floats, Law, Option, Parameter, Settings, Variable
 from leaderboard.laws.link import LINKS, fit_link, link_names, linked
 from leaderboard.laws.power import at, power_law
 
@@ -86,6 +73,8 @@ NUM_FIRST = {"sizes": 5, "compute": 2, "link": 0}
 
 class _Ladder(Chinchilla):
     """Step 1 in N and D, from the ladder's start."""
+
+    refits_thin = False
 
     def starts(self, data: Data, settings: Settings) -> Floats:
         """Return the ladder's start and eight around it."""
@@ -158,7 +147,6 @@ class TwoStage(Law):
         elif self.form == "sizes":
             start = replace(estimate, theta=estimate.theta[: self.num_first])
             first = self.ladder.resample(final, start, settings, of_final)
-            first[np.sum(of_final > 0, axis=1) < self.num_first] = np.nan
         else:
             first = power_law(final.columns["C"], np.tile(final.columns["L"], (len(of_final), 1)), of_final)
         begin = estimate.theta[self.num_first :]

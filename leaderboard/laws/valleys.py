@@ -17,9 +17,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from leaderboard.laws.law import Floats, Ints
+from leaderboard.laws.levels import SAME_BUDGET, groups_of
 
-SAME_BUDGET = 1.05
-"""Runs within 5 % of the smallest of a group share its budget."""
 MIN_POINTS = 3
 POINTS_A_GAP = 25
 NOISE_LOSSES, NOISE_SDS = (3.0, 6.0), (0.005, 0.1)
@@ -56,16 +55,9 @@ class Budget:
 
 def budgets(flops: Floats, x: Floats, loss: Floats) -> list[Budget]:
     """Return the rows grouped by compute: a group ends 5 % above its smallest budget; its FLOPs are their mean."""
-    order = np.argsort(flops, kind="stable")
-    groups: list[list[int]] = []
-    for row in order.tolist():
-        if groups and flops[row] <= SAME_BUDGET * flops[groups[-1][0]]:
-            groups[-1].append(row)
-        else:
-            groups.append([row])
     found = []
-    for group in groups:
-        rows = np.array(group)[np.argsort(x[group], kind="stable")]
+    for group in groups_of(flops, SAME_BUDGET):
+        rows = group[np.argsort(x[group], kind="stable")]
         centre = float(np.exp(np.mean(np.log(flops[rows]))))
         exact = float(flops[rows[0]]) if np.all(flops[rows] == flops[rows[0]]) else centre
         found.append(Budget(flops=exact, x=x[rows], loss=loss[rows], rows=rows))

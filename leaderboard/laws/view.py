@@ -25,23 +25,23 @@ def fit_json(fitted: Fit, predictions: Sequence[Prediction], notes: Sequence[str
         "law": fitted.law.card.name,
         "n": fitted.data.n,
         "dropped": sum(fitted.data.dropped.values()),
-        "params": {name: _number(value) for name, value in fitted.params.items()},
-        "ci95": {name: [_number(low), _number(high)] for name, (low, high) in fitted.ci95.items()},
-        "objective": _number(fitted.objective),
-        "r2": _number(fitted.r2),
+        "params": {name: number_json(value) for name, value in fitted.params.items()},
+        "ci95": {name: [number_json(low), number_json(high)] for name, (low, high) in fitted.ci95.items()},
+        "objective": number_json(fitted.objective),
+        "r2": number_json(fitted.r2),
         "warnings": [*fitted.warnings, *notes],
         "predictions": [
             {
                 "inputs": dict(item.inputs),
-                "value": _number(item.value),
-                "interval": [_number(end) for end in item.interval] if item.interval else None,
+                "value": number_json(item.value),
+                "interval": [number_json(end) for end in item.interval] if item.interval else None,
                 **({"of": item.of} if item.of else {}),
             }
             for item in predictions
         ],
         "holdout": {
             "n": fitted.holdout.n,
-            "mean_relative_error": _number(fitted.holdout.mean_relative_error),
+            "mean_relative_error": number_json(fitted.holdout.mean_relative_error),
         },
         **details,
     }
@@ -163,10 +163,11 @@ def _sound(value: Json) -> Json:
         return {key: _sound(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_sound(part) for part in value]
-    return _number(value) if isinstance(value, float) else value
+    return number_json(value) if isinstance(value, float) else value
 
 
-def _number(value: float | None) -> float | None:
+def number_json(value: float | None) -> float | None:
+    """Return a number for JSON: null for one that is not finite."""
     return value if value is not None and math.isfinite(value) else None
 
 

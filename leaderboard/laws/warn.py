@@ -7,14 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from leaderboard.laws.law import Data, Estimate, Law
+from leaderboard.laws.levels import groups_of
 
 MIN_SIZES = 3
 MIN_UNITS = 5
 """Of a bootstrap: with three, one resample in nine is a single unit drawn three times."""
 MAX_EXTRAPOLATION = 100.0
 SAME_DIRECTION = 0.995
-SAME_SIZE = 1.02
-"""Sizes within 2 % of each other count as one."""
 
 
 def all_warnings(
@@ -66,11 +65,7 @@ def moving_together(law: Law, data: Data) -> list[str]:
 
 def num_sizes(data: Data, name: str) -> int:
     """Return how many values of a variable differ by more than 2 %, counted upwards from the lowest."""
-    num, last = 0, -np.inf
-    for value in np.unique(data.columns[name]).tolist():
-        if not value <= SAME_SIZE * last:
-            num, last = num + 1, value
-    return num
+    return len(groups_of(np.unique(data.columns[name])))
 
 
 def few_units(data: Data, draws: int) -> tuple[str, ...]:

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from curation.errors import InsufficientError
+from curation.numerics import t_critical
 from leaderboard.laws.fit import fit
-from leaderboard.laws.law import Fit, Floats, InsufficientError, Ints, Settings
+from leaderboard.laws.law import Fit, Floats, Ints, Settings
 from leaderboard.laws.registry import LAWS
 from leaderboard.monitor.rows import Rows
 
@@ -80,9 +82,7 @@ class Band:
     @property
     def critical(self) -> float:
         """Half the width of the band in standard deviations."""
-        from scipy import special
-
-        return float(special.stdtrit(self.residuals.degrees, 0.5 + self.level / 2))
+        return t_critical(self.residuals.degrees, self.level)
 
 
 def fit_band(rows: Rows, *, law: str | None, level: float = LEVEL, settings: Settings | None = None) -> Band:
@@ -96,7 +96,7 @@ def fit_band(rows: Rows, *, law: str | None, level: float = LEVEL, settings: Set
     wanted = {"N", "D", "L", "U"} if "N" in rows.columns and {"N", "D"} <= known else {"C", "L"}
     table = {column: rows.columns[column] for column in wanted & known & set(rows.columns)}
     fitted = fit(name, {**table, "run": rows.run}, settings or Settings(draws=200))
-    num_params = len(fitted.theta) - int(np.sum(~np.isfinite(fitted.theta)))
+    num_params = fitted.law.num_fitted(fitted.theta)
     spare = fitted.data.n - num_params
     if spare < MIN_SPARE:
         raise InsufficientError(

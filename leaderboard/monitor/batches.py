@@ -15,8 +15,9 @@ import numpy as np
 
 from curation.files import Json
 from leaderboard.laws.law import Ints
+from leaderboard.laws.levels import SAME_BUDGET, groups_of
 from leaderboard.monitor.flags import Flag
-from leaderboard.monitor.rows import SAME_COMPUTE, SAME_SCALE, Rows, groups_of
+from leaderboard.monitor.rows import Rows
 
 SIGMAS = 2.0
 MIN_REPEATS = 2
@@ -87,10 +88,10 @@ def check_batches(rows: Rows, *, noise: float | None = None, law_sigma: float | 
 
 def _cells(rows: Rows) -> Iterator[list[Ints]]:
     """Yield, for each compute and size, the places of the runs of each batch, smallest first."""
-    for at_compute in groups_of(rows.compute, SAME_COMPUTE):
-        for group in groups_of(rows.size[at_compute], SAME_SCALE):
+    for at_compute in groups_of(rows.compute, SAME_BUDGET):
+        for group in groups_of(rows.size[at_compute]):
             cell = at_compute[group]
-            yield [cell[one] for one in groups_of(rows.columns["B"][cell], SAME_SCALE)]
+            yield [cell[one] for one in groups_of(rows.columns["B"][cell])]
 
 
 def _sigma(

@@ -10,7 +10,7 @@ Checkpoints are judged only if earlier runs have some too: before its rate has d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 from curation.files import Json
 from leaderboard.laws.law import Floats, Ints
+from leaderboard.laws.levels import groups_of
 from leaderboard.monitor.band import Band
 from leaderboard.monitor.flags import Flag
-from leaderboard.monitor.rows import SAME_SCALE, Rows, groups_of
+from leaderboard.monitor.rows import Rows
 
 Bools = npt.NDArray[np.bool_]
 State = Literal["inside", "above", "below"]
@@ -66,7 +67,8 @@ class Judged:
 
 def judge(band: Band, earlier: Rows, new: Rows) -> Judged:
     """Return every new row against the band, and flags for the pattern of each run and over scales."""
-    expected, spread = band.at(new)
+    places = band.at(new)
+    expected, spread = places
     sigmas = (np.log(new.columns["L"]) - np.log(expected)) / spread
     several = bool(np.any(np.bincount(earlier.run) > 1))
     has_checkpoints = bool(np.any(np.bincount(new.run) > 1))
@@ -81,9 +83,9 @@ def judge(band: Band, earlier: Rows, new: Rows) -> Judged:
     above = sigmas > band.critical
     kinds: dict[int, str] = {}
     flags = _of_runs(new, above, sigmas, kinds) if several else []
-    flags += _flattening(band, new, above, kinds)
+    flags += _flattening(band, new, expected, above=above, kinds=kinds)
     flags += _of_scales(_Scales(band, earlier, new, above, sigmas), kinds)
-    points = _points(band, new, judged.tolist(), kinds)
+    points = [_point(band, new, row, places=places, kind=kinds.get(row, "")) for row in judged.tolist()]
     below = sorted({point.run for point in points if point.state == "below"})
     if below:
         notes.append(
@@ -93,29 +95,24 @@ def judge(band: Band, earlier: Rows, new: Rows) -> Judged:
     return Judged(points=tuple(points), flags=tuple(flags), notes=tuple(notes))
 
 
-def _points(band: Band, new: Rows, chosen: Sequence[int], kinds: Mapping[int, str]) -> list[Point]:
-    """Return chosen rows with the band around them."""
-    expected, spread = band.at(new)
-    sigmas = (np.log(new.columns["L"]) - np.log(expected)) / spread
-    points = []
-    for row in chosen:
-        distance, half = float(sigmas[row]), band.critical * float(spread[row])
-        state: State = "inside" if abs(distance) <= band.critical else "above" if distance > 0 else "below"
-        points.append(
-            Point(
-                run=new.labels[new.run[row]],
-                compute=float(new.compute[row]),
-                size=float(new.size[row]),
-                observed=float(new.columns["L"][row]),
-                expected=float(expected[row]),
-                low=float(expected[row] * np.exp(-half)),
-                high=float(expected[row] * np.exp(half)),
-                sigmas=distance,
-                state=state,
-                kind=kinds.get(row, "") if state == "above" else "",
-            )
-        )
-    return points
+def _point(band: Band, new: Rows, row: int, *, places: tuple[Floats, Floats], kind: str) -> Point:
+    """Return a row with the band around it; `places` are the expected losses of all rows and their spread."""
+    expected, spread = (float(values[row]) for values in places)
+    observed = float(new.columns["L"][row])
+    distance, half = float((np.log(observed) - np.log(expected)) / spread), band.critical * spread
+    state: State = "inside" if abs(distance) <= band.critical else "above" if distance > 0 else "below"
+    return Point(
+        run=new.labels[new.run[row]],
+        compute=float(new.compute[row]),
+        size=float(new.size[row]),
+        observed=observed,
+        expected=expected,
+        low=float(expected * np.exp(-half)),
+        high=float(expected * np.exp(half)),
+        sigmas=distance,
+        state=state,
+        kind=kind if state == "above" else "",
+    )
 
 
 def _of_runs(new: Rows, above: Bools, sigmas: Floats, kinds: dict[int, str]) -> list[Flag]:
@@ -139,10 +136,9 @@ def _of_runs(new: Rows, above: Bools, sigmas: Floats, kinds: dict[int, str]) -> 
     return flags
 
 
-def _flattening(band: Band, new: Rows, above: Bools, kinds: dict[int, str]) -> list[Flag]:
+def _flattening(band: Band, new: Rows, expected: Floats, *, above: Bools, kinds: dict[int, str]) -> list[Flag]:
     """Return a flag for each run whose last 30 % fall less than half as steeply as the law says."""
     flags = []
-    expected, _ = band.at(new)
     for run in np.unique(new.run).tolist():
         rows = np.flatnonzero(new.run == run)
         late = rows[new.progress[rows] >= (1 - LATE) * new.progress[rows].max()]
@@ -186,7 +182,7 @@ class _Scales:
         self.rows = np.concatenate([np.full(len(old), -1), last])
         self.sigmas = np.concatenate([band.residuals.studentised[old], sigmas[last]])
         self.labels = [earlier.labels[run] for run in earlier.run[old]] + [new.labels[run] for run in new.run[last]]
-        self.groups = groups_of(self.sizes, SAME_SCALE)
+        self.groups = groups_of(self.sizes)
         self.bad = [self._is_bad(group, bad) for group in self.groups]
 
     def _is_bad(self, group: Ints, bad: Bools) -> bool:

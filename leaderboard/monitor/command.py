@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from leaderboard.laws.tables import Array
+    from curation.tables import Array
 
 
 def fit_monitor(
@@ -49,7 +49,8 @@ def fit_monitor(
     Map N, D (or C), L; also run=COLUMN for checkpoints of one run and B=COLUMN for its batch. Every flag says what to
     look at first. The exit code is 0 with flags too: read `verdict`.
     """
-    from leaderboard.laws.law import LawError, Settings
+    from curation.errors import LawError
+    from leaderboard.laws.law import Settings
     from leaderboard.laws.plots.save import check_plot, write_plot
     from leaderboard.monitor.plot import monitor_spec
     from leaderboard.monitor.view import draw_watched
@@ -81,9 +82,10 @@ def _read(
     """Return the mapped columns of the chosen rows, and which rows are new."""
     import numpy as np
 
-    from leaderboard.laws import tables
-    from leaderboard.laws.expressions import select
-    from leaderboard.laws.law import LawError
+    from curation import tables
+    from curation.errors import LawError
+    from curation.expressions import select
+    from leaderboard.laws.families import check_one_family
     from leaderboard.laws.runs import OWN_MAPPING, read_runs
 
     columns = read_runs(source) if own else tables.read_columns(source)
@@ -95,6 +97,8 @@ def _read(
             f"{source}: --map is missing; give --map N=COLUMN,D=COLUMN,L=COLUMN; columns: {', '.join(columns)}"
         )
     chosen, _ = tables.split_rows(columns, where=where, holdout=None, name=str(source))
+    if own:
+        check_one_family((str(tier) for tier in chosen["tier"]), str(source))
     num = len(next(iter(chosen.values())))
     is_new = select(new, chosen, f"{source}: --new") if new else np.zeros(num, bool)
     if new and (is_new.all() or not is_new.any()):
@@ -103,7 +107,7 @@ def _read(
 
 
 def _share(text: str | None) -> float | None:
-    from leaderboard.laws.law import LawError
+    from curation.errors import LawError
 
     if text is None:
         return None

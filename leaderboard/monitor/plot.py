@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from curation.errors import InsufficientError
 from curation.files import Json
-from leaderboard.laws.law import InsufficientError
 from leaderboard.laws.plots import parts
+from leaderboard.laws.plots.checks import UNITS
 from leaderboard.laws.plots.parts import Record, Spec
 from leaderboard.monitor.watch import Watched
 
-FLOPS = "training compute C (FLOPs)"
 NAMES = ("earlier run", "inside", "above", "below")
 COLOURS = (parts.GREY, parts.GREEN, parts.ORANGE, parts.BLUE)
 
@@ -57,7 +57,7 @@ def _new(found: Watched) -> list[Record]:
 def _losses(found: Watched) -> Spec:
     assert found.band is not None
     earlier, new = _earlier(found), _new(found)
-    x = parts.log_axis("C", FLOPS, _values([*earlier, *new], "C"))
+    x = parts.log_axis("C", UNITS["C"], _values([*earlier, *new], "C"))
     y = parts.loss_axis(
         "loss", "loss", [*_values([*earlier, *new], "loss"), *_values(new, "low"), *_values(new, "high")]
     )
@@ -74,7 +74,7 @@ def _distances(found: Watched) -> Spec:
     assert found.band is not None
     earlier, new = _earlier(found), _new(found)
     critical = found.band.critical
-    x = parts.log_axis("C", FLOPS, _values([*earlier, *new], "C"))
+    x = parts.log_axis("C", UNITS["C"], _values([*earlier, *new], "C"))
     y = parts.plain_axis(
         "sigmas", "distance from the law (sigma)", [-critical, critical, *_values([*earlier, *new], "sigmas")]
     )
@@ -93,7 +93,7 @@ def _valleys(found: Watched) -> Spec:
         for one in rows
     ]
     path: list[Record] = [{"C": one.flops, "N": one.path} for one in rows if one.path is not None]
-    x = parts.log_axis("C", FLOPS, _values(best, "C"))
+    x = parts.log_axis("C", UNITS["C"], _values(best, "C"))
     y = parts.log_axis("N", "best size N* (parameters)", [*_values(best, "N"), *_values(path, "N")])
     layers = [
         parts.layer(path, {"type": "line", "color": parts.BLACK, "strokeDash": [4, 3]}, x=x, y=y),

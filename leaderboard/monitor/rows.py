@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from leaderboard.laws.law import Floats, Ints, LawError
+from curation.errors import LawError
+from leaderboard.laws.compute import derived
+from leaderboard.laws.law import Floats, Ints
 
 Array = npt.NDArray[Any]
 VARIABLES = ("N", "D", "C", "L", "B", "U", "run")
-SAME_SCALE = 1.02
-"""Sizes within 2 % are one scale."""
-SAME_COMPUTE = 1.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +74,10 @@ def read_rows(table: Mapping[str, Array | Sequence[object]], is_new: npt.NDArray
     if "L" not in columns or not {"N", "D", "C"} & set(columns):
         raise LawError(f"{where}: needs L and N, D or C; add --map N=COLUMN,D=COLUMN,L=COLUMN")
     with np.errstate(all="ignore"):
-        if "C" not in columns and {"N", "D"} <= set(columns):
-            columns["C"] = 6 * columns["N"] * columns["D"]
-        elif "D" not in columns and {"N", "C"} <= set(columns):
-            columns["D"] = columns["C"] / 6 / columns["N"]
-        elif "N" not in columns and {"D", "C"} <= set(columns):
-            columns["N"] = columns["C"] / 6 / columns["D"]
+        for name in ("C", "D", "N"):
+            values = None if name in columns else derived(columns, name)[0]
+            if values is not None:
+                columns[name] = values
     if "C" not in columns:
         raise LawError(f"{where}: needs two of N, D, C, or C alone; add --map C=COLUMN")
     num = len(columns["L"])
@@ -97,17 +94,6 @@ def read_rows(table: Mapping[str, Array | Sequence[object]], is_new: npt.NDArray
     run = np.array([places[name] for name in names], np.int64)
     whole = Rows(columns=columns, run=run, labels=labels, is_new=is_new, dropped=dropped)
     return whole.keep(kept)
-
-
-def groups_of(values: Floats, width: float) -> list[Ints]:
-    """Return places grouped where values lie within a factor `width` of the smallest of a group, ascending."""
-    groups: list[list[int]] = []
-    for place in np.argsort(values, kind="stable").tolist():
-        if groups and values[place] <= width * values[groups[-1][0]]:
-            groups[-1].append(place)
-        else:
-            groups.append([place])
-    return [np.array(group, np.int64) for group in groups]
 
 
 def _floats(values: Array | Sequence[object]) -> Floats:

@@ -18,10 +18,11 @@ import numpy as np
 from curation.files import Json
 from curation.randomness import generator
 from leaderboard.laws.law import Floats
+from leaderboard.laws.levels import groups_of
 from leaderboard.laws.power import at, power_law
 from leaderboard.laws.valleys import Budget, budgets, parabola
 from leaderboard.monitor.flags import Flag
-from leaderboard.monitor.rows import SAME_SCALE, Rows, groups_of
+from leaderboard.monitor.rows import Rows
 
 SIGMAS = 2.0
 DRAWS = 1_000
@@ -67,7 +68,7 @@ def check_valleys(rows: Rows, *, noise: float | None = None) -> Valleys | None:
     groups = [
         group
         for group in budgets(last.compute, last.columns["N"], last.columns["L"])
-        if len(groups_of(group.x, SAME_SCALE)) >= MIN_SIZES
+        if len(groups_of(group.x)) >= MIN_SIZES
     ]
     if not groups:
         return None

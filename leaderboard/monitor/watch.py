@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from curation.errors import InsufficientError, LawError
 from curation.files import Json
-from leaderboard.laws.law import InsufficientError, LawError, Settings
+from leaderboard.laws.law import Settings
 from leaderboard.monitor.band import Band, fit_band
 from leaderboard.monitor.batches import Batches, check_batches
 from leaderboard.monitor.classify import Judged, judge

@@ -237,7 +237,7 @@ def _rows(
 
 def _signal(study: Path, tier: str) -> dict[str, Sequence[float]]:
     """Return the mean bits per byte of each arm of a study at a tier, by slice."""
-    from leaderboard.results import read_result
+    from leaderboard.studies.results import read_result
 
     runs = [run for run in read_result(study).runs if run.tier == tier]
     arms = list(dict.fromkeys(run.arm for run in runs))

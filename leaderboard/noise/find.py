@@ -17,10 +17,11 @@ import numpy as np
 
 from curation.numerics import NoisePrior, pooled_variance
 from leaderboard.compare_arms import HEADLINE, headline_slices
+from leaderboard.comparison.paired import columns_by_arm
 from leaderboard.noise.pack import NoisePack, Status, seed_values
 from leaderboard.noise.pack_files import read_pack
 from leaderboard.noise.spread import Spread, cautious_sigma, prior_of, spread_of
-from leaderboard.scores import Floats, ScoredRun, TierScores
+from leaderboard.scores import ScoredRun, TierScores
 from train.tiers import load_tier
 
 MAX_EXCESS = 1.5
@@ -41,6 +42,12 @@ class Found:
     """Why nothing may be decided by it; empty when it may."""
     note: str = ""
     """Which pack was used, with its numbers."""
+    pack: str = ""
+    """Digest of the pack; empty when none fits."""
+    headline: NoisePrior | None = None
+    """Measured noise of the headline, also where it is dropped; None when no pack fits."""
+    cautious: float | None = None
+    """The upper 80 % bound of its sigma, which gates take as prior."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,9 +152,12 @@ def _priors(pack: NoisePack, name: str, runs: Sequence[ScoredRun], scores: TierS
     spreads[HEADLINE] = head
     values = {one: np.log(scores.slices[one].bpb) for one in spreads if one != HEADLINE}
     values[HEADLINE] = np.mean([np.log(scores.slices[one].bpb) for one in slices], axis=0)
-    too_low = {one for one, spread in spreads.items() if exceeds(spread, groups_by_arm(scores, values[one]))}
+    columns = columns_by_arm([arm for arm, _ in scores.runs]).values()
+    too_low = {
+        one for one, spread in spreads.items() if exceeds(spread, [values[one][own].tolist() for own in columns])
+    }
     priors = {one: prior_of(spread) for one, spread in spreads.items() if one not in too_low}
-    fewest = min(sum(arm == own for own, _ in scores.runs) for arm in {arm for arm, _ in scores.runs})
+    fewest = min(map(len, columns))
     note = (
         f"run noise from {name}: sigma {head.sigma:.2%} of the headline ({head.low:.2%} to {head.high:.2%}), "
         f"{len(pack.ordinary)} seeds" + (f", {shared} of them compared here and left out" if shared else "")
@@ -159,18 +169,18 @@ def _priors(pack: NoisePack, name: str, runs: Sequence[ScoredRun], scores: TierS
         note += f"; dropped, too low for these runs: {', '.join(sorted(too_low))}"
     reason = louder(name, fewest) if HEADLINE in too_low else ""
     dropped = frozenset(too_low) if not louder(name, fewest) else frozenset[str]()
-    return Found(priors=priors, dropped=dropped, reason=reason, note=note)
+    return Found(
+        priors=priors,
+        dropped=dropped,
+        reason=reason,
+        note=note,
+        pack=pack.digest,
+        headline=prior_of(head),
+        cautious=cautious_sigma(head),
+    )
 
 
 def exceeds(spread: Spread, groups: Sequence[Sequence[float]]) -> bool:
     """Whether runs scatter around their arms' means by more than 1.5 times the upper 80 % bound of `spread`."""
     own = pooled_variance(groups)
     return own is not None and own.value > (MAX_EXCESS * cautious_sigma(spread)) ** 2
-
-
-def groups_by_arm(scores: TierScores, values: Floats) -> list[list[float]]:
-    """Return one value a run, grouped by arm."""
-    groups: dict[str, list[float]] = {}
-    for (arm, _), value in zip(scores.runs, values.tolist(), strict=True):
-        groups.setdefault(arm, []).append(value)
-    return list(groups.values())

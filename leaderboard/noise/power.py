@@ -59,7 +59,14 @@ def detectable(noise: Noise, num_seeds: int, *, two_sided: bool = False, power: 
 
     One-sided by default; `curate compare` judges by two-sided intervals. One seed needs a prior.
     """
-    variance = noise.variance(num_seeds)
+    return detectable_at(noise.variance(num_seeds), two_sided=two_sided, power=power)
+
+
+def detectable_at(variance: Variance, *, two_sided: bool = True, power: float = POWER) -> float | None:
+    """Return the smallest true difference that is found with `power` at 5 % where differences have this variance.
+
+    Two-sided, as `curate compare` and the board judge. None without degrees of freedom.
+    """
     if variance.degrees <= 0:
         return None
     critical = t_quantile(1 - (LEVEL / 2 if two_sided else LEVEL), variance.degrees)

@@ -16,9 +16,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from curation.errors import nearest
+from curation.errors import LawError, nearest
 from curation.files import Json
-from leaderboard.laws.law import LawError
 from train.tier_data import measured_mfu
 from train.tier_plan import ASSUMED_MFU, CARDS, Card
 from train.tiers import TIERS, Shape

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from curation.errors import LawError
 from curation.files import Json
-from leaderboard.laws.law import LawError
 from leaderboard.planning.costs import card_of
 from train.tier_plan import estimate_hours
 from train.tiers import TIERS, Tier, load_tier

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from curation.errors import LawError
 from curation.files import Json
-from leaderboard.laws.law import LawError
+from curation.tables import amount_of
+from leaderboard.laws.compute import FLOPS_PER_PARAM_TOKEN
+from leaderboard.laws.warn import MAX_EXTRAPOLATION
 from leaderboard.planning import costs, experiments, ratio
 from leaderboard.planning.surface import (
     BEST_LAW,
-    FLOPS_A_PARAM_TOKEN,
     PUBLISHED,
     RULE_OF_THUMB,
     Allocation,
@@ -21,10 +23,8 @@ from leaderboard.planning.surface import (
 )
 from leaderboard.planning.trade_offs import at_ratio, for_serving, with_repeats
 
-MULTIPLES = {"K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
 MAX_AMOUNT = 1e40
 """Of FLOPs and tokens; nothing planned comes near, and squares stay in float64."""
-MAX_EXTRAPOLATION = 100.0
 HOURS_SHOWN = ("h100", "h200")
 HIGH_RATIO = 500.0
 """Tokens per parameter above which a law of usual ratios is doubted."""
@@ -60,11 +60,7 @@ def amount(text: str | None, option: str) -> float | None:
     """
     if text is None:
         return None
-    factor = MULTIPLES.get(text.strip()[-1:].upper(), 1.0)
-    try:
-        value = float(text.strip()[:-1] if factor > 1 else text) * factor
-    except ValueError:
-        value = math.nan
+    value = amount_of(text.strip())
     if not 0 < value <= MAX_AMOUNT:
         why = "overflows: at most 1e40 can be planned" if value > MAX_AMOUNT else "is no number above 0"
         raise LawError(f"{option}: `{text}` {why}; give e.g. {option} 1e23 or {option} 580B")
@@ -117,7 +113,7 @@ def make_plan(wanted: Wanted) -> dict[str, Json]:
 
 def _sizes(surface: Surface, flops: float, wanted: Wanted) -> dict[str, Json]:
     best = surface.optimum(flops)
-    thumb = math.sqrt(flops / FLOPS_A_PARAM_TOKEN / RULE_OF_THUMB)
+    thumb = math.sqrt(flops / FLOPS_PER_PARAM_TOKEN / RULE_OF_THUMB)
     low, high = as_good(surface, flops)
     plan: dict[str, Json] = {
         "optimum": {**best.as_json(), "as_good": {"loss_within": FLAT_BAND - 1, "N": [low, high]}},
@@ -189,7 +185,7 @@ def _latency(surface: Surface, wanted: Wanted) -> dict[str, Json]:
     if wanted.flops:
         best = surface.optimum(wanted.flops)
         params = float(min(shape.matmul_params, best.params))
-        chosen = surface.at(params, wanted.flops / FLOPS_A_PARAM_TOKEN / params)
+        chosen = surface.at(params, wanted.flops / FLOPS_PER_PARAM_TOKEN / params)
         plan["optimum_latency_ms"] = costs.decode_ms(best.params, wanted.card, wanted.cards)
         plan["trained_with_flops"] = {
             **chosen.as_json(),

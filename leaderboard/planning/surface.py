@@ -16,18 +16,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from curation.errors import nearest
+from curation.errors import LawError, nearest
 from curation.files import Json
-from leaderboard.laws.law import LawError
+from leaderboard.laws.compute import FLOPS_PER_PARAM_TOKEN
+from leaderboard.laws.data_constrained import C4_FIT, PUBLISHED_R_STAR
 
-FLOPS_A_PARAM_TOKEN = 6.0
-"""Training: forward and backward."""
-SERVING_FLOPS_A_PARAM_TOKEN = 2.0
+SERVING_FLOPS_PER_PARAM_TOKEN = 2.0
+"""Forward alone; training takes `leaderboard.laws.compute.FLOPS_PER_PARAM_TOKEN`."""
 RULE_OF_THUMB = 20.0
 """Tokens per parameter."""
 BEST_LAW = "besiroglu"
-R_STAR = (15.387756, 5.309743)
-"""R*_D and R*_N: repeats (of data, of surplus parameters) after which 1 - 1/e of the worth is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +39,7 @@ class Allocation:
     @property
     def flops(self) -> float:
         """Training FLOPs, 6 N D."""
-        return FLOPS_A_PARAM_TOKEN * self.params * self.tokens
+        return FLOPS_PER_PARAM_TOKEN * self.params * self.tokens
 
     def as_json(self) -> dict[str, Json]:
         """Return N, D, D / N, C and the loss."""
@@ -63,8 +61,10 @@ class Surface:
     """E."""
     alpha: float
     beta: float
-    r_star_tokens: float = R_STAR[0]
-    r_star_params: float = R_STAR[1]
+    r_star_tokens: float = PUBLISHED_R_STAR[0]
+    """R*_D: repeats after which 1 - 1/e of the worth of repeated tokens is gone."""
+    r_star_params: float = PUBLISHED_R_STAR[1]
+    """R*_N: the same of surplus parameters."""
     own_r_star: bool = False
     """Whether R* were fitted with this surface; else the published ones stand in."""
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Surface:
 
     def optimum(self, flops: float) -> Allocation:
         """Return the compute-optimal size and tokens."""
-        budget = flops / FLOPS_A_PARAM_TOKEN
+        budget = flops / FLOPS_PER_PARAM_TOKEN
         params = self.balance * budget**self.exponent
         return self.at(params, budget / params)
 
@@ -103,9 +103,9 @@ class Surface:
         """
         if loss <= self.floor:
             return math.inf
-        at_six = self.optimum(FLOPS_A_PARAM_TOKEN).loss - self.floor
+        at_six = self.optimum(FLOPS_PER_PARAM_TOKEN).loss - self.floor
         rate = self.alpha * self.beta / (self.alpha + self.beta)
-        return float(FLOPS_A_PARAM_TOKEN * ((loss - self.floor) / at_six) ** (-1 / rate))
+        return float(FLOPS_PER_PARAM_TOKEN * ((loss - self.floor) / at_six) ** (-1 / rate))
 
     def tokens_for(self, params: float, loss: float) -> float:
         """Return the tokens at which a size reaches a loss; infinite when it never does."""
@@ -159,7 +159,7 @@ PUBLISHED: Mapping[str, Surface] = {
         ),
         _published(
             "muennighoff", "Muennighoff et al. 2023 (2305.16264), C4 fit of their code, with R* 15.4 and 5.3",
-            math.exp(6.255414), math.exp(7.3049974), math.exp(0.6254804), 0.3526596, 0.3526596,
+            *C4_FIT.values(),
         ),
     )
 }  # fmt: skip
@@ -222,7 +222,7 @@ def _of_fit(path: str, law: str, params: Mapping[str, float]) -> Surface:
         floor=floor,
         alpha=2 * alpha if law == "overtraining" else alpha,
         beta=2 * alpha if law == "overtraining" else numbers[4],
-        r_star_tokens=params["R*_D"] if own else R_STAR[0],
-        r_star_params=params["R*_N"] if own else R_STAR[1],
+        r_star_tokens=params["R*_D"] if own else PUBLISHED_R_STAR[0],
+        r_star_params=params["R*_N"] if own else PUBLISHED_R_STAR[1],
         own_r_star=own,
     )

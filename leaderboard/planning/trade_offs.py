@@ -15,12 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from curation.files import Json
-from leaderboard.planning.surface import (
-    FLOPS_A_PARAM_TOKEN,
-    SERVING_FLOPS_A_PARAM_TOKEN,
-    Allocation,
-    Surface,
-)
+from leaderboard.laws.compute import FLOPS_PER_PARAM_TOKEN
+from leaderboard.planning.surface import SERVING_FLOPS_PER_PARAM_TOKEN, Allocation, Surface
 
 EPOCHS_SHOWN = (1, 2, 4, 8, 16, 40)
 FREE_EPOCHS = 4.0
@@ -38,7 +34,7 @@ class Serving:
 
     def cost(self, of: Allocation) -> float:
         """Return training and serving FLOPs."""
-        return of.flops + SERVING_FLOPS_A_PARAM_TOKEN * of.params * self.served_tokens
+        return of.flops + SERVING_FLOPS_PER_PARAM_TOKEN * of.params * self.served_tokens
 
     def as_json(self) -> dict[str, Json]:
         """Return the allocation and what it saves."""
@@ -63,7 +59,7 @@ def for_serving(surface: Surface, flops: float, served_tokens: float) -> Serving
     def cost(ln_params: float) -> float:
         params = math.exp(ln_params)
         tokens = surface.tokens_for(params, best.loss)
-        return params * (FLOPS_A_PARAM_TOKEN * tokens + SERVING_FLOPS_A_PARAM_TOKEN * served_tokens)
+        return params * (FLOPS_PER_PARAM_TOKEN * tokens + SERVING_FLOPS_PER_PARAM_TOKEN * served_tokens)
 
     params = math.exp(lowest(cost, least, math.log(best.params)))
     found = Allocation(params=params, tokens=surface.tokens_for(params, best.loss), loss=best.loss)
@@ -84,6 +80,8 @@ class Repeated:
     """The compute optimum's N and D with the loss that repeats leave it."""
     table: tuple[tuple[float, Allocation, float], ...]
     """Epochs, allocation at the same compute, D'."""
+    r_star_tokens: float
+    """R*_D of the surface."""
 
     @property
     def epochs(self) -> float:
@@ -107,12 +105,9 @@ class Repeated:
             )
         return (
             f"the compute optimum would take {wanted:.3g} epochs; beyond a few, repeats lose their worth (at most "
-            f"{1 + self.allocation_limit:.3g} x the unique tokens in all): find more text first, then add epochs and "
+            f"{1 + self.r_star_tokens:.3g} x the unique tokens in all): find more text first, then add epochs and "
             "parameters together as listed"
         )
-
-    allocation_limit: float = 0.0
-    """R*_D of the surface."""
 
     def as_json(self) -> dict[str, Json]:
         """Return the allocation, the loss of heedlessness, and the table by epochs."""
@@ -138,7 +133,7 @@ def with_repeats(surface: Surface, flops: float, unique_tokens: float) -> Repeat
     """Return the least loss at `flops` where `unique_tokens` exist."""
 
     def at(params: float) -> Allocation:
-        tokens = flops / FLOPS_A_PARAM_TOKEN / params
+        tokens = flops / FLOPS_PER_PARAM_TOKEN / params
         return Allocation(params=params, tokens=tokens, loss=repeated_loss(surface, params, tokens, unique_tokens))
 
     best = surface.optimum(flops)
@@ -146,7 +141,7 @@ def with_repeats(surface: Surface, flops: float, unique_tokens: float) -> Repeat
     found = at(math.exp(lowest(lambda ln_params: at(math.exp(ln_params)).loss, middle - 8, middle + 8)))
     rows = []
     for epochs in EPOCHS_SHOWN:
-        item = at(flops / FLOPS_A_PARAM_TOKEN / (epochs * unique_tokens))
+        item = at(flops / FLOPS_PER_PARAM_TOKEN / (epochs * unique_tokens))
         rows.append((float(epochs), item, worth(item.tokens, unique_tokens, surface.r_star_tokens)))
     return Repeated(
         unique_tokens=unique_tokens,
@@ -155,7 +150,7 @@ def with_repeats(surface: Surface, flops: float, unique_tokens: float) -> Repeat
         optimum=best,
         without_heed=at(best.params),
         table=tuple(rows),
-        allocation_limit=surface.r_star_tokens,
+        r_star_tokens=surface.r_star_tokens,
     )
 
 
@@ -202,7 +197,7 @@ def at_ratio(surface: Surface, flops: float, ratio: float) -> AtRatio:
     """Return `flops` spent at `ratio` tokens per parameter, and what that costs."""
 
     def spent(total: float) -> Allocation:
-        params = math.sqrt(total / FLOPS_A_PARAM_TOKEN / ratio)
+        params = math.sqrt(total / FLOPS_PER_PARAM_TOKEN / ratio)
         return surface.at(params, ratio * params)
 
     best, found = surface.optimum(flops), spent(flops)

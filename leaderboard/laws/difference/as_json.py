@@ -12,6 +12,7 @@ from leaderboard.laws.difference.compare import Difference, Value
 from leaderboard.laws.difference.paired import Pairs, Points
 from leaderboard.laws.difference.table import Ranked
 from leaderboard.laws.law import Floats
+from leaderboard.laws.view import number_json
 
 
 def difference_json(found: Difference, ranking: Sequence[Ranked], notes: Sequence[str]) -> dict[str, Json]:
@@ -36,7 +37,7 @@ def difference_json(found: Difference, ranking: Sequence[Ranked], notes: Sequenc
         },
         "holdout": _gate_json(found),
         "models": _models_json(found),
-        "shared_law": None if law is None else {"form": law.form, **{k: _number(v) for k, v in law.params.items()}},
+        "shared_law": None if law is None else {"form": law.form, **{k: number_json(v) for k, v in law.params.items()}},
         "trend": _trend_json(found),
         "crossing": _crossing_json(found),
         "compute_multiplier": {
@@ -53,9 +54,9 @@ def _gate_json(found: Difference) -> Json:
     return {
         "how": gate.how,
         "n": gate.n,
-        "mean_absolute_error": _number(gate.error),
-        "claimed_gap": _number(-gate.claimed),
-        "allowed_error": _number(gate.allowed),
+        "mean_absolute_error": number_json(gate.error),
+        "claimed_gap": number_json(-gate.claimed),
+        "allowed_error": number_json(gate.allowed),
         "passed": gate.passed,
     }
 
@@ -65,9 +66,9 @@ def _models_json(found: Difference) -> list[Json]:
         {
             "name": one.model.name,
             "formula": one.model.formula,
-            "params": {name: _number(float(v)) for name, v in zip(one.model.params, one.theta, strict=True)},
-            "bic": _number(one.bic),
-            "weight": _number(one.weight),
+            "params": {name: number_json(float(v)) for name, v in zip(one.model.params, one.theta, strict=True)},
+            "bic": number_json(one.bic),
+            "weight": number_json(one.weight),
             "gap_at_target": _value_json(negated(model_value(found, one.model.name))),
         }
         for one in found.fitted.models
@@ -79,8 +80,8 @@ def _trend_json(found: Difference) -> Json:
         return None
     low, high = found.trend.interval
     return {
-        "gap_per_decade": _number(found.trend.per_decade),
-        "interval": [_number(low), _number(high)],
+        "gap_per_decade": number_json(found.trend.per_decade),
+        "interval": [number_json(low), number_json(high)],
         "word": found.trend.word,
     }
 
@@ -89,8 +90,8 @@ def _crossing_json(found: Difference) -> Json:
     if found.crossing is None:
         return None
     return {
-        "C": _number(found.crossing.flops),
-        "interval": [_number(found.crossing.low), _number(found.crossing.high)],
+        "C": number_json(found.crossing.flops),
+        "interval": [number_json(found.crossing.low), number_json(found.crossing.high)],
     }
 
 
@@ -171,9 +172,5 @@ def loss_at(value: float, pairs: Pairs) -> float:
 def _value_json(value: Value | None) -> Json:
     if value is None:
         return None
-    ends: Json = None if value.interval is None else [_number(end) for end in value.interval]
-    return {"value": _number(value.value), "interval": ends, "plus_minus": _number(value.half)}
-
-
-def _number(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+    ends: Json = None if value.interval is None else [number_json(end) for end in value.interval]
+    return {"value": number_json(value.value), "interval": ends, "plus_minus": number_json(value.half)}

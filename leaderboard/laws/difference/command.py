@@ -115,11 +115,11 @@ def perform_compare(call: Call) -> tuple[Difference, tuple[Ranked, ...], list[st
     """
     import numpy as np
 
-    from leaderboard.laws import tables
+    from curation import tables
+    from curation.errors import LawError
+    from curation.expressions import select
     from leaderboard.laws.difference.compare import Asked, compare_recipes
     from leaderboard.laws.difference.table import table_of, target_of
-    from leaderboard.laws.expressions import select
-    from leaderboard.laws.law import LawError
 
     if (call.file is None) == (call.runs is None):
         raise LawError("fit compare: expected either FILE or --runs DIR; give one of them")
@@ -160,8 +160,8 @@ def perform_compare(call: Call) -> tuple[Difference, tuple[Ranked, ...], list[st
 
 
 def _columns(call: Call, source: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    from leaderboard.laws import tables
-    from leaderboard.laws.law import LawError
+    from curation import tables
+    from curation.errors import LawError
     from leaderboard.laws.runs import OWN_MAPPING, read_runs
 
     mapping = tables.pairs(call.mapping, "--map")

@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from curation.errors import InsufficientError
 from curation.numerics import NoisePrior
 from curation.randomness import generator
 from leaderboard.laws.difference import judge
 from leaderboard.laws.difference.fitted import Averaged, average, ends
-from leaderboard.laws.difference.paired import Pairs, Points, Rows, Scale, levels, pairs_of
+from leaderboard.laws.difference.paired import Pairs, Points, Rows, Scale, pairs_of
 from leaderboard.laws.difference.shared import REACH, SharedLaw, fit_shared
-from leaderboard.laws.law import Floats, InsufficientError
+from leaderboard.laws.law import Floats
+from leaderboard.laws.levels import levels
 from leaderboard.laws.warn import MIN_SIZES
 
 HOW_GIVEN, HOW_LARGEST = "--holdout", "largest size left out"

@@ -9,20 +9,19 @@ averaged draws hold each model's share, so an interval tells the doubt between m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from curation.numerics import t_critical
 from leaderboard.laws.difference.models import CONSTANT, DeltaModel, Setting, usable
 from leaderboard.laws.difference.paired import Pairs, Points
 from leaderboard.laws.difference.shared import SharedLaw
+from leaderboard.laws.intervals import small_sample
 from leaderboard.laws.law import Floats
 
 MIN_RESAMPLED = 8
 TINY = 1e-7
 """Scatter below this (of ln L) is rounding: differences that a model meets exactly."""
-NORMAL = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,18 +104,7 @@ def average(pairs: Pairs, law: SharedLaw | None, *, draws: int, rng: np.random.G
     drawn = Setting(centre=centre, law=law, law_SP=rows, scale=pairs.scale)
     found = [_fitted(model, pairs, own, drawn, rng) for model in usable(own, points)]
     weights = _weights(found, pairs)
-    models = tuple(
-        FittedModel(
-            model=one.model,
-            theta=one.theta,
-            draws_SK=one.draws_SK,
-            stretch=one.stretch,
-            bic=one.bic,
-            weight=float(weight),
-            spread=one.spread,
-        )
-        for one, weight in zip(found, weights, strict=True)
-    )
+    models = tuple(replace(one, weight=float(weight)) for one, weight in zip(found, weights, strict=True))
     picks = np.searchsorted(np.cumsum(weights), rng.random(draws) * weights.sum(), side="right")
     return Averaged(models=models, law=law, point=own, drawn=drawn, picks=np.minimum(picks, len(models) - 1))
 
@@ -150,7 +138,7 @@ def _fitted(model: DeltaModel, pairs: Pairs, own: Setting, drawn: Setting, rng: 
         picks = rng.multinomial(pairs.n, np.full(pairs.n, 1 / pairs.n), draws).astype(np.float64)
         sampled = model.fit(drawn, pairs.points, np.tile(pairs.delta, (draws, 1)), picks * weights)
         left = max(1, pairs.n - num)
-        stretch = float(np.sqrt(pairs.n / left) * t_critical(left) / NORMAL)
+        stretch = small_sample(pairs.n, left)
     else:
         noise = rng.standard_normal((draws, pairs.n)) * np.sqrt(pairs.share) * spread
         if np.isfinite(degrees):

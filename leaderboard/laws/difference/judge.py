@@ -18,7 +18,8 @@ import numpy as np
 
 from curation.numerics import t_critical
 from leaderboard.laws.difference.fitted import Averaged, trend_line
-from leaderboard.laws.difference.paired import Pairs, Points, levels
+from leaderboard.laws.difference.paired import Pairs, Points
+from leaderboard.laws.levels import levels
 from leaderboard.laws.warn import MAX_EXTRAPOLATION, MIN_SIZES
 
 WINS, LOSES, TRAP, OPEN, INSUFFICIENT = (

@@ -17,7 +17,7 @@ import numpy as np
 
 from curation.numerics import NoisePrior, Variance, pooled_variance
 from leaderboard.laws.law import Floats, Ints
-from leaderboard.laws.warn import SAME_SIZE
+from leaderboard.laws.levels import levels
 
 Scale = Literal["log", "raw"]
 
@@ -103,18 +103,6 @@ class Pairs:
             is_paired=self.is_paired,
             scale=self.scale,
         )
-
-
-def levels(values: Floats) -> Ints:
-    """Return the number of each value's level, ascending; a level ends 2 % above its smallest value."""
-    order = np.argsort(values, kind="stable")
-    found = np.empty(len(values), np.int64)
-    level, first = -1, -np.inf
-    for row in order.tolist():
-        if level < 0 or values[row] > SAME_SIZE * first:
-            level, first = level + 1, float(values[row])
-        found[row] = level
-    return found
 
 
 def cells_of(sizes: Floats, tokens: Floats, flops: Floats) -> Ints:

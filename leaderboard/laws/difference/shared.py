@@ -14,13 +14,14 @@ from itertools import product
 
 import numpy as np
 
-from curation.fitting import Model, Problem, Pullback, Search, minimise, refit
-from leaderboard.laws.difference.paired import Points, Rows, Scale, levels
+from curation.descent import Model, Problem, Pullback, Search
+from curation.fitting import minimise, refit
+from leaderboard.laws.difference.paired import Points, Rows, Scale
 from leaderboard.laws.law import Floats, Ints
+from leaderboard.laws.levels import levels
+from leaderboard.laws.warn import MIN_SIZES, SAME_DIRECTION
 
-SAME_DIRECTION = 0.995
 MIN_CELLS_OF_SIZES = 6
-MIN_SIZES = 3
 NO_FLOOR = -700.0
 """ln E of a law without a floor: exp of it is 0 beside any loss."""
 FRACTIONS, EXPONENTS, FLOORS = (0.1, 0.4), (0.1, 0.3, 0.6), (0.4, 0.8)

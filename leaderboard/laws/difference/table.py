@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curation.errors import nearest
-from leaderboard.laws.compute import completed
-from leaderboard.laws.difference.families import check_one_family
+from curation.errors import LawError, nearest
+from curation.tables import Array, mapped
+from leaderboard.laws.compute import completed, derived
 from leaderboard.laws.difference.paired import Points, Rows, Scale, cells_of
-from leaderboard.laws.law import Card, Data, LawError, Variable
+from leaderboard.laws.families import check_one_family
+from leaderboard.laws.law import Card, Data, Variable
+from leaderboard.laws.levels import SAME_SIZE
 from leaderboard.laws.rows import checked_rows
-from leaderboard.laws.tables import Array, mapped
-from leaderboard.laws.warn import SAME_SIZE
 
 MAX_EPOCHS_RATIO = 1.25
 """Rule 4: arms that differ by more in epochs compare only through the equal-keep controls."""
@@ -171,16 +171,14 @@ def target_of(inputs: Mapping[str, float]) -> Points:
     wrong = sorted(set(inputs) - {"N", "D", "C"})
     if wrong:
         raise LawError(f"--at: no input {', '.join(wrong)}; expected N=...,D=... or C=...")
-    given = dict(inputs)
-    if len(given) >= 2:
-        given.setdefault("N", given.get("C", 0.0) / 6 / given.get("D", 1.0))
-        given.setdefault("D", given.get("C", 0.0) / 6 / given["N"])
-        given.setdefault("C", 6 * given["N"] * given["D"])
-    elif "C" not in given:
-        raise LawError(f"--at: got {', '.join(given) or 'nothing'} alone; expected N=...,D=... or C=...")
-    nan = float("nan")
-    sizes, tokens, flops = (np.array([given.get(name, nan)]) for name in ("N", "D", "C"))
-    return Points(sizes=sizes, tokens=tokens, flops=flops)
+    if len(inputs) < 2 and "C" not in inputs:
+        raise LawError(f"--at: got {', '.join(inputs) or 'nothing'} alone; expected N=...,D=... or C=...")
+    given = {name: np.array([value], np.float64) for name, value in inputs.items()}
+    for name in ("N", "D", "C"):
+        if name not in given:
+            values, _ = derived(given, name)
+            given[name] = np.array([np.nan]) if values is None else values
+    return Points(sizes=given["N"], tokens=given["D"], flops=given["C"])
 
 
 def _missing(value: Any) -> bool:

@@ -31,8 +31,8 @@ def residuals_panel(fitted: Fit) -> Spec:
         places = scale_of(fitted, data, observed, expected)[1]
         points += parts.series(x=thin(places), residual=thin(factor * misses), series=HELD_OUT)
     spread = factor * float(np.std(fitted.residuals)) * SIGMAS
-    x = axis_of(name, "x", [_number(row["x"]) for row in points])
-    y = parts.plain_axis("residual", unit, [_number(row["residual"]) for row in points] + [spread, -spread])
+    x = axis_of(name, "x", [parts.number(row["x"]) for row in points])
+    y = parts.plain_axis("residual", unit, [parts.number(row["residual"]) for row in points] + [spread, -spread])
     lines: list[Record] = [{"residual": spread}, {"residual": -spread}]
     layers = [
         parts.rule(0.0, "residual"),
@@ -55,7 +55,7 @@ def actual_panel(fitted: Fit) -> Spec:
     if held is not None:
         points += parts.series(actual=thin(held[0]), fitted=thin(held[1]), series=HELD_OUT)
     what = fitted.law.card.predicts or fitted.law.card.target
-    values = [_number(row[name]) for row in points for name in ("actual", "fitted")]
+    values = [parts.number(row[name]) for row in points for name in ("actual", "fitted")]
     is_log = bool(values) and min(values) > 0
     axis = parts.loss_axis if is_log else parts.plain_axis
     x, y = axis("actual", f"actual {what}", values), axis("fitted", f"fitted {what}", values)
@@ -80,7 +80,9 @@ def exponents_panel(fitted: Fit) -> Spec | None:
             rows.append({"name": name, "value": value, "low": low, "high": high})
     if not rows:
         return None
-    x = parts.plain_axis("value", "value and 95 % interval", [_number(row[k]) for row in rows for k in ("low", "high")])
+    x = parts.plain_axis(
+        "value", "value and 95 % interval", [parts.number(row[k]) for row in rows for k in ("low", "high")]
+    )
     y: dict[str, Json] = {"field": "name", "type": "nominal", "sort": None, "axis": {"title": None}}
     layers = [
         parts.layer(rows, {"type": "rule", "color": parts.BLUE}, x={**x, "field": "low"}, x2={"field": "high"}, y=y),
@@ -146,8 +148,3 @@ def _held(fitted: Fit) -> tuple[Floats, Floats, Data] | None:
 
 def _positive(fitted: Fit) -> bool:
     return bool(np.all(fitted.observed > 0) and np.all(fitted.expected > 0))
-
-
-def _number(value: Json) -> float:
-    assert isinstance(value, (int, float))
-    return float(value)

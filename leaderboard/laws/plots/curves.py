@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from curation.files import Json
-from leaderboard.laws.difference.paired import levels
 from leaderboard.laws.law import Data, Fit, Floats, Prediction
+from leaderboard.laws.levels import levels
 from leaderboard.laws.plots import parts
 from leaderboard.laws.plots.checks import UNITS, axis_of, thin
 from leaderboard.laws.plots.parts import Record, Spec
@@ -30,12 +30,12 @@ def scale_panel(fitted: Fit, predictions: Sequence[Prediction] = ()) -> Spec:
     ratio, ray = _ray(fitted, predictions) if is_plain else (0.0, [])
     expected = [] if lines else _fitted_marks(fitted)
     future = [row for item in predictions if (row := _predicted(item)) is not None]
-    values = [_n(row["C"]) for row in (*rows, *lines, *ray, *future)]
+    values = [parts.number(row["C"]) for row in (*rows, *lines, *ray, *future)]
     x = parts.log_axis("C", UNITS["C"], values)
-    heights = [_n(row["y"]) for row in (*rows, *future)]
+    heights = [parts.number(row["y"]) for row in (*rows, *future)]
     axis = parts.loss_axis if min(heights) > 0 else parts.plain_axis
     y = axis("y", UNITS.get(target, target), heights)
-    colour = parts.sizes_colour([_n(row["size"]) for row in rows], "parameters N")
+    colour = parts.sizes_colour([parts.number(row["size"]) for row in rows], "parameters N")
     detail: dict[str, Json] = {"field": "level", "type": "nominal"}
     layers = []
     if bands:
@@ -83,8 +83,8 @@ def line_panel(fitted: Fit, name: str, predictions: Sequence[Prediction] = ()) -
     future = [
         _with_interval({"x": item.inputs[name], "y": item.value}, item) for item in predictions if name in item.inputs
     ]
-    x = axis_of(name, "x", [_n(row["x"]) for row in line])
-    heights = [_n(row["y"]) for row in (*rows, *line, *future)]
+    x = axis_of(name, "x", [parts.number(row["x"]) for row in line])
+    heights = [parts.number(row["y"]) for row in (*rows, *line, *future)]
     axis = parts.loss_axis if min(heights) > 0 and max(heights) > 1.5 * min(heights) else parts.plain_axis
     y = axis("y", UNITS.get(target, target), heights)
     layers = []
@@ -113,7 +113,7 @@ def optimum_panel(fitted: Fit, quantity: str, optima: Sequence[Record], predicti
     if len(fitted.draws_SP):
         low, high = np.nanpercentile(line_of(fitted.draws_SP), [2.5, 97.5], axis=0)
         band = parts.series(x=grid, low=low, high=high)
-    values = [_n(row["y"]) for row in (*line, *optima)]
+    values = [parts.number(row["y"]) for row in (*line, *optima)]
     x, y = parts.log_axis("x", UNITS["C"], grid), parts.log_axis("y", f"optimal {UNITS[quantity]}", values)
     layers = []
     if band:
@@ -232,8 +232,3 @@ def _future(rows: Sequence[Record], x: dict[str, Json], y: dict[str, Json]) -> l
     mark: dict[str, Json] = {"type": "point", "shape": "triangle-up", "filled": True, "size": 90, "color": parts.ORANGE}
     layers = [parts.layer(known, {"type": "rule", "color": parts.ORANGE, "strokeWidth": 2}, **span)] if known else []
     return [*layers, parts.layer(rows, mark, x=x, y=y)]
-
-
-def _n(value: Json) -> float:
-    assert isinstance(value, (int, float))
-    return float(value)

@@ -9,6 +9,7 @@ from leaderboard.laws.difference.compare import Difference
 from leaderboard.laws.difference.paired import Pairs, Points
 from leaderboard.laws.law import Floats
 from leaderboard.laws.plots import parts
+from leaderboard.laws.plots.checks import UNITS
 from leaderboard.laws.plots.parts import Record, Spec
 
 COLOURS = {
@@ -20,7 +21,6 @@ COLOURS = {
 }
 """The seeds' colours: green keeps winning, yellow needs evidence, red is the trap."""
 STEPS = 80
-FLOPS = "training compute C (FLOPs)"
 
 
 def difference_spec(found: Difference) -> Spec:
@@ -41,8 +41,8 @@ def gap_panel(found: Difference) -> Spec:
     )
     target = _target(found, percent)
     everything = [*curve, *measured, target]
-    x = parts.log_axis("C", FLOPS, [_float(row["C"]) for row in everything])
-    reach = [_float(row[name]) for row in (*measured, target) for name in ("gap", "low", "high") if name in row]
+    x = parts.log_axis("C", UNITS["C"], [parts.number(row["C"]) for row in everything])
+    reach = [parts.number(row[name]) for row in (*measured, target) for name in ("gap", "low", "high") if name in row]
     y = parts.plain_axis("gap", f"gap: baseline − candidate ({unit})", [0.0, *reach, *_shown(curve, reach)])
     span: dict[str, Json] = {"y": {**y, "field": "low"}, "y2": {"field": "high"}, "x": x}
     colour = COLOURS[found.verdict]
@@ -59,21 +59,13 @@ def gap_panel(found: Difference) -> Spec:
     if "low" in target:
         layers.append(parts.layer([target], {"type": "rule", "color": colour, "strokeWidth": 2}, **span))
     layers.append(parts.layer([*measured, target], points, x=x, y=y, **shapes))
-    half = (
-        ALLOWED_TEXT.format(found.gate.error * percent, found.gate.allowed * percent)
-        if found.gate.error is not None
-        else ""
-    )
-    subtitle = [
-        f"verdict: {found.verdict}; above 0 the candidate is better; line: average of the models, band: 95 %",
-        *([half] if half else []),
-    ]
+    subtitle = [f"verdict: {found.verdict}; above 0 the candidate is better; line: average of the models, band: 95 %"]
+    if found.gate.error is not None:
+        error, allowed = found.gate.error * percent, found.gate.allowed * percent
+        subtitle.append(f"held-out error of the difference {error:.3g}, allowed {allowed:.3g} (half the claimed gap)")
     return parts.panel(
         f"Gap against scale: {found.asked.candidate} against {found.asked.baseline}", layers, subtitle=subtitle
     )
-
-
-ALLOWED_TEXT = "held-out error of the difference {:.3g}, allowed {:.3g} (half the claimed gap)"
 
 
 def losses_panel(found: Difference) -> Spec:
@@ -92,8 +84,8 @@ def losses_panel(found: Difference) -> Spec:
             for values, name in ((pairs.baseline, names[0]), (pairs.candidate, names[1])):
                 loss = np.exp(values) if pairs.scale == "log" else values
                 points += parts.series(C=pairs.points.flops, L=loss, series=name, kind=kind)
-    x = parts.log_axis("C", FLOPS, [_float(row["C"]) for row in (*lines, *points)])
-    y = parts.loss_axis("L", "loss L", [_float(row["L"]) for row in (*lines, *points)])
+    x = parts.log_axis("C", UNITS["C"], [parts.number(row["C"]) for row in (*lines, *points)])
+    y = parts.loss_axis("L", "loss L", [parts.number(row["L"]) for row in (*lines, *points)])
     colour = parts.colours(names, "recipe")
     kinds: dict[str, Json] = {"domain": ["measured", "held out"], "range": ["circle", "diamond"]}
     shape = {**_shapes()["shape"], "scale": kinds, "legend": {"title": "runs"}}
@@ -167,10 +159,5 @@ def _target(found: Difference, percent: float) -> Record:
 def _shown(curve: list[Record], reach: list[float]) -> list[float]:
     """Return the ends of the curve that do not dwarf the measured gaps."""
     span = max(reach) - min(reach) or 1.0
-    values = [_float(row["gap"]) for row in curve]
+    values = [parts.number(row["gap"]) for row in curve]
     return [value for value in values if min(reach) - span <= value <= max(reach) + span]
-
-
-def _float(value: Json) -> float:
-    assert isinstance(value, (int, float))
-    return float(value)

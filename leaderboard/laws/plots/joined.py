@@ -33,8 +33,8 @@ def joined_panel(fitted: Fit, name: str, group: str) -> Spec:
         rows = mine[places]
         points += parts.series(x=columns[name][rows], y=fitted.observed[rows], series=label)
         lines += parts.series(x=columns[name][rows], y=fitted.expected[rows], series=label)
-    heights = [_n(row["y"]) for row in (*points, *lines)]
-    x = axis_of(name, "x", [_n(row["x"]) for row in points])
+    heights = [parts.number(row["y"]) for row in (*points, *lines)]
+    x = axis_of(name, "x", [parts.number(row["x"]) for row in points])
     y = parts.loss_axis("y", UNITS.get(target, target), heights)
     colour = parts.colours(names, group)
     mark: dict[str, Json] = {"type": "point", "filled": True, "size": 24, "opacity": 0.6}
@@ -44,8 +44,3 @@ def joined_panel(fitted: Fit, name: str, group: str) -> Spec:
     ]
     told = f"points: measured, lines: fitted; {len(shown)} of {len(values)} curves"
     return parts.panel(f"{fitted.law.card.name}: {fitted.law.card.title}", layers, subtitle=[told])
-
-
-def _n(value: Json) -> float:
-    assert isinstance(value, (int, float))
-    return float(value)

@@ -136,6 +136,12 @@ def sizes_colour(values: Sequence[float], title: str) -> dict[str, Json]:
     }
 
 
+def number(value: Json) -> float:
+    """Return a number of a record."""
+    assert isinstance(value, (int, float))
+    return float(value)
+
+
 def layer(data: Sequence[Record], mark: Mapping[str, Json], **encoding: Json) -> Spec:
     """Return one layer: a mark over its own data."""
     return {"data": {"values": list(data)}, "mark": dict(mark), "encoding": dict(encoding)}

@@ -29,8 +29,8 @@ def valleys_panel(fitted: Fit, quantity: str) -> Spec:
         if curve is not None:
             lines += parts.series(x=curve[0], L=curve[1], size=group.flops, level=f"{group.flops:.6g}")
     minima = _minima(fitted, quantity)
-    x = parts.log_axis("x", UNITS[quantity], [_n(row["x"]) for row in rows])
-    y = parts.loss_axis("L", UNITS["L"], [_n(row["L"]) for row in rows])
+    x = parts.log_axis("x", UNITS[quantity], [parts.number(row["x"]) for row in rows])
+    y = parts.loss_axis("L", UNITS["L"], [parts.number(row["L"]) for row in rows])
     colour = parts.sizes_colour([group.flops for group in groups], "budget C (FLOPs)")
     detail: dict[str, Json] = {"field": "level", "type": "nominal"}
     star: dict[str, Json] = {"type": "point", "shape": "diamond", "filled": True, "size": 90, "color": parts.ORANGE}
@@ -68,8 +68,3 @@ def _parabola(group: Budget) -> tuple[Floats, Floats] | None:
     curve = np.polynomial.Polynomial.fit(logs, group.loss, 2)
     grid = np.linspace(logs.min(), logs.max(), STEPS)
     return np.asarray(10**grid), np.asarray(curve(grid))
-
-
-def _n(value: Json) -> float:
-    assert isinstance(value, (int, float))
-    return float(value)

@@ -1,0 +1,1 @@
+"""What tokenizer and optimizer studies must measure beside bits per byte, and what is missing of it."""

@@ -1,0 +1,1 @@
+"""Rank stability: what the order of recipes at a small tier says of their order at the target."""
