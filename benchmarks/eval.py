@@ -31,7 +31,7 @@ from curation.suites.prompted import Prompted
 from curation.suites.rendering import render_task
 from curation.suites.task_data import TaskData, evals_directory, read_task
 from curation.suites.tasks import load_task_suite
-from train.evals.engine import ChoiceScores
+from train.evals.engine import ItemScores
 from train.evals.requests import encode_items
 from train.evals.scorer import scorer_of
 from train.export import export_model
@@ -130,7 +130,7 @@ def compare(model: Path, asked: dict[str, list[Prompted]], context: int, batch: 
 def timed(scorer: Any, items: Sequence[Prompted]) -> Timed:
     """Return what our scorer says of the items."""
     cpu, wall = time.process_time(), time.perf_counter()
-    found: list[ChoiceScores] = scorer.score(items, lambda _: None)
+    found: list[ItemScores] = scorer.score(items, lambda _: None)
     values = [None if one.excluded else (*one.log_likelihoods, *(one.uncond or ())) for one in found]
     return Timed(values=values, cpu=time.process_time() - cpu, wall=time.perf_counter() - wall)
 

@@ -18,7 +18,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from scipy.optimize import minimize as scipy_minimize
 
-from curation.fitting import Loss, Problem, minimise, refit, resample_weights
+from curation.descent import Loss, Problem
+from curation.fitting import minimise, refit, resample_weights
 from leaderboard.laws.chinchilla import CHINCHILLA
 from leaderboard.laws.law import Data, Settings
 

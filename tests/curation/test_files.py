@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.files import canonical_json, digest_json, replacing, write_bytes
+from curation.files import appearing, canonical_json, digest_json, replacing, write_bytes
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_trace(tmp_path: Path) -> None:
@@ -19,6 +19,24 @@ def test_a_failed_write_leaves_the_old_file_and_no_trace(tmp_path: Path) -> None
         fail()
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
     assert (tmp_path / "f").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("empty_before", [False, True])
+def test_a_directory_appears_whole_or_not_at_all(tmp_path: Path, empty_before: bool) -> None:
+    if empty_before:
+        (tmp_path / "d").mkdir()
+
+    def make(fault: str) -> None:
+        with appearing(tmp_path / "d") as temporary:
+            (temporary / "f").write_text("half")
+            if fault:
+                raise OSError(fault)
+
+    with pytest.raises(OSError, match="disk full"):
+        make("disk full")
+    assert [path.name for path in tmp_path.rglob("*")] == ["d"] * empty_before
+    make("")
+    assert [path.name for path in tmp_path.rglob("*")] == ["d", "f"]
 
 
 def test_canonical_json_has_one_spelling() -> None:

@@ -10,19 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.descent import BLOCK_CELLS
-from curation.fitting import (
-    MIN_SAMPLE_ROWS,
-    SAMPLE_CELLS,
-    Loss,
-    Problem,
-    Pullback,
-    Search,
-    grid,
-    minimise,
-    refit,
-    resample_weights,
-)
+from curation.descent import BLOCK_CELLS, Loss, Problem, Pullback, Search
+from curation.fitting import MIN_SAMPLE_ROWS, SAMPLE_CELLS, grid, minimise, refit, resample_weights
 
 Floats = np.ndarray
 X = np.linspace(-1.0, 2.0, 40)

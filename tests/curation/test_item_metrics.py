@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -67,6 +68,12 @@ def test_the_unconditional_likelihood_is_taken_off() -> None:
     found = item_metrics(scores([-5.0, -3.0], gold=0, uncond=[-4.0, -1.0]))
     assert (found["acc_uncond"], found["acc_raw"]) == (1.0, 0.0)
     assert item_metrics(scores([-5.0, -3.0]))["acc_uncond"] is None
+
+
+def test_without_known_tokens_only_the_metrics_per_token_are_left_out() -> None:
+    whole = item_metrics(scores([-6.0, -4.0], gold=0, uncond=[-1.0, -1.0]))
+    found = item_metrics(replace(scores([-6.0, -4.0], gold=0, uncond=[-1.0, -1.0]), num_tokens=None))
+    assert found == {**whole, "acc_per_token": None, "correct_prob_per_token": None}
 
 
 def test_of_equal_choices_the_first_is_taken() -> None:

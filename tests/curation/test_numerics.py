@@ -16,6 +16,7 @@ from curation.numerics import (
     percentile_interval,
     pooled_variance,
     sample_variance,
+    shared_bootstrap_sums,
     t_critical,
     t_interval,
     wilson_interval,
@@ -145,3 +146,10 @@ def test_a_percentile_bootstrap_over_two_seeds_covers_far_too_little() -> None:
 
 def test_bootstrap_variance_carries_units_minus_one_degrees() -> None:
     assert sample_variance(np.array([1.0, 3.0]), degrees=59).degrees == 59
+
+
+def test_tables_that_share_draws_have_the_sums_that_each_has_alone() -> None:
+    tables = [np.random.default_rng(columns).normal(size=(300, columns)) for columns in (1, 3, 4)]
+    shared = shared_bootstrap_sums(tables, np.random.default_rng(7), draws=50)
+    for values, sums in zip(tables, shared, strict=True):
+        assert np.array_equal(sums, bootstrap_sums(values, np.random.default_rng(7), draws=50))

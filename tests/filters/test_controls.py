@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from curation.errors import RecipeError
 from curation.recipe import StageSpec
 from curation.sidecars import ROLE_PANEL, ROLE_TRAIN
-from filters.controls import decide_quota, length_order, order_values
+from filters.control_draws import decide_quota, length_order, order_values
 from filters.stage import filter_node
 
 

@@ -15,12 +15,13 @@ from curation.batches import write_table
 from curation.files import Json, digest_json, replacing, write_json, write_text
 from curation.randomness import generator
 from curation.store import Artifact, Store
-from leaderboard.arms import resolve_arms
-from leaderboard.assemble import BuiltArm, Findings, Frozen, TrainedRun, assemble
 from leaderboard.noise.find import known_packs
-from leaderboard.results import StudyResult, Supply
 from leaderboard.scores import ScoredRun, TierScores, gather
-from leaderboard.study import parse_study
+from leaderboard.studies.arms import resolve_arms
+from leaderboard.studies.assemble import Findings, Frozen, assemble
+from leaderboard.studies.results import StudyResult, Supply
+from leaderboard.studies.study import parse_study
+from leaderboard.studies.trained import BuiltArm, TrainedRun
 
 BYTES = 30_000
 Level = Callable[[str, int, str], float]

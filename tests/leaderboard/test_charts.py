@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from leaderboard.charts import curve_plot, interval_plot, nice_ticks
 from leaderboard.compare_arms import Rules, compare_arms
-from leaderboard.results import CurvePoint
+from leaderboard.studies.results import CurvePoint
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from curation.cli import main
-from leaderboard.commands import study_report
-from leaderboard.results import RESULT_FILE, write_result
+from leaderboard.studies.commands import study_report
+from leaderboard.studies.results import RESULT_FILE, write_result
 
 SLICES = {"docs": 60, "code": 55}
 
@@ -35,10 +35,11 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return int(caught.value.code or 0), streams.out, streams.err
 
 
-def test_show_gives_one_json_list(study_dir: Path, store: Any, capsys: Any) -> None:
+def test_show_gives_one_json_object(study_dir: Path, store: Any, capsys: Any) -> None:
     code, out, _ = run(capsys, "leaderboard", "show", "--store", str(store.root), "--json")
     assert code == 0
-    assert {row["arm"]: row["rank"] for row in json.loads(out)} == dict.fromkeys(
+    (table,) = json.loads(out)["tables"]
+    assert {row["arm"]: row["rank"] for row in table["rows"]} == dict.fromkeys(
         ["baseline", "mine", "random", "random-matched"]
     )
 
@@ -89,4 +90,7 @@ def test_a_plan_of_an_unread_pool_says_so(tmp_path: Path, capsys: Any) -> None:
         f"pool: {tmp_path / 'pool.jsonl'}\n"
     )
     code, out, _ = run(capsys, "study", "plan", str(tmp_path / "s.yaml"), "--store", str(tmp_path / "store"), "--json")
-    assert (code, json.loads(out)) == (0, {"study": "s", "pool": "not yet read", "arms": []})
+    plan = json.loads(out)
+    assert (code, plan["study"], plan["fingerprint"]) == (0, "s", None)
+    assert "has not been read yet" in plan["pool"]
+    assert all(arm["estimated"] and arm["kept_docs"] is None for arm in plan["arms"])

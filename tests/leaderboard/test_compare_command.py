@@ -9,7 +9,7 @@ import pytest
 
 from curation.errors import RunError
 from leaderboard.compare_command import comparisons
-from leaderboard.results import RESULT_FILE, write_result
+from leaderboard.studies.results import RESULT_FILE, write_result
 
 SLICES = {"docs": 60, "code": 55}
 

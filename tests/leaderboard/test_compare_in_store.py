@@ -15,7 +15,7 @@ from curation.randomness import generator
 from curation.store import Store
 from leaderboard.compare_command import compared
 from leaderboard.comparison.finding import find_side, unused_scores
-from leaderboard.results import RESULT_FILE, RunResult, write_result
+from leaderboard.studies.results import RESULT_FILE, RunResult, write_result
 from train.evals.results import Metric, ModelFacts, Results, Scored, SuiteFacts, TaskResult, write_results
 from train.evals.score_tables import ITEMS_SCHEMA
 

@@ -54,7 +54,7 @@ def written(folder: Path, value: Any, name: str = "m.json") -> Path:
 
 
 def test_a_small_json_becomes_results_that_are_read_back(tmp_path: Path) -> None:
-    scored = import_json(written(tmp_path, small_file()))
+    scored = import_json(written(tmp_path, small_file())).scored
     write_results(tmp_path / "out", scored)
     back = read_results(tmp_path / "out")
     assert back.results == scored.results
@@ -112,7 +112,7 @@ def test_imports_of_other_items_do_not_share_a_table_and_seeds_of_one_do(tmp_pat
     other["tasks"]["quiz"]["items"][0]["item"] = 7
     seed = small_file(model={"name": "m2", "seed": 3})
     one, two, three = (
-        import_json(written(tmp_path, value, f"{n}.json")) for n, value in enumerate((small_file(), other, seed))
+        import_json(written(tmp_path, value, f"{n}.json")).scored for n, value in enumerate((small_file(), other, seed))
     )
     refuse_unlike([one, three])
     with pytest.raises(ResultsError, match="has digest"):

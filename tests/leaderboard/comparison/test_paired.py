@@ -182,7 +182,7 @@ def test_noise_of_units_alone_is_not_counted_twice() -> None:
 
 def test_what_a_seed_does_to_every_unit_alike_is_no_shared_noise() -> None:
     values = np.arange(12.0).reshape(6, 2).repeat(2, axis=1) + np.array([0.0, 1.0, 0.0, 2.0])
-    assert shared_noise(influences(units(values)), design(2)) == pytest.approx(0, abs=1e-20)
+    assert shared_noise(influences(units(values)), design(2).columns.values()) == pytest.approx(0, abs=1e-20)
 
 
 def test_larger_clusters_weigh_by_their_items() -> None:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from scipy.optimize import check_grad
 
-from curation.fitting import Loss
+from curation.descent import Loss
+from curation.errors import InsufficientError
 from leaderboard.laws.chinchilla import CHINCHILLA
 from leaderboard.laws.fit import fit, predict
-from leaderboard.laws.law import Fit, InsufficientError, Settings
+from leaderboard.laws.law import Fit, Settings
 
 TRUTH = {"A": 406.4, "B": 410.7, "E": 1.69, "alpha": 0.34, "beta": 0.28}
 """Hoffmann et al. 2022, equation 10."""

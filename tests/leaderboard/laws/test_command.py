@@ -17,8 +17,8 @@ from curation.cli import main
 from curation.command_table import COMMANDS
 from curation.errors import CurateError
 from curation.files import write_json
+from curation.tables import inputs, pairs, read_columns
 from leaderboard.laws.registry import LAWS
-from leaderboard.laws.tables import inputs, pairs, read_columns
 
 Fit = Callable[..., dict[str, Any]]
 ROWS = [{"params": 10**k, "loss": (8.8e13 / 10**k) ** 0.076, "set": "a"} for k in np.linspace(7, 10, 12).tolist()]

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from curation.cli import main
+from curation.errors import InsufficientError, LawError
 from curation.files import write_json
 from leaderboard.laws.difference.compare import Asked, Difference, compare_recipes
-from leaderboard.laws.difference.families import check_one_family, family_of
 from leaderboard.laws.difference.fitted import average
 from leaderboard.laws.difference.judge import LOSES, OPEN, TRAP, WINS, picture_of
-from leaderboard.laws.difference.paired import Points, Rows, cells_of, levels, pairs_of
-from leaderboard.laws.law import InsufficientError, LawError
+from leaderboard.laws.difference.paired import Points, Rows, cells_of, pairs_of
+from leaderboard.laws.families import check_one_family, family_of
+from leaderboard.laws.levels import levels
 
 SIZES = np.array([3e7, 1e8, 3e8, 1e9, 3e9])
 RATIO = 20.0

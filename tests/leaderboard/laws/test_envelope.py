@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from curation.errors import InsufficientError
 from leaderboard.laws.fit import fit
-from leaderboard.laws.law import InsufficientError, Settings
+from leaderboard.laws.law import Settings
 
 
 def curves() -> dict[str, np.ndarray]:

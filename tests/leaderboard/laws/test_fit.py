@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curation.fitting import Loss
+from curation.descent import Loss
+from curation.errors import InsufficientError, LawError
 from leaderboard.laws.fit import fit, predict
-from leaderboard.laws.law import InsufficientError, LawError, Settings
+from leaderboard.laws.law import Settings
 
 NO_DRAWS = Settings(draws=0)
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from curation.errors import InsufficientError
 from leaderboard.laws.fit import fit, predict
 from leaderboard.laws.intervals import of_parameters
-from leaderboard.laws.law import InsufficientError, Settings
+from leaderboard.laws.law import Settings
 
 Table = dict[str, np.ndarray]
 Made = tuple[Table, dict[str, float], float]

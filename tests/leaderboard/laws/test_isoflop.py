@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from curation.errors import InsufficientError, LawError
 from leaderboard.laws.fit import fit, predict, predictions
-from leaderboard.laws.law import InsufficientError, LawError, Settings
+from leaderboard.laws.law import Settings
 from leaderboard.laws.valleys import Budget, budgets, interpolated, noise_sd, parabola
 
 NO_DRAWS = Settings(draws=0)

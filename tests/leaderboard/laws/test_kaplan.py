@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.optimize import check_grad
 
+from curation.errors import LawError
 from leaderboard.laws.fit import fit, predict
 from leaderboard.laws.kaplan import CARD
 from leaderboard.laws.kaplan_curves import PowerCurve
-from leaderboard.laws.law import LawError, Settings
+from leaderboard.laws.law import Settings
 
 NO_DRAWS = Settings(draws=0)
 SIZES, TOKENS = (grid.ravel() for grid in np.meshgrid(np.geomspace(1e7, 3e9, 6), np.geomspace(5e8, 5e10, 5)))

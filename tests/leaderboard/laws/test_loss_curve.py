@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from curation.errors import InsufficientError, LawError
 from leaderboard.laws.fit import fit, predict
-from leaderboard.laws.law import InsufficientError, LawError, Settings
+from leaderboard.laws.law import Settings
 from leaderboard.laws.multi_power import changes_of, losses, losses_and_slopes
 from leaderboard.laws.multi_power_fit import Curves, converge, searched
 from leaderboard.laws.schedules import described, rebuild

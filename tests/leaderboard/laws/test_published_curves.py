@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leaderboard.laws.data_constrained import PUBLISHED
+from leaderboard.laws.data_constrained import PUBLISHED_R_STAR
 from leaderboard.laws.fit import fit
 from leaderboard.laws.law import Fit, Settings
 
@@ -88,7 +88,7 @@ def repeated() -> Fit:
 def test_the_objective_at_the_published_decay_is_the_published_one(repeated: Fit) -> None:
     published = repeated.details["published"]
     assert isinstance(published, dict)
-    assert (published["R*_D"], published["R*_N"]) == PUBLISHED
+    assert (published["R*_D"], published["R*_N"]) == PUBLISHED_R_STAR
     assert published["objective"] == pytest.approx(0.0158259353, abs=1e-6)
     assert published["r2"] == pytest.approx(0.772205, abs=1e-6)
     assert repeated.details["no_decay"] == {"r2": pytest.approx(0.445168, abs=1e-6)}

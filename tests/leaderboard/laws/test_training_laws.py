@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from curation.errors import InsufficientError, LawError
 from leaderboard.laws.data_constrained import C4_FIT, DataConstrained
 from leaderboard.laws.fit import fit, predict
-from leaderboard.laws.law import InsufficientError, LawError, Settings
+from leaderboard.laws.law import Settings
 
 QUICK = Settings(draws=0)
 N = np.repeat(np.geomspace(1e8, 4e9, 5), 4)

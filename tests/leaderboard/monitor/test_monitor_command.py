@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from curation.cli import main
+from curation.files import write_json
 
 
 def called(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[str, int]:
@@ -82,6 +83,29 @@ def test_the_picture_shows_every_run_and_the_band(
     assert len(points) == 16
     assert [point["series"] for point in points].count("above") == 1
     assert len(spec["vconcat"][0]["layer"][0]["data"]["values"]) == sum("low" in point for point in points)
+
+
+def test_own_runs_of_laptop_and_ladder_share_no_law(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for number, tier in enumerate(("nano", "micro", "smoke")):
+        summary = {
+            "params": {"matmul": 10**7 * (number + 1), "non_embedding": 1, "total": 2},
+            "bpb": {"web": 1.5},
+            "tier": tier,
+            "seed": 1,
+            "panel_digest": "p",
+            "tokens_seen": 10**9,
+            "flops": 10**18,
+            "epochs": 1.0,
+            "unique_tokens": 10**9,
+            "final_train_loss": 3.0,
+        }
+        path = tmp_path / f"run-{number}" / "manifest.json"
+        path.parent.mkdir()
+        manifest = {"kind": "run", "fingerprint": f"{number:064d}", "summary": summary, "inputs": {}, "files": []}
+        write_json(path, {"format": 1, **manifest})
+    text, code = called(capsys, "--runs", str(tmp_path))
+    assert code == 2
+    assert "(rule 6)" in text
 
 
 def test_a_picture_of_an_unknown_kind_is_refused(capsys: pytest.CaptureFixture[str], table: Path) -> None:

@@ -7,8 +7,9 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
-from leaderboard.laws.law import InsufficientError, LawError, Settings
-from leaderboard.monitor.band import check_residuals, runs_test
+from curation.errors import InsufficientError, LawError
+from leaderboard.laws.law import Settings
+from leaderboard.monitor.band import check_residuals, fit_band, runs_test
 from leaderboard.monitor.batches import check_batches
 from leaderboard.monitor.classify import scale_kind, slope
 from leaderboard.monitor.rows import read_rows
@@ -49,6 +50,18 @@ def test_one_outlier_does_not_hide_itself() -> None:
     found = check_residuals(values, num_params=5, run=np.arange(21), compute=np.arange(1.0, 22.0))
     assert found.outliers.tolist() == [False] * 20 + [True]
     assert found.sigma == pytest.approx(np.sqrt(20e-6 / 15))
+
+
+def test_parameters_that_a_law_does_not_fit_take_no_degrees_of_freedom() -> None:
+    """`data-constrained` keeps five of its seven parameters: sigma^2 = sum of squares / (n - 2)."""
+    sizes, tokens = (axis.ravel() for axis in np.meshgrid(np.geomspace(1e8, 4e9, 5), [4e9, 2e10, 4e10, 1e11]))
+    noise = np.exp(0.002 * np.random.default_rng(0).standard_normal(20))
+    losses = (1.87 + 521 / sizes**0.353 + 1488 / tokens**0.353) * noise
+    table = {"N": sizes, "D": tokens, "U": tokens / np.tile([1.0, 4.0], 10), "L": losses}
+    band = fit_band(read_rows(table, np.zeros(20, bool), "t"), law="data-constrained", settings=Settings(draws=0))
+    kept = ~band.residuals.outliers
+    squares = float(np.sum(band.residuals.values[kept] ** 2))
+    assert band.residuals.sigma == pytest.approx(np.sqrt(squares / (int(kept.sum()) - 2)))
 
 
 @pytest.mark.parametrize(

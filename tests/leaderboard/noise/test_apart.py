@@ -10,8 +10,8 @@ import pytest
 from curation.errors import RunError
 from curation.files import digest_json
 from curation.store import Store
-from leaderboard.assemble import scored_run
 from leaderboard.comparison.finding import find_side
+from leaderboard.studies.assemble import scored_run
 from train.evals.results import ModelFacts, Results, Scored, SuiteFacts, write_results
 
 

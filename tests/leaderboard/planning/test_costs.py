@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from leaderboard.laws.law import LawError
-from leaderboard.planning.costs import card_hours, decodable, decode_ms, shape_for
+from curation.errors import LawError
+from leaderboard.planning.costs import BANDWIDTH, card_hours, decodable, decode_ms, shape_for
+from train.tier_plan import CARDS
 from train.tiers import TIERS
 
 LADDER = [tier for tier in TIERS.values() if tier.family == "ladder"]
@@ -34,6 +35,10 @@ def test_ten_milliseconds_on_an_h200_read_24b_parameters() -> None:
     assert found.params == pytest.approx(24e9)
     assert decode_ms(24e9, "h200") == pytest.approx(10)
     assert decodable(10, "h200", 4).params == pytest.approx(96e9)
+
+
+def test_every_card_has_a_bandwidth() -> None:
+    assert set(BANDWIDTH) == set(CARDS)
 
 
 def test_weights_beyond_the_memory_are_told() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leaderboard.laws.law import LawError
+from curation.errors import LawError
 from leaderboard.noise.power import Noise, detectable
 from leaderboard.planning.experiments import Budget, gains, matrix, read_budget, read_gain, sigma_needed
 from train.tiers import load_tier

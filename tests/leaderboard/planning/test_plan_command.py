@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from curation.cli import main
-from leaderboard.laws.law import LawError
+from curation.errors import LawError
 from leaderboard.planning.plan import Wanted, amount, make_plan
 
 

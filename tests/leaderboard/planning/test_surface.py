@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from leaderboard.laws.law import LawError
-from leaderboard.planning.surface import PUBLISHED, Surface, load_surface
+from curation.errors import LawError
+from leaderboard.planning.surface import PUBLISHED, load_surface
 
 BEST = PUBLISHED["besiroglu"]
 
@@ -30,7 +31,7 @@ def test_the_optimum_is_lower_than_its_neighbours_on_the_same_compute() -> None:
     assert best.flops == pytest.approx(1e21)
 
 
-def test_chinchilla_as_printed_gives_a_40b_model_for_gophers_compute() -> None:
+def test_chinchillas_equation_gives_the_size_of_its_table_at_a_67b_budget() -> None:
     """Hoffmann et al., table 3 (approach 3): 67B is optimal at 1.71e24 FLOPs, and an exponent of 0.45 (0.46)."""
     assert PUBLISHED["sardana"].exponent == pytest.approx(0.457, abs=0.005)
     assert PUBLISHED["sardana"].optimum(1.71e24).params == pytest.approx(67e9, rel=0.07)
@@ -92,6 +93,8 @@ def test_a_file_that_is_no_fit_is_refused(tmp_path: Path) -> None:
         load_surface(str(path))
 
 
-def test_a_surface_holds_what_it_says() -> None:
-    assert isinstance(BEST, Surface)
-    assert set(BEST.as_json()) == {"name", "source", "params", "a", "G"}
+def test_the_written_exponent_and_balance_give_the_optimum() -> None:
+    """N* = G (C/6)^a."""
+    told: Any = BEST.as_json()
+    assert told["G"] * (1e22 / 6) ** told["a"] == pytest.approx(BEST.optimum(1e22).params)
+    assert told["a"] == pytest.approx(0.3658 / (0.3478 + 0.3658))

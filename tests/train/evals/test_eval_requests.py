@@ -14,7 +14,7 @@ from rich.console import Console
 from curation.errors import RunError, ShardError, nearest
 from curation.nodes import Planner
 from curation.progress import SilentProgress
-from curation.store import Store
+from curation.store import Artifact, Store
 from curation.suites.task_data import read_task
 from curation.suites.tasks import load_task_suite
 from train.evals.averages import averaged_panel
@@ -23,7 +23,7 @@ from train.evals.curve_command import draw_curve
 from train.evals.engines import engine_choice
 from train.evals.import_command import import_json
 from train.evals.lm_eval_suite import _asked
-from train.evals.models import Evaluated
+from train.evals.models import Evaluated, opened
 from train.evals.panel_curve import Curve, Point
 from train.evals.panel_scores import slice_results
 from train.evals.results import Metric, ModelFacts, Results, Scored, SuiteFacts, TaskResult, read_summary
@@ -229,6 +229,39 @@ def test_one_more_import_goes_beside_those_that_lie_below_out(
         import_json(asked, out=tmp_path / "out", store=tmp_path / "store")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["000-a", "000-c", "001-b"]
     assert read_summary(tmp_path / "out" / "000-c").tasks["quiz"].above_chance is True
+
+
+def test_a_run_is_exported_once_while_it_is_open_and_nothing_of_it_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+
+    def export(run: object, out: Path) -> None:
+        out.mkdir()
+        made.append(out)
+
+    monkeypatch.setattr("train.evals.models.export_model", export)
+    run = Artifact(path=tmp_path, manifest={})
+    model = Evaluated(facts=FACTS, context_tokens=64, load=lambda: None, where="m", run=run)  # type: ignore[arg-type,return-value]
+    with opened(model) as held:
+        assert [held.directory, held.directory] == [made[0], made[0]]
+        assert made[0].is_dir()
+    assert (len(made), made[0].parent.exists()) == (1, False)
+
+
+def test_files_of_one_name_in_several_folders_are_all_imported_each_with_its_own_curve(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = []
+    for step in (10, 20):
+        curve = [{"step": step, "tokens": 1000 * step, "loss": 5.0}]
+        held = {"schema": "curate-import@1", "trainer": "x", "model": {"name": "m", "seed": step}, "curve": curve}
+        files.append(tmp_path / f"seed-{step}" / "run.json")
+        files[-1].parent.mkdir()
+        files[-1].write_text(json.dumps(held))
+    import_json(files, out=tmp_path / "out", store=tmp_path / "store")
+    curves = [json.loads((path / "curve.json").read_text()) for path in sorted((tmp_path / "out").iterdir())]
+    assert [[point["step"] for point in curve] for curve in curves] == [[10], [20]]
 
 
 def test_a_long_list_of_known_names_is_cut() -> None:

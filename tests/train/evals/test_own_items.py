@@ -12,15 +12,15 @@ from rich.console import Console
 
 from curation.errors import RunError
 from curation.suites.prompted import Prompted
-from train.evals.engine import ChoiceScores
+from train.evals.engine import ItemScores
 from train.evals.own_items import Question, draw_report, read_questions, report
 
 GOOD = '{"context": "", "choices": [" a", "b"], "answer": 1, "id": 7}'
 
 
-def scored(*log_likelihoods: float) -> ChoiceScores:
+def scored(*log_likelihoods: float) -> ItemScores:
     ones = (1,) * len(log_likelihoods)
-    return ChoiceScores(log_likelihoods=log_likelihoods, greedy=(False,) * len(ones), num_tokens=ones)
+    return ItemScores(log_likelihoods=log_likelihoods, greedy=(False,) * len(ones), num_tokens=ones)
 
 
 def question(answer: int, *num_bytes: int) -> Question:

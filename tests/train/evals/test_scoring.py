@@ -18,7 +18,7 @@ from curation.randomness import generator
 from curation.store import Artifact
 from curation.suites.prompted import Prompted
 from curation.tokenizers import load_tokenizer
-from train.evals.engine import ChoiceScores
+from train.evals.engine import ItemScores
 from train.evals.forward import our_predict
 from train.evals.requests import encode_items
 from train.evals.rows import BATCH_POSITIONS, batches, lay_out
@@ -77,7 +77,7 @@ def logits_after(chosen: Reader, ids: np.ndarray) -> torch.Tensor:
     return (found if isinstance(found, torch.Tensor) else found.logits)[0].float()
 
 
-def alone(chosen: Reader, context: str, text: str) -> ChoiceScores:
+def alone(chosen: Reader, context: str, text: str) -> ItemScores:
     """The slow twin: one pair, encoded together, in a pass of its own."""
     before, whole = (chosen.encode([one]).tokens.astype(np.int64) for one in (context.rstrip(), context + text))
     length = len(whole) - len(before)
@@ -85,7 +85,7 @@ def alone(chosen: Reader, context: str, text: str) -> ChoiceScores:
     kept = ids[-(CONTEXT + 1) :]
     log_p = logits_after(chosen, kept[:-1])[-length:].log_softmax(dim=-1)
     targets = torch.from_numpy(kept[-length:])
-    return ChoiceScores(
+    return ItemScores(
         log_likelihoods=(float(log_p.gather(1, targets[:, None]).double().sum()),),
         greedy=(bool((log_p.argmax(dim=-1) == targets).all()),),
         num_tokens=(length,),

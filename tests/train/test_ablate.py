@@ -1,0 +1,191 @@
+"""Data ablations by averaging: where truth can be computed, and on tiny models through the command."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from curation.cli import main
+from curation.nodes import Node
+from curation.randomness import generator
+from curation.store import Artifact
+from mixtures.unions import unions_of
+from train.ablate import agreement, run_scores
+from train.averaging import average_node, uniform_average
+from train.mixed import Mixed, with_mixture
+from train.run import run_node
+from train.shards import tokens_node
+from train.tiers import Tier
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+PICO = "ladder-pico@1"
+Build = Callable[[Node], Artifact]
+Floats = np.ndarray
+
+
+@pytest.fixture(autouse=True)
+def _children_import_from_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).resolve().parents[2])]))
+
+
+def test_the_average_is_of_every_tensor_in_its_own_type() -> None:
+    models = [
+        {"a": torch.tensor([1.0, 5.0]), "b": torch.tensor(3.0)},
+        {"a": torch.tensor([3.0, 1.0]), "b": torch.tensor(4.0)},
+    ]
+    found = uniform_average(models)
+    assert found["a"].tolist() == [2.0, 3.0]
+    assert found["b"].item() == 3.5
+    assert found["a"].dtype == torch.float32
+
+
+def ridge_world(seed: int, num: int = 6, width: int = 12) -> tuple[list[Floats], list[Floats]]:
+    """Return covariance and covariance times optimum of each of `num` domains that want different weights."""
+    stream = generator(seed, "ridge")
+    shared = stream.standard_normal(width)
+    covariances, moments = [], []
+    for _ in range(num):
+        directions = stream.standard_normal((10 * width, width)) * stream.uniform(0.8, 1.2, width)
+        covariance = directions.T @ directions / len(directions)
+        covariances.append(covariance)
+        moments.append(covariance @ (shared + 1.2 * stream.standard_normal(width)))
+    return covariances, moments
+
+
+def trained(covariance: Floats, moment: Floats, start: Floats) -> Floats:
+    """Return the ridge solution that stays near `start`: argmin 1/2 w'Cw - m'w + 1/4 |w - start|^2."""
+    return np.asarray(np.linalg.solve(covariance + 0.5 * np.eye(len(start)), moment + 0.5 * start))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_averages_rank_unions_of_ridge_problems_better_than_the_mean_of_losses(seed: int) -> None:
+    """Visible case S2: Pearson of the merged proxy above .98 and above that of the members' mean (about .8)."""
+    covariances, moments = ridge_world(seed)
+    names = [str(number) for number in range(len(moments))]
+    start = np.linalg.solve(np.sum(covariances, axis=0), np.sum(moments, axis=0))
+    optima = [np.linalg.solve(c, m) for c, m in zip(covariances, moments, strict=True)]
+
+    def losses(weights: Floats) -> dict[str, dict[str, float]]:
+        values = {
+            name: float(np.exp(0.5 * (weights - best) @ covariance @ (weights - best) / len(best)))
+            for name, best, covariance in zip(names, optima, covariances, strict=True)
+        }
+        return {"perplexity": values, "bpb": values}
+
+    alone = {
+        name: {"w": torch.from_numpy(trained(c, m, start))}
+        for name, c, m in zip(names, covariances, moments, strict=True)
+    }
+    proxies, truth = {}, {}
+    for union in unions_of(names):
+        proxies[union] = losses(uniform_average([alone[name] for name in union])["w"].numpy())
+        members = [int(name) for name in union]
+        covariance = np.mean([covariances[i] for i in members], axis=0)
+        moment = np.mean([moments[i] for i in members], axis=0)
+        truth[union] = losses(trained(covariance, moment, start))
+    found = agreement(proxies, truth)
+    assert sorted(found) == names
+    for one in found.values():
+        assert one.pearson is not None
+        assert one.baseline_pearson is not None
+        assert one.pearson > 0.98
+        assert one.pearson > one.baseline_pearson
+    assert np.mean([one.baseline_pearson for one in found.values()]) < 0.9  # type: ignore[type-var]
+
+
+def test_members_that_are_equal_have_their_own_score_as_average(
+    build: Build, tiny: Tier, small_corpus: Node, small_panel: Node
+) -> None:
+    tokens = tokens_node(small_corpus, PICO)
+    start = build(run_node(tokens, small_panel, "tiny", 1))
+    code, web = (
+        with_mixture(run_node(tokens, small_panel, "tiny", 1), Mixed(weights=((name, 1.0),), initial=start))
+        for name in ("code", "web")
+    )
+    same = build(average_node({"one": code, "two": code}, small_panel, tiny)).summary
+    assert same["bpb"] == run_scores(build(code))["bpb"]
+    both = build(average_node({"one": code, "two": web}, small_panel, tiny)).summary
+    assert both["bpb"] != same["bpb"]
+
+
+@pytest.fixture
+def corpus(make_corpus: Callable[..., Node], random_sentences: Callable[..., list[str]]) -> Node:
+    return make_corpus({name: random_sentences(name, 200) for name in ("code", "web", "law")})
+
+
+def curate(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, Any]:
+    with pytest.raises(SystemExit) as ended:
+        main([*(str(word) for word in words), "--json"])
+    printed = capsys.readouterr().out
+    return int(ended.value.code or 0), json.loads(printed) if printed else None
+
+
+def asked(text: Artifact, panel: Artifact, *more: object) -> list[object]:
+    store = text.path.parent
+    return [
+        "mix",
+        "ablate",
+        text.path,
+        "--tier",
+        "pico-0.01x",
+        "--panel",
+        panel.path,
+        "--store",
+        store,
+        "--quiet",
+        "--max-epochs",
+        4,
+        *more,
+    ]
+
+
+def test_the_plan_says_how_many_trainings_are_saved(
+    capsys: pytest.CaptureFixture[str], build: Build, corpus: Node, small_panel: Node
+) -> None:
+    text, panel = build(corpus), build(small_panel)
+    code, plan = curate(capsys, *asked(text, panel, "--verify", "code+web", "--dry-run"))
+    assert code == 0
+    assert (plan["cost"]["runs"], plan["unions_scored"], plan["trainings_of_every_union"]) == (4, 7, 7)
+
+
+def test_bad_ablations_are_refused(
+    capsys: pytest.CaptureFixture[str], build: Build, tiny: Tier, corpus: Node, small_panel: Node
+) -> None:
+    text, panel = build(corpus), build(small_panel)
+    other = build(run_node(tokens_node(corpus, PICO), small_panel, "tiny", 1))
+    for more, said in (
+        (["--partition", "all=code+web+law"], "expected at least 2"),
+        (["--seed-run", other.path], "a checkpoint of model `tiny`"),
+        (["--verify", "code+wbe"], "did you mean `web`"),
+        (["--target", "novels=1"], "no slice `novels` in the panel"),
+    ):
+        code, answer = curate(capsys, *asked(text, panel, *more))
+        assert code == 2
+        assert said in answer["error"]["message"]
+
+
+@pytest.mark.slow
+def test_tiny_models_are_ablated_and_the_command_resumes(
+    capsys: pytest.CaptureFixture[str], build: Build, corpus: Node, small_panel: Node
+) -> None:
+    text, panel = build(corpus), build(small_panel)
+    command = asked(text, panel, "--verify", "code+web,code+law,code+web+law", "--workers", 2)
+    code, found = curate(capsys, *command)
+    assert code == 0
+    assert len(found["unions"]) == 7
+    assert found["verified"] == 3
+    scores: Mapping[str, float] = {"+".join(one["members"]): one["score"] for one in found["unions"]}
+    assert scores["+".join(found["best"]["members"])] == min(scores.values())
+    assert sorted(found["agreement"]) == ["code", "web"]
+    assert all(-1 <= one["proxy"]["pearson"] <= 1 for one in found["agreement"].values())
+    runs = len(list(text.path.parent.glob("run-*")))
+    assert runs == 1 + 3 + 3
+    assert curate(capsys, *command) == (0, found)
+    assert len(list(text.path.parent.glob("run-*"))) == runs
