@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help demo test test-slow bench lint format kernels clean
+.PHONY: help demo test test-slow test-cluster bench lint format kernels clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,11 @@ test: lint kernels ## style, types, layers, and every test that is not slow
 
 test-slow: $(VENV)/.ready-dev kernels ## the long checks: kills, real pool, whole studies
 	$(BIN)/pytest -n $(WORKERS) -m "slow and not gpu and not cluster" --durations=10
+
+test-cluster: $(VENV)/.ready-dev kernels ## builds on a real Ray and a real Slurm; as root on Debian it installs Slurm
+	$(PIP) install -c constraints.txt -e '.[ray]'
+	$(BIN)/python tests/clusters/slurm_single_node.py install || echo "tests on Slurm will skip"
+	$(BIN)/pytest -m cluster --durations=10
 
 bench: $(VENV)/.ready-dev kernels ## filters, fastText scoring and dedup beside their peers; a quiet machine (about 25 minutes)
 	$(BIN)/python benchmarks/filters.py

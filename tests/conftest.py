@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from curation.store import Store
+
+if TYPE_CHECKING:
+    from slurm_single_node import SlurmCluster
 
 # The machine is shared: time is no property of the code. The same examples every run: a red test stays red.
 settings.register_profile("curate", deadline=None, derandomize=True)
@@ -18,6 +24,7 @@ settings.load_profile("curate")
 os.environ.pop("COLUMNS", None)  # what a test reads does not depend on the terminal that it was started from
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "clusters"))  # the scripts that start clusters
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,3 +60,24 @@ def shared() -> Path:
     if not (folder / "pool").is_dir():
         pytest.skip(f"no shared data at {folder}; set CURATE_SHARED to run this test")
     return folder
+
+
+@pytest.fixture(scope="session")
+def running_slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    """A real Slurm of one node for all tests of the session; see `slurm`."""
+    from slurm_single_node import missing, slurm_cluster
+
+    reason = missing()
+    if reason is not None:
+        pytest.skip(f"no Slurm here: {reason}")
+    with slurm_cluster(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def slurm(running_slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmCluster]:
+    """A real Slurm of one node that `sbatch` and its kin reach; what the test leaves queued is cancelled."""
+    for name, value in running_slurm.environment.items():
+        monkeypatch.setenv(name, value)
+    yield running_slurm
+    running_slurm.cancel_all()
