@@ -24,6 +24,7 @@ REGISTRIES = (
     "curation.dedup.stage:DEDUPS",
     "curation.dedup.embeddings:EMBEDDINGS",
     "curation.mixture:MIXTURES",
+    "curation.extraction.base:EXTRACTORS",
 )
 """Every registry that reads entry points."""
 
