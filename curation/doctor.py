@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distributions, requires, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from curation.console import JsonFlag, StoreOption, give
-from curation.errors import EXIT_FAILURE
+from curation.errors import EXIT_FAILURE, UsageFault
 from curation.files import Json
 
 if TYPE_CHECKING:
@@ -34,8 +34,32 @@ class Check:
     remedy: str = ""
 
 
-def doctor(store: StoreOption = None, json_output: JsonFlag = False) -> None:
-    """Check this installation: Python, packages, compiled kernels, store, device; exit 1 when something is broken."""
+def doctor(
+    gc: Annotated[
+        bool, typer.Option("--gc", help="Instead: list what nothing in the store refers to; --yes frees it.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --gc: free what is listed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --gc: only list, as without --yes.")] = False,
+    older_than: Annotated[
+        float | None,
+        typer.Option(
+            "--older-than", min=0, metavar="HOURS", help="With --gc: leave what changed since.", show_default="24"
+        ),
+    ] = None,
+    store: StoreOption = None,
+    json_output: JsonFlag = False,
+) -> None:
+    """Check this installation: Python, packages, compiled kernels, store, device; exit 1 when something is broken.
+
+    With --gc: what nothing in the store refers to, with sizes; --yes frees it, exit 3 while another process uses it.
+    """
+    if gc:
+        from curation.gc_view import give_gc
+
+        give_gc(store, yes=yes and not dry_run, min_age_hours=older_than, as_json=json_output)
+        return
+    if yes or dry_run or older_than is not None:
+        raise UsageFault("--yes, --dry-run, --older-than: only --gc takes them; add --gc")
     looks: list[Callable[[], Check]] = [
         _python,
         _packages,

@@ -14,7 +14,7 @@ import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -24,6 +24,7 @@ from curation.files import TEMPORARY_PREFIX, Json, read_json, sha256_file, write
 
 MANIFEST = "manifest.json"
 LOCK = "build.lock"
+IN_USE = ".in-use"
 FORMAT_VERSION = 1
 
 
@@ -104,11 +105,32 @@ class ArtifactWriter:
         return Artifact(path=self.path, manifest=manifest)
 
 
+class _Hold:
+    """A shared lock on a store for as long as this object lives; only `Store.alone` asks whether there is any."""
+
+    __slots__ = ("descriptor",)
+
+    def __init__(self, root: Path) -> None:
+        import fcntl
+
+        self.descriptor = os.open(root / IN_USE, os.O_RDWR | os.O_CREAT, 0o644)
+        fcntl.flock(self.descriptor, fcntl.LOCK_SH)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError, OSError):
+            os.close(self.descriptor)
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()  # of another process it is no hold
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """All artifacts under one root directory."""
 
     root: Path
+    hold: _Hold | None = field(default=None, compare=False, repr=False)
+    """Keeps others from freeing artifacts while this object lives; None where no lock can be made."""
 
     @classmethod
     def open(cls, root: Path | None = None) -> Store:
@@ -126,7 +148,31 @@ class Store:
             raise ShardError(
                 f"{chosen}: the store {found}, expected a directory; choose another --store (CURATE_STORE)"
             ) from None
+        with contextlib.suppress(OSError):  # a store that is only read
+            return cls(chosen, _Hold(chosen))
         return cls(chosen)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only user of this store until the block ends; whoever opens it meanwhile waits.
+
+        Raises: StoreBusyError if another process, or another object of this one, uses it.
+        """
+        import fcntl
+
+        if self.hold is None:
+            raise ShardError(f"{self.root}: no lock can be made in this store, expected one that can be written to")
+        try:
+            fcntl.flock(self.hold.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(self.hold.descriptor, fcntl.LOCK_SH)
+            raise StoreBusyError(
+                f"{self.root}: another process uses this store and may read any artifact; wait for it, or stop it"
+            ) from None
+        try:
+            yield
+        finally:
+            fcntl.flock(self.hold.descriptor, fcntl.LOCK_SH)
 
     def path_of(self, kind: str, fingerprint: str) -> Path:
         """Directory of the artifact, existing or not."""
@@ -218,6 +264,20 @@ def reserved(out: Path) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         os.close(lock)
+
+
+def held(path: Path) -> bool:
+    """Return whether a live process holds the lock file `path`."""
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _acquire(path: Path, held: Path) -> int:
