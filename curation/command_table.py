@@ -229,6 +229,13 @@ COMMANDS: tuple[Command, ...] = (
         "filters.classifier_commands:classifier_apply",
     ),
     Command(
+        "tags fit",
+        "Fit tags to documents without any: k-means over their words, one frozen file.",
+        "curation.tags.commands:tags_fit",
+    ),
+    Command("tags show", "Show a tag model: words, sizes, examples, measures.", "curation.tags.commands:tags_show"),
+    Command("tags apply", "Tag documents with a model: id, tag, confidence.", "curation.tags.commands:tags_apply"),
+    Command(
         "plugins", "List what installed packages add, and what of it is broken.", "curation.plugins_command:plugins"
     ),
     Command("tiers", "List tiers, show every number of one, or plan it on cards.", "train.tiers_command:tiers"),
@@ -248,5 +255,6 @@ GROUPS = {
     "fit": "Scaling laws: fit one to a table or to own runs.",
     "mix": "Mixtures: previews, laws of their weights, weights proposed for a target.",
     "panel": "Panels: validation documents that every model is scored on.",
+    "tags": "Tags: domains of documents whose sources name none.",
     "filters": "Filters, rule sets and what they judge.",
 }

@@ -22,6 +22,7 @@ from curation.sources.collect import Collected, collect_environment, collect_fil
 from curation.sources.identity import Seen, check_unchanged, digest_inputs, ingest_key
 from curation.sources.locate import find_inputs
 from curation.sources.partitions import WrittenPool, write_partitions
+from curation.sources.taggers import tagger_identity
 from curation.store import Artifact, ArtifactWriter, Store
 
 POOL_VERSION = "1"
@@ -56,12 +57,14 @@ def ensure_pool(store: Store, spec: PoolSpec, *, workers: int, progress: Progres
             return known
         if origin.num_ignored:
             progress.note(f"ingest: {origin.num_ignored:,} files of other kinds in the pool's directories are not read")
+        tagged_by = _tagged_by(spec)
         collected = _collect(origin, spec, work, progress, empty_ok=empty_ok)
         try:
             written = write_partitions(collected, spec, work, workers=workers, progress=progress)
         finally:
             collected.spill.clear()
         check_unchanged(origin.files)
+        _check_tagger(spec, tagged_by)
         artifact = _publish(store, written, work)
         write_json(work.path / _ALIAS, {"key": origin.key, "pool": artifact.fingerprint})
         return artifact
@@ -98,6 +101,17 @@ def _origin(store: Store, spec: PoolSpec, workers: int) -> _Origin:
     seen = digest_inputs(store, inputs.files, workers)
     key = ingest_key(spec, [entry.sha256 for entry in seen])
     return _Origin(key=key, files=tuple(seen), num_ignored=inputs.num_ignored)
+
+
+def _tagged_by(spec: PoolSpec) -> list[str]:
+    return tagger_identity(spec.tagger) if spec.tagger is not None else []
+
+
+def _check_tagger(spec: PoolSpec, before: list[str]) -> None:
+    if _tagged_by(spec) != before:
+        raise ShardError(
+            f"pool.tagger: {spec.tagger}: the model changed while it tagged; expected a file at rest; rerun"
+        )
 
 
 def _known(store: Store, key: str) -> Artifact | None:

@@ -14,6 +14,7 @@ from curation.errors import CurateError, RecipeError
 from curation.files import Json, appearing, write_json, write_text
 from curation.recipe import Recipe, StageSpec, as_json
 from curation.recipe_changes import StageWords, settings_text
+from curation.sources.taggers import tagger_identity
 from curation.store import MANIFEST, Artifact, copy_files, load_artifact
 
 SIZE_CATEGORIES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -76,6 +77,8 @@ def _portable(recipe: Recipe, corpus: Artifact) -> dict[str, Json]:
     """Return the recipe with its pool and targets named by content: where the files lay says nothing elsewhere."""
     value = as_json(recipe)
     pool = {key: item for key, item in as_json(recipe.pool).items() if key not in ("path", "include", "exclude")}
+    if recipe.pool.tagger is not None and ":" in recipe.pool.tagger:
+        pool["tagger"] = " ".join(tagger_identity(recipe.pool.tagger))
     inputs = cast("Mapping[str, Json]", corpus.manifest["inputs"])
     panel = as_json(recipe.panel)
     if recipe.panel.targets:

@@ -65,7 +65,8 @@ class PoolSpec(Spec):
     """Column with the record's own id; none means an id computed from the record's content."""
     slice: str = "slice"
     tagger: str | None = None
-    """Who names the slice instead of a column: `language`, `script` or `url-host` (`curation.sources.taggers`)."""
+    """Who names the slice instead of a column: `language`, `script`, `url-host`, or a model, `kmeans:PATH` or
+    `fasttext:PATH` (`curation.sources.taggers`)."""
     default_slice: str = "all"
     """Slice of records without that column, or of which the tagger says nothing."""
     family: str | None = None
@@ -87,7 +88,7 @@ class PoolSpec(Spec):
         if self.tagger is not None:
             from curation.sources.taggers import refuse_beside
 
-            refuse_beside(self.tagger, "environment" if self.source == "environment" else self.slice)
+            refuse_beside(self.tagger, self.slice)
         return self
 
 

@@ -16,6 +16,7 @@ from curation.console import (
     StoreOption,
     WorkersOption,
     give,
+    printable,
     progress_for,
 )
 from curation.files import Json
@@ -28,16 +29,23 @@ if TYPE_CHECKING:
 
 
 def classifier_train(
-    positive: Annotated[
-        list[str],
-        typer.Option("--positive", metavar="PATHS", help="Files, directory or glob of good documents; repeatable."),
-    ],
-    negative: Annotated[
-        list[str], typer.Option("--negative", metavar="PATHS", help="The same for the other class; repeatable.")
-    ],
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder of the classifier, by custom NAME.curate-classifier.")
     ],
+    positive: Annotated[
+        list[str],
+        typer.Option("--positive", metavar="PATHS", help="Files, directory or glob of good documents; repeatable."),
+    ] = [],  # noqa: B006 - typer copies the default
+    negative: Annotated[
+        list[str], typer.Option("--negative", metavar="PATHS", help="The same for the other class; repeatable.")
+    ] = [],  # noqa: B006 - typer copies the default
+    labelled: Annotated[
+        list[str],
+        typer.Option("--labelled", metavar="PATHS", help="Instead of both: documents with a label each, two or more."),
+    ] = [],  # noqa: B006 - typer copies the default
+    label_field: Annotated[
+        str, typer.Option("--label-field", metavar="FIELD", help="With --labelled: the field of a document's label.")
+    ] = "slice",
     overrides: SetOption = [],  # noqa: B006 - typer copies the default
     seed: Annotated[int | None, typer.Option(help="Seed of training and of the draw of held-out documents.")] = None,
     workers: WorkersOption = DEFAULT_WORKERS,
@@ -48,7 +56,8 @@ def classifier_train(
 ) -> None:
     """Train a fastText classifier: model.bin and card.json, measured on held-out documents.
 
-    The same documents and settings give the same bytes, whatever their files, order or ids.
+    Two classes (--positive, --negative) make a quality classifier, --labelled one of topics or formats, to tag a pool
+    with. The same documents and settings give the same bytes, whatever their files, order or ids.
     """
     from curation.ingest import ensure_pool
     from curation.store import Store
@@ -58,26 +67,26 @@ def classifier_train(
         split_examples,
         train_classifier,
     )
+    from filters.models.train_topics import TopicSettings, read_topics, train_topics
 
-    settings = _train_settings(overrides, seed)
+    _refuse_mixed(positive, negative, labelled)
+    settings = _train_settings(overrides, seed, topics=bool(labelled))
     refuse_foreign_folder(out)
-    specs = {"positive": _pool_spec(positive, settings.text), "negative": _pool_spec(negative, settings.text)}
+    specs = {"labelled": _pool_spec(labelled, settings.text).model_copy(update={"slice": label_field})}
+    if not labelled:
+        specs = {"positive": _pool_spec(positive, settings.text), "negative": _pool_spec(negative, settings.text)}
     if dry_run:
-        give(
-            _plan(specs, settings, out), lambda console: _draw_plan(console, specs, settings, out), as_json=json_output
-        )
+        give(_plan(specs, settings, out), lambda it: _draw_plan(it, specs, settings, out), as_json=json_output)
         return
     opened, progress = Store.open(store), progress_for(quiet=quiet)
-    found = {
-        name: read_examples(
-            ensure_pool(opened, spec, workers=workers, progress=progress), settings, progress, f"--{name}"
-        )
-        for name, spec in specs.items()
-    }
-    split = split_examples(found["positive"], found["negative"], settings)
-    card = train_classifier(split, settings, out, progress)
+    pools = {name: ensure_pool(opened, spec, workers=workers, progress=progress) for name, spec in specs.items()}
+    if isinstance(settings, TopicSettings):
+        card = train_topics(read_topics(pools["labelled"], settings, progress), settings, out, progress)
+    else:
+        found = {name: read_examples(pool, settings, progress, f"--{name}") for name, pool in pools.items()}
+        card = train_classifier(split_examples(found["positive"], found["negative"], settings), settings, out, progress)
     value: dict[str, Json] = {"path": str(out), **card.model_dump(mode="json")}
-    give(value, lambda console: _draw_card(console, value), as_json=json_output)
+    give(value, lambda console: (_draw_topics if labelled else _draw_card)(console, value), as_json=json_output)
 
 
 def classifier_apply(
@@ -117,15 +126,31 @@ def classifier_apply(
     give(value, lambda console: _draw_applied(console, value), as_json=json_output)
 
 
-def _train_settings(overrides: list[str], seed: int | None) -> TrainSettings:
+def _refuse_mixed(positive: list[str], negative: list[str], labelled: list[str]) -> None:
+    """Refuse anything but two classes or labelled documents."""
+    from curation.errors import RecipeError
+
+    where = "curate classifier train"
+    if labelled and (positive or negative):
+        raise RecipeError(f"{where}: --labelled beside --positive or --negative; documents have a label or a class")
+    if not labelled and not (positive and negative):
+        missing = " and ".join(
+            name for name, given in (("--positive", positive), ("--negative", negative)) if not given
+        )
+        raise RecipeError(f"{where}: no {missing}; expected both, or --labelled PATHS for a model of many labels")
+
+
+def _train_settings(overrides: list[str], seed: int | None, *, topics: bool) -> TrainSettings:
     from curation.recipe import validate
     from curation.yamlio import apply_overrides
     from filters.models.train_classifier import TrainSettings
+    from filters.models.train_topics import TopicSettings
 
     value = apply_overrides({}, tuple(overrides))
     if seed is not None:
         value["seed"] = seed
-    settings: TrainSettings = validate(TrainSettings, value, "curate classifier train: --set")
+    model = TopicSettings if topics else TrainSettings
+    settings: TrainSettings = validate(model, value, "curate classifier train: --set")
     return settings
 
 
@@ -176,6 +201,27 @@ def _draw_card(console: Console, card: dict[str, Any]) -> None:
     console.print(table)
     console.print(f"classifier: {card['path']}", markup=False, soft_wrap=True)
     console.print(f"use it: --filter 'fasttext:{card['path']}?keep=0.10'", markup=False, soft_wrap=True)
+
+
+def _draw_topics(console: Console, card: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    training, held = card["training"], card["held_out"]
+    docs = sum(own["docs"] for own in training["labels"].values())
+    console.print(
+        f"{card['name']}: {len(card['labels'])} labels, fitted on {docs:,} documents, {training['epochs']} epochs, "
+        f"text as {card['normalisation']}",
+        markup=False,
+    )
+    console.print(
+        f"held out: {held['num_docs']:,} documents, accuracy {held['accuracy']:.4f}, macro F1 {held['macro_f1']:.4f}"
+    )
+    table = Table("label", "held out", "precision", "recall", box=None, pad_edge=False)
+    for name, own in held["labels"].items():
+        table.add_row(printable(name), f"{own['docs']:,}", f"{own['precision']:.3f}", f"{own['recall']:.3f}")
+    console.print(table)
+    console.print(f"classifier: {card['path']}", markup=False, soft_wrap=True)
+    console.print(f'use it: pool: {{path: ..., tagger: "fasttext:{card["path"]}"}}', markup=False, soft_wrap=True)
 
 
 def _draw_applied(console: Console, value: dict[str, Any]) -> None:

@@ -89,7 +89,10 @@ def collect_environment(spec: PoolSpec, folder: Path, progress: Progress) -> Col
     from curation.sources.environment import ESTIMATED_BYTES, environment_records
 
     collected = _empty(["environment"], spec, folder, ESTIMATED_BYTES)
-    reader = RecordReader(spec=PoolSpec(source="environment", max_doc_bytes=spec.max_doc_bytes))  # our own field names
+    own = PoolSpec(  # our own field names
+        source="environment", max_doc_bytes=spec.max_doc_bytes, tagger=spec.tagger, default_slice=spec.default_slice
+    )
+    reader = RecordReader(spec=own)
     rows = RowBuffer(spill=collected.spill, sizes=collected.sizes)
     with progress.task("ingest environment", None) as task:
         for place, record in enumerate(environment_records(progress)):

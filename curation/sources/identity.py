@@ -17,7 +17,7 @@ from curation.errors import ShardError
 from curation.files import Json, digest_json, read_json, sha256_file, write_json
 from curation.recipe import PoolSpec
 from curation.sources.locate import Input
-from curation.sources.taggers import TAGGERS
+from curation.sources.taggers import tagger_identity
 from curation.store import Store
 
 INGEST_VERSION = "2"
@@ -40,7 +40,7 @@ def ingest_key(spec: PoolSpec, contents: Sequence[str]) -> str:
     settings = {name: value for name, value in spec.model_dump(mode="json").items() if name not in _UNRELATED}
     tagger = settings.pop("tagger")
     if tagger is not None:  # pools without one keep the key that they had before there were any
-        settings["tagger"] = [tagger, TAGGERS.get(str(tagger), "pool.tagger").version()]
+        settings["tagger"] = tagger_identity(str(tagger))
     return digest_json({"version": INGEST_VERSION, "settings": settings, "contents": sorted(contents)})
 
 

@@ -11,14 +11,14 @@ import base64
 import datetime
 import decimal
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
 from curation.files import Json, canonical_json
 from curation.recipe import PoolSpec
-from curation.sources.taggers import TAGGERS
+from curation.sources.taggers import Tag, find_tagger
 
 DEFAULT_SOURCE = "pool"
 
@@ -61,6 +61,13 @@ class RecordReader:
     """Turns raw records into rows by the settings of one pool."""
 
     spec: PoolSpec
+    tag: Tag | None = field(init=False)
+    """The pool's tagger, loaded once."""
+
+    def __post_init__(self) -> None:
+        """Load the tagger. Raises: PluginError for a model that is missing or damaged."""
+        tagger = self.spec.tagger
+        object.__setattr__(self, "tag", None if tagger is None else find_tagger(tagger).tag)
 
     def row(self, record: object) -> Row | Rejected:
         """Return the record's row, or why it is rejected."""
@@ -90,9 +97,9 @@ class RecordReader:
         return row
 
     def _slice(self, record: RawRecord, text: str) -> str | None:
-        if self.spec.tagger is None:
+        if self.tag is None:
             return _scalar(record.get(self.spec.slice))
-        return TAGGERS.get(self.spec.tagger, "pool.tagger").tag(text, _scalar(record.get("url")))
+        return self.tag(text, _scalar(record.get("url")))
 
     def _meta(self, record: RawRecord) -> str | None:
         spec = self.spec

@@ -7,7 +7,7 @@ has no card: its normalisation is the user's word, and `dclm@1` without one, whi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -34,8 +34,8 @@ class Card(Spec):
     version: int = Field(ge=1)
     normalisation: str
     """`name@version`; the only one it can be applied with."""
-    label: str
-    """The label whose probability is the score, unless another is asked for."""
+    label: str | None = None
+    """The label whose probability is the score, unless another is asked for; none for a model of topics."""
     labels: tuple[str, ...]
     model_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     training: dict[str, Any] = Field(default_factory=dict)
@@ -53,6 +53,7 @@ class ChosenModel:
     path: Path
     sha256: str
     label: str
+    """Whose probability is the score; empty where all count."""
     normalisation: Normalisation
     normalisation_from: str
     """`card`, `setting`, or `assumed` for a bare file without one."""
@@ -89,6 +90,12 @@ def choose_model(path: Path, where: str, *, label: str | None = None, normalize:
     Raises: PluginError for a missing or foreign file or one that is not its card's; RecipeError for another
     normalisation than the model was trained on, or an unknown label.
     """
+    found = choose_labels(path, where, normalize=normalize)
+    return replace(found, label=_label(label, found.card, inspect_model(found.path), f"{where}: {path}"))
+
+
+def choose_labels(path: Path, where: str, *, normalize: str | None = None) -> ChosenModel:
+    """Return the classifier at `path` for all its labels, none of them chosen. Raises: as `choose_model`."""
     model_path, card_path = _places(path, where)
     file = inspect_model(model_path)
     card = read_card(card_path) if card_path else None
@@ -107,7 +114,7 @@ def choose_model(path: Path, where: str, *, label: str | None = None, normalize:
     return ChosenModel(
         path=model_path,
         sha256=file.sha256,
-        label=_label(label, card, file, f"{where}: {path}"),
+        label="",
         normalisation=trained or asked or DCLM,
         normalisation_from="card" if trained else "setting" if asked else "assumed",
         card=card,
@@ -150,7 +157,7 @@ def _label(label: str | None, card: Card | None, file: ModelFile, where: str) ->
     shown = ", ".join(file.labels[:20]) + (f" and {len(file.labels) - 20} more" if len(file.labels) > 20 else "")
     chosen = label or (card.label if card else None)
     if chosen is None:
-        raise RecipeError(f"{where}: no `label` given and the model has no card; its labels are {shown}")
+        raise RecipeError(f"{where}: no `label` given and the model names none; its labels are {shown}")
     if chosen not in file.labels:
         raise RecipeError(f"{where}: the model has no label `{chosen}`, it has {shown}; {nearest(chosen, file.labels)}")
     return chosen

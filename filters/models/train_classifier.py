@@ -103,11 +103,14 @@ def read_examples(pool: Artifact, settings: TrainSettings, progress: Progress, l
                 else:
                     num_empty += 1
             if len(lines) > 2 * settings.max_class_docs:
-                lines = _smallest(lines, settings.max_class_docs)
+                lines = smallest_lines(lines, settings.max_class_docs)
             task.advance()
     slices = sorted(set(cast("Mapping[str, Json]", pool.summary["slices"])) - {DEFAULT_SLICE})
     return Examples(
-        lines=_smallest(lines, settings.max_class_docs), slices=tuple(slices), num_read=num_read, num_empty=num_empty
+        lines=smallest_lines(lines, settings.max_class_docs),
+        slices=tuple(slices),
+        num_read=num_read,
+        num_empty=num_empty,
     )
 
 
@@ -154,7 +157,7 @@ def train_classifier(split: Split, settings: TrainSettings, out: Path, progress:
         stream.writelines(f"{label} {line}\n" for line, label in lines)
         stream.flush()
         with progress.task(f"train classifier, {epochs} epochs", 1) as task:
-            model = train_apart(Path(stream.name), _arguments(settings, epochs), out / MODEL_FILE)
+            model = train_apart(Path(stream.name), fasttext_arguments(settings, epochs), out / MODEL_FILE)
             task.advance()
     card = Card(
         name=out.resolve().name.removesuffix(CONTAINER_SUFFIX),
@@ -182,7 +185,8 @@ def _visible(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if not path.name.startswith(left_over)]
 
 
-def _smallest(lines: dict[int, str], number: int) -> dict[int, str]:
+def smallest_lines(lines: dict[int, str], number: int) -> dict[int, str]:
+    """Return the lines with the smallest order values, at most `number`."""
     return {key: lines[key] for key in heapq.nsmallest(number, lines)} if len(lines) > number else lines
 
 
@@ -201,7 +205,8 @@ def _refuse_few(sizes: list[int], classes: list[Examples], num_both: int) -> Non
         )
 
 
-def _arguments(settings: TrainSettings, epochs: int) -> dict[str, str | int | float]:
+def fasttext_arguments(settings: TrainSettings, epochs: int) -> dict[str, str | int | float]:
+    """Return fastText's own settings."""
     return {
         "lr": settings.learning_rate,
         "dim": settings.dim,
