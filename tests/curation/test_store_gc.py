@@ -89,7 +89,14 @@ def ended(*words: str) -> int:
     return int(stop.value.code or 0)
 
 
-def test_nothing_is_freed_while_another_process_builds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def apart(root: Path) -> subprocess.CompletedProcess[str]:
+    """Free in a process of its own: a refused command's traceback would go on holding the store in this one."""
+    code = "from curation.cli import main; main()"
+    words = ["doctor", "--gc", "--yes", "--older-than", "0", "--store", str(root)]
+    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+
+
+def test_nothing_is_freed_while_another_process_builds(tmp_path: Path) -> None:
     make(Store.open(tmp_path), "signals", "d")
     code = (
         "import sys; from pathlib import Path; from curation.store import Store\n"
@@ -99,13 +106,12 @@ def test_nothing_is_freed_while_another_process_builds(tmp_path: Path, capsys: p
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"
-        assert ended("--yes", "--store", str(tmp_path)) == 3
-        assert "another process uses this store" in capsys.readouterr().err
+        refused = apart(tmp_path)
+        assert refused.returncode == 3
+        assert "another process uses this store" in refused.stderr
         assert names(survey(Store(tmp_path), min_age_hours=0).garbage) == {"signals-dddddddd"}
         other.kill()
-    anew = "from curation.cli import main; main()"  # here the refused command's traceback still holds the store
-    words = ["doctor", "--gc", "--yes", "--older-than", "0", "--store", str(tmp_path)]
-    assert subprocess.run([sys.executable, "-c", anew, *words], stdout=subprocess.DEVNULL, check=False).returncode == 0
+    assert apart(tmp_path).returncode == 0
     assert not list(tmp_path.glob("*-*"))
 
 
