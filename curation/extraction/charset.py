@@ -80,8 +80,9 @@ def standard_name(label: str | None) -> str | None:
     from resiliparse.parse.encoding import map_encoding_to_html5
 
     name = map_encoding_to_html5(label.strip().lower(), fallback_utf8=False) if label and label.isascii() else None
+    name = re.sub(r"^cp(?=125\d$)", "windows-", str(name)) if name is not None else None
     try:
-        return None if name is None or not codecs.lookup(name)._is_text_encoding else str(name)
+        return None if name is None or not codecs.lookup(name)._is_text_encoding else name
     except LookupError:
         return None
 
