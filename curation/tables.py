@@ -16,10 +16,11 @@ from curation.expressions import compute, select
 Array = npt.NDArray[Any]
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet", ".jsonl", ".jsonl.gz", ".json.gz", ".ndjson")
 MULTIPLES = {"K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
+MAX_HEADER_BYTES = 1_000_000
 _PAIR_ENDS = re.compile(r",(?=\s*[A-Za-z_]\w*\s*=(?!=))")
 
 
-def read_columns(path: Path) -> dict[str, Array]:
+def read_columns(path: Path) -> Table:
     """Return the columns of a table; numbers as they are, missing numbers as NaN, text as objects.
 
     Raises: ShardError for a file that is missing, of another kind, damaged, or without rows.
@@ -33,7 +34,8 @@ def read_columns(path: Path) -> dict[str, Array]:
         raise ShardError(f"{path}: no such file; expected a table ({', '.join(SUFFIXES)})")
     try:
         table = _read(path)
-        names = table.column_names  # a header that is no UTF-8 fails here
+        table = table.rename_columns([str(name).strip() for name in table.column_names])  # no UTF-8 fails here
+        names = table.column_names
     except (OSError, ValueError) as error:  # pyarrow's errors derive from both
         raise ShardError(f"{path}: cannot be read as a table: {error}; expected {', '.join(SUFFIXES)}") from error
     if table.num_rows == 0:
@@ -67,7 +69,7 @@ def _read(path: Path) -> Any:
     if name.endswith(".parquet"):
         return pq.read_table(path)
     if name.endswith((".csv", ".csv.gz", ".tsv", ".tsv.gz")):
-        parse = csv.ParseOptions(delimiter="\t" if ".tsv" in name else ",", newlines_in_values=True)
+        parse = csv.ParseOptions(delimiter=_delimiter(path), newlines_in_values=True)
         convert = csv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False)
         return csv.read_csv(path, parse_options=parse, convert_options=convert)
     if name.endswith((".jsonl", ".jsonl.gz", ".ndjson", ".json.gz")):
@@ -76,6 +78,18 @@ def _read(path: Path) -> Any:
         with pa.input_stream(str(path)) as stream:
             return json.read_json(stream)
     raise ValueError(f"unknown kind `{path.suffix}`")
+
+
+def _delimiter(path: Path) -> str:
+    """Return a tab for TSV, else a comma, or a semicolon where the header has those alone (some spreadsheets)."""
+    name = path.name.lower()
+    if ".tsv" in name:
+        return "\t"
+    import gzip
+
+    with gzip.open(path) if name.endswith(".gz") else path.open("rb") as stream:
+        header = stream.readline(MAX_HEADER_BYTES)
+    return ";" if b";" in header and b"," not in header else ","
 
 
 def _array(column: Any) -> Array:

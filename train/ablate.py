@@ -11,15 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
 
 from curation.batches import read_table
 from curation.files import Json
-from curation.nodes import Planner, existing_node
-from curation.numerics import pearson, spearman
+from curation.nodes import Planner
+from curation.numerics import spearman
 from curation.store import Artifact
-from mixtures.unions import Union, best_union, mean_of_members, score, union_weights
-from train.averaging import average_node, scores_by_slice
+from mixtures.unions import Union, best_union, score, union_weights
+from train.ablate_agreement import Agreement, Overall, Scores, agreement, overall
+from train.averages import scored_averages
+from train.averaging import PanelScorer, scores_by_slice
 from train.many_runs import Wanted, train_runs
 from train.mix_corpus import Held, SharedText, held_by
 from train.mixed import Mixed, byte_shares_of, refuse_other_model
@@ -27,8 +31,8 @@ from train.run import DOCUMENTS
 from train.swarm import Swarm, refuse_repeats
 from train.tiers import Tier
 
-Scores = Mapping[str, Mapping[str, float]]
-"""`bpb` and `perplexity`, each by slice of the panel."""
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,8 @@ class Ablation:
     target: Mapping[str, float]
     workers: int
     epochs: float
+    panel_share: float = 1.0
+    """Of each slice's bytes: the documents that averages are scored on."""
 
     @property
     def num_trainings(self) -> int:
@@ -53,20 +59,25 @@ class Ablation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Agreement:
-    """How two estimates of a domain's perplexity go with what trained unions have."""
+class Part:
+    """How far a part of the panel can stand for it: seen on runs that have scores of all documents."""
 
-    pearson: float | None
+    share: float
+    documents: int
+    of_documents: int
+    runs: int
+    error: float
+    """Root mean square, over the runs, of how far the score of the part, less the mean of all runs', misses that of
+    the whole: what comparisons of unions suffer. A log ratio."""
     spearman: float | None
-    baseline_pearson: float | None
-    """Of the mean of the members' own perplexities."""
-    baseline_spearman: float | None
 
     def as_json(self) -> dict[str, Json]:
-        """Return the four numbers."""
+        """Return all of it."""
         return {
-            "proxy": {"pearson": self.pearson, "spearman": self.spearman},
-            "mean_of_members": {"pearson": self.baseline_pearson, "spearman": self.baseline_spearman},
+            "share": self.share,
+            "documents": self.documents,
+            "of_documents": self.of_documents,
+            "sampling_error": {"n": self.runs, "rms": self.error, "spearman_with_all": self.spearman},
         }
 
 
@@ -82,6 +93,10 @@ class Ablated:
     """By slice of the panel; empty without `verify`."""
     scores: Mapping[Union, float]
     best: Union
+    overall: Overall | None
+    """How the averages rank the trained unions by the target; None without such unions."""
+    part: Part | None
+    """What the averages were scored on, where it is not the whole panel."""
 
 
 def ablate(planner: Planner, text: SharedText, asked: Ablation, start: Artifact | None = None) -> Ablated:
@@ -97,17 +112,22 @@ def ablate(planner: Planner, text: SharedText, asked: Ablation, start: Artifact 
     planner.adopt(start)
     trained = _trained(planner, text, asked, start)
     members = {name: trained[(name,)] for name in asked.partitions}
-    proxies = {union: _proxy(planner, text, asked.tier, [members[name] for name in union]) for union in asked.unions}
-    checked = {union: run_scores(trained[union]) for union in asked.verify}
-    scores = {union: score(found["bpb"], asked.target) for union, found in proxies.items()}
+    scorer = PanelScorer(panel=text.panel, tier=asked.tier, share=asked.panel_share)
+    proxies = _proxies(planner, scorer, asked, members)
+    runs = {union: _part_table(trained[union], scorer) for union in trained}
+    checked = {union: _scores(runs[union]) for union in asked.verify}
+    scored = {union: _scores(table) for union, table in proxies.items()}
+    scores = {union: score(found["bpb"], asked.target) for union, found in scored.items()}
     return Ablated(
         start=start,
         members=members,
-        proxies=proxies,
+        proxies=scored,
         trained=checked,
-        agreement=agreement(proxies, checked),
+        agreement=agreement(scored, {union: found for union, found in checked.items() if len(union) > 1}),
         scores=scores,
         best=best_union(scores),
+        overall=overall(proxies, {union: runs[union] for union in asked.verify}, asked.target),
+        part=_part(scorer, list(trained.values()), asked.target) if asked.panel_share < 1 else None,
     )
 
 
@@ -117,29 +137,33 @@ def refuse_repeated(held: Held, asked: Ablation) -> None:
     refuse_repeats(held, Swarm(tier=asked.tier, mixtures=tuple(mixtures), seeds=(asked.seed,)), asked.epochs)
 
 
-def agreement(proxies: Mapping[Union, Scores], trained: Mapping[Union, Scores]) -> dict[str, Agreement]:
-    """Return, by slice, how the proxies and the members' means go with the trained unions' perplexities."""
-    if not trained:
-        return {}
-    unions = list(trained)
-    alone = {union[0]: found["perplexity"] for union, found in proxies.items() if len(union) == 1}
-    found = {}
-    for name in sorted(trained[unions[0]]["perplexity"]):
-        truth = [trained[union]["perplexity"][name] for union in unions]
-        proxy = [proxies[union]["perplexity"][name] for union in unions]
-        means = [mean_of_members(union, alone, name) for union in unions]
-        found[name] = Agreement(
-            pearson=pearson(proxy, truth),
-            spearman=spearman(proxy, truth),
-            baseline_pearson=pearson(means, truth),
-            baseline_spearman=spearman(means, truth),
-        )
-    return found
-
-
 def run_scores(run: Artifact) -> Scores:
-    """Return bits per byte and perplexity by slice of a run."""
-    return cast("Scores", scores_by_slice(read_table(run.path / DOCUMENTS)))
+    """Return bits per byte and perplexity by slice of a run, on the whole panel."""
+    return _scores(read_table(run.path / DOCUMENTS))
+
+
+def _scores(table: pa.Table) -> Scores:
+    return cast("Scores", scores_by_slice(table))
+
+
+def _part_table(run: Artifact, scorer: PanelScorer) -> pa.Table:
+    """Return a run's scores of the documents that averages are scored on."""
+    table = read_table(run.path / DOCUMENTS)
+    return table if scorer.share >= 1 else table.take(scorer.rows)
+
+
+def _part(scorer: PanelScorer, runs: Sequence[Artifact], target: Mapping[str, float]) -> Part:
+    whole = np.array([score(run_scores(run)["bpb"], target) for run in runs])
+    part = np.array([score(_scores(_part_table(run, scorer))["bpb"], target) for run in runs])
+    miss = (part - part.mean()) - (whole - whole.mean())
+    return Part(
+        share=scorer.share,
+        documents=len(scorer.rows),
+        of_documents=len(scorer.whole.num_bytes),
+        runs=len(runs),
+        error=float(np.sqrt(np.sum(miss**2) / max(1, len(runs) - 1))),
+        spearman=spearman(part, whole),
+    )
 
 
 def _trained(planner: Planner, text: SharedText, asked: Ablation, start: Artifact) -> dict[Union, Artifact]:
@@ -157,9 +181,13 @@ def _trained(planner: Planner, text: SharedText, asked: Ablation, start: Artifac
     return dict(zip(unions, runs, strict=True))
 
 
-def _proxy(planner: Planner, text: SharedText, tier: Tier, members: Sequence[Artifact]) -> Scores:
-    if len(members) == 1:
-        return run_scores(members[0])
-    inputs = {f"member-{number:03d}": existing_node(run) for number, run in enumerate(members, 1)}
-    made = planner.materialise(average_node(inputs, existing_node(text.panel), tier))
-    return cast("Scores", {name: made.summary[name] for name in ("bpb", "perplexity")})
+def _proxies(
+    planner: Planner, scorer: PanelScorer, asked: Ablation, members: Mapping[str, Artifact]
+) -> dict[Union, pa.Table]:
+    """Return the scores of each union's average; a partition alone is its own run."""
+    larger = {union: [members[name] for name in union] for union in asked.unions if len(union) > 1}
+    made = scored_averages(planner, scorer, larger, jobs=asked.workers)
+    return {
+        union: read_table(made[union].path / DOCUMENTS) if union in made else _part_table(members[union[0]], scorer)
+        for union in asked.unions
+    }

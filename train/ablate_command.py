@@ -41,6 +41,7 @@ class Options:
     target: str
     epochs: float
     panel: str | None
+    panel_share: float
     overrides: tuple[str, ...]
     workers: int
 
@@ -64,13 +65,20 @@ def mix_ablate(
         int | None, typer.Option("--largest", min=1, help="Score unions of up to so many (default: 64 unions at most).")
     ] = None,
     verify: Annotated[
-        str | None, typer.Option("--verify", metavar="A+B,A+C,...", help="Train these unions for real as well.")
+        str | None,
+        typer.Option(
+            "--verify", metavar="A+B,A+C,...", help="Train these unions for real as well; all: every one scored."
+        ),
     ] = None,
     target: Annotated[
         str | None, typer.Option("--target", metavar="SLICE=W,...", help="What is to be low (default: all alike).")
     ] = None,
     max_epochs: EpochsOption = 1.0,
     panel: PanelOption = None,
+    panel_share: Annotated[
+        float,
+        typer.Option("--panel-share", min=0.01, max=1, help="Score averages on so much of each slice of the panel."),
+    ] = 1.0,
     overrides: SetOption = [],  # noqa: B006 - typer copies the default
     workers: WorkersOption = DEFAULT_WORKERS,
     store: StoreOption = None,
@@ -99,6 +107,7 @@ def mix_ablate(
         target=target or "",
         epochs=max_epochs,
         panel=panel,
+        panel_share=panel_share,
         overrides=tuple(overrides),
         workers=workers,
     )

@@ -13,8 +13,10 @@ from curation.nodes import Planner
 from curation.store import Artifact
 from curation.tables import inputs
 from mixtures.unions import parse_partitions, parse_target, parse_union, score, unions_of
-from train.ablate import Ablated, Ablation, Agreement, ablate, refuse_repeated
+from train.ablate import Ablated, Ablation, ablate, refuse_repeated
+from train.ablate_agreement import Agreement
 from train.ablate_command import Options
+from train.ablate_ranking_view import draw_overall, part_line
 from train.cpu_plan import refuse_infeasible
 from train.lookup import find_artifact
 from train.mix_corpus import (
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MAX_SHOWN = 12
+EVERY = "all"
+"""Of `--verify`: every union that is scored."""
 
 
 def perform(planner: Planner, options: Options, *, dry_run: bool, as_json: bool) -> None:
@@ -69,17 +73,21 @@ def ablation_of(held: Held, options: Options) -> Ablation:
     """
     partitions = parse_partitions(options.partition, natural_shares(held, options.tier, options.slices))
     names = list(partitions)
-    verify = list(dict.fromkeys(parse_union(text, names) for text in options.verify))
+    unions = unions_of(names, options.largest)
+    verify = list(dict.fromkeys(parse_union(text, names) for text in options.verify if text != EVERY or EVERY in names))
+    if EVERY in options.verify and EVERY not in names:
+        verify = [union for union in unions if len(union) > 1]
     return Ablation(
         tier=options.tier,
         seed_tier=options.seed_tier,
         seed=options.seed,
         partitions=partitions,
-        unions=list(dict.fromkeys([*unions_of(names, options.largest), *verify])),
+        unions=list(dict.fromkeys([*unions, *verify])),
         verify=verify,
         target=inputs(options.target, "--target") if options.target else {},
         workers=options.workers,
         epochs=options.epochs,
+        panel_share=options.panel_share,
     )
 
 
@@ -131,7 +139,9 @@ def _json(asked: Ablation, found: Ablated) -> dict[str, Json]:
         own: dict[str, Json] = {"members": list(union), "score": found.scores[union]}
         own |= {key: dict(values) for key, values in found.proxies[union].items()}
         if union in found.trained:
-            own["trained"] = {key: dict(values) for key, values in found.trained[union].items()}
+            real = found.trained[union]
+            own["trained"] = {key: dict(values) for key, values in real.items()}
+            own["trained_score"] = score(real["bpb"], asked.target)
         unions.append(own)
     everything = tuple(asked.partitions)
     return {
@@ -149,6 +159,8 @@ def _json(asked: Ablation, found: Ablated) -> dict[str, Json]:
         },
         "agreement": {name: one.as_json() for name, one in found.agreement.items()},
         "verified": len(found.trained),
+        "ranking": found.overall.as_json() if found.overall is not None else None,
+        "panel": found.part.as_json() if found.part is not None else None,
         "trainings": asked.num_trainings,
         "trainings_of_every_union": 2 ** len(everything) - 1,
         "source": "Na et al. 2024 (2410.15661)",
@@ -171,6 +183,10 @@ def _draw(console: Console, asked: Ablation, found: Ablated) -> None:
     if len(found.scores) > MAX_SHOWN:
         console.print(f"... and {len(found.scores) - MAX_SHOWN} unions more; --json has them")
     _draw_agreement(console, found.agreement, len(found.trained))
+    if found.overall is not None:
+        draw_overall(console, found.overall)
+    if found.part is not None:
+        console.print(part_line(found.part), markup=False, soft_wrap=True)
     console.print(f"best for the target: {printable(' + '.join(found.best))}", markup=False, soft_wrap=True)
     console.print(
         "The lowest of many proxies flatters itself, and averages compare with averages alone: train the best union "

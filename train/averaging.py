@@ -1,28 +1,36 @@
 """The uniform average of models that started from the same weights, and its score on a panel.
 
-Sums are float64, so the order of members matters in the last bit only; it is that of the union.
+Sums are float64, in the order of the members' fingerprints: a union is one artifact however its members are listed.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from curation.batches import read_table, text_view, write_table
 from curation.files import Json, replacing
-from curation.nodes import Node, NodeRun
-from curation.tokenizers import load_tokenizer
-from train.run import DOCUMENTS, MODEL, SCORE_VERSION, load_model
+from curation.nodes import Node, NodeRun, existing_node
+from curation.store import Artifact
+from curation.tokenizers import TokenizedView, load_tokenizer
+from train.panel_part import part_of, part_rows
+from train.run import DOCUMENTS, MODEL, SCORE_VERSION, scoring_model
+from train.score import PanelDocuments, bits_per_byte, document_nats, model_nats, read_panel, scores_table
 from train.tiers import Tier, tier_digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from torch import Tensor
 
-VERSION = "average@1"
+VERSION = "average@2"
+KIND = "average"
 
 
 def uniform_average(models: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -35,32 +43,80 @@ def uniform_average(models: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]
     }
 
 
-def average_node(members: Mapping[str, Node], panel: Node, tier: Tier) -> Node:
-    """Return the node of the average of runs of `tier`, scored on `panel`; its weights are not kept."""
+@dataclass(frozen=True, kw_only=True)
+class PanelScorer:
+    """A panel, or `share` of it, ready to score models of one tier: read, encoded and built for the first of them."""
 
-    def run(context: NodeRun) -> Mapping[str, Json]:
+    panel: Artifact
+    tier: Tier
+    share: float = 1.0
+
+    @cached_property
+    def whole(self) -> PanelDocuments:
+        """All documents of the panel."""
+        return read_panel(self.panel)
+
+    @cached_property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Rows of the panel that are scored."""
+        return part_rows(self.whole, self.share)
+
+    @cached_property
+    def documents(self) -> PanelDocuments:
+        """What is scored."""
+        return part_of(self.whole, self.rows)
+
+    @cached_property
+    def encoded(self) -> TokenizedView:
+        """The documents' tokens."""
+        return load_tokenizer(self.tier.tokenizer).encode(text_view(self.documents.table["text"]))
+
+    def table(self, paths: Sequence[Path]) -> pa.Table:
+        """Return the scores of the average of the models in `paths`, one row a document."""
         from safetensors.torch import load_file
 
-        paths = [context.inputs[name].path / MODEL for name in members]
-        model = load_model(paths[0], tier)
+        from train.pace import fixed_threads
+
+        model = self._model(paths[0])
         model.load_state_dict(uniform_average([load_file(path) for path in paths]))
-        _score(context, model, tier)
+        with fixed_threads(self.tier.threads):
+            nats = document_nats(
+                self.encoded, self._eos_id, self.tier.eval_context_tokens, model_nats(model), lambda _: None
+            )
+        return scores_table(self.documents, nats, np.diff(self.encoded.offsets))
+
+    def _model(self, like: Path) -> Any:
+        return scoring_model(like, self.tier)
+
+    @cached_property
+    def _eos_id(self) -> int:
+        return load_tokenizer(self.tier.tokenizer).eos_id
+
+
+def average_node(members: Sequence[Node], scorer: PanelScorer) -> Node:
+    """Return the node of the average of runs of the scorer's tier, scored on its panel; its weights are not kept."""
+    ordered = sorted(members, key=lambda node: node.fingerprint)
+    named = {f"member-{number:03d}": node for number, node in enumerate(ordered, 1)}
+
+    def run(context: NodeRun) -> Mapping[str, Json]:
+        scores = scorer.table([context.inputs[name].path / MODEL for name in named])
+        with replacing(context.out.path / DOCUMENTS) as temporary:
+            write_table(temporary, scores)
         return dict(scores_by_slice(read_table(context.out.path / DOCUMENTS)))
 
+    part: dict[str, Json] = {"panel_share": scorer.share} if scorer.share < 1 else {}
     return Node(
-        kind="average",
+        kind=KIND,
         version=VERSION,
-        params={"tier_digest": tier_digest(tier), "score": SCORE_VERSION},
-        inputs={**members, "panel": panel},
+        params={"tier_digest": tier_digest(scorer.tier), "score": SCORE_VERSION, **part},
+        inputs={**named, "panel": existing_node(scorer.panel)},
         run=run,
-        label=f"average of {len(members)}",
+        label=f"average of {len(named)}",
     )
 
 
 def scores_by_slice(table: pa.Table) -> dict[str, Json]:
     """Return bits per byte and perplexity a token, by slice, of the scores of a panel's documents."""
-    from train.score import bits_per_byte
-
     slices = table["slice"].to_numpy(zero_copy_only=False)
     nats, tokens = table["nats"].to_numpy(), table["num_tokens"].to_numpy()
     bpb = bits_per_byte(table)
@@ -69,16 +125,3 @@ def scores_by_slice(table: pa.Table) -> dict[str, Json]:
         mine = slices == name
         perplexity[name] = math.exp(math.fsum(nats[mine]) / int(np.sum(tokens[mine])))
     return {"bpb": dict(bpb), "perplexity": perplexity}
-
-
-def _score(context: NodeRun, model: Any, tier: Tier) -> None:
-    from train.pace import fixed_threads
-    from train.score import document_nats, model_nats, read_panel, scores_table
-
-    tokenizer = load_tokenizer(tier.tokenizer)
-    panel = read_panel(context.inputs["panel"])
-    encoded = tokenizer.encode(text_view(panel.table["text"]))
-    with fixed_threads(tier.threads):
-        nats = document_nats(encoded, tokenizer.eos_id, tier.eval_context_tokens, model_nats(model), lambda _: None)
-    with replacing(context.out.path / DOCUMENTS) as temporary:
-        write_table(temporary, scores_table(panel, nats, encoded.offsets[1:] - encoded.offsets[:-1]))

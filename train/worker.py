@@ -73,11 +73,12 @@ def build_run(
         if mixed.initial is not None:
             planner.adopt(mixed.initial)
         run = with_mixture(run, mixed)
-    _patiently(planner, tokens, progress)
-    return _patiently(planner, run, progress)
+    patiently(planner, tokens, progress)
+    return patiently(planner, run, progress)
 
 
-def _patiently(planner: Planner, node: Node, progress: Progress) -> Artifact:
+def patiently(planner: Planner, node: Node, progress: Progress) -> Artifact:
+    """Return the node's artifact; waits while another process builds it."""
     told = False
     while True:
         try:

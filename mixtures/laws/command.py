@@ -32,14 +32,23 @@ FilesArgument = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Table of runs; several are joined by their first column.")
 ]
 WeightsOption = Annotated[
-    list[str], typer.Option("--weights", metavar="COLS", help="Columns of weights: with commas, or 'train_*'.")
+    list[str],
+    typer.Option(
+        "--weights", metavar="COLS", help="Columns of weights: with commas, or 'train_*'. Rows sum to 1, or all to 100."
+    ),
 ]
 LossesOption = Annotated[list[str], typer.Option("--losses", metavar="COLS", help="Columns of losses, likewise.")]
 SizeOption = Annotated[
-    str | None, typer.Option("--size", metavar="N", help="Column of model sizes, or the size to propose for: 7B.")
+    str | None,
+    typer.Option(
+        "--size", metavar="N", help="Column of model sizes (default: N, params, ...), or the size to propose for: 7B."
+    ),
 ]
 TokensOption = Annotated[
-    str | None, typer.Option("--tokens", metavar="D", help="Column of tokens, or the budget to propose for: 20B.")
+    str | None,
+    typer.Option(
+        "--tokens", metavar="D", help="Column of tokens (default: D, tokens, ...), or the budget to propose for: 20B."
+    ),
 ]
 PredictOption = Annotated[
     list[Path],
@@ -169,7 +178,7 @@ def perform(asked: Asked, progress: Progress | None = None) -> Fitted:
         asked=new,
         predicted_NM=predicted,
         tested=errors_of(fit, new) if new is not None else {},
-        notes=_notes(fit, table),
+        notes=_notes(fit, table, new),
     )
 
 
@@ -210,10 +219,15 @@ def _has_losses(table: MixTable) -> bool:
     return bool(np.isfinite(table.losses_NM).any())
 
 
-def _notes(fit: MixFit, table: MixTable) -> tuple[str, ...]:
+def _notes(fit: MixFit, table: MixTable, asked: MixTable | None) -> tuple[str, ...]:
     import numpy as np
 
     notes = [note for one in fit.fits for note in one.notes]
+    notes += [
+        f"{one.source}: weights sum to 100 in every row, so they were read as per cents"
+        for one in (table, asked)
+        if one is not None and one.in_percent
+    ]
     if table.num_duplicates:
         notes.append(f"{table.num_duplicates} rows repeat another row and were left out")
     for name, dropped in zip(table.losses, fit.dropped, strict=True):

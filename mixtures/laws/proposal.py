@@ -135,13 +135,21 @@ def _best_of(fit: MixFit, goal: Goal, among_SK: Floats) -> Floats:
 
 
 def drawn(goal: Goal) -> Floats:
-    """Return mixtures around the centre that keep to the caps; at least the centre put under its caps."""
+    """Return mixtures around the centre that keep to the caps.
+
+    Where the caps leave few of those drawn, others are put under their caps, so that there is a choice.
+    """
     rng = generator(1, "proposal")
     prior = np.maximum(goal.centre_K, 1e-3)
     num = NUM_DRAWN // len(STRENGTHS)
     parts = [rng.dirichlet(prior * strength * len(prior) / 4, num) for strength in STRENGTHS]
     all_SK = np.concatenate([under_caps(goal.centre_K, goal.caps_K)[None, :], *parts])
-    kept: Floats = all_SK[np.all(all_SK <= goal.caps_K + 1e-9, axis=1)]
+    within = np.all(all_SK <= goal.caps_K + 1e-9, axis=1)
+    kept: Floats = all_SK[within]
+    if len(kept) < NUM_SHORT:
+        others = all_SK[~within]
+        every = max(1, len(others) // NUM_SHORT)  # some of each strength
+        kept = np.concatenate([kept, [under_caps(one, goal.caps_K) for one in others[::every]]])
     return kept
 
 

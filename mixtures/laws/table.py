@@ -20,6 +20,7 @@ from curation.tables import Array, amount_of, read_columns, split_rows
 Floats = npt.NDArray[np.float64]
 SUM_TOLERANCE = 0.02
 """Published weights are rounded to three digits: seventeen of them may miss 1 by 0.0085."""
+ROUNDING = 1e-9
 REST = "rest"
 """Second domain of a table that gives the share of one."""
 SIZE_COLUMNS = ("N", "size", "params", "parameters", "model_size", "num_params")
@@ -50,6 +51,8 @@ class MixTable:
     tokens_N: Floats | None
     num_duplicates: int = 0
     """Rows that say what another row says, left out."""
+    in_percent: bool = False
+    """Whether the file's weights sum to 100 a row, and were divided by it."""
 
     def __len__(self) -> int:
         return len(self.weights_NK)
@@ -93,15 +96,17 @@ def read_table(paths: Sequence[Path], chosen: Chosen, *, losses_needed: bool = T
     for place, each in enumerate(losses):
         if each in columns:
             values_NM[:, place] = _numbers(columns[each], f"{name}: {each}")
-    domains, weights_NK = _normal(domains, values_NK, name)
+    values_NK, in_percent = _as_shares(values_NK)
+    domains, weights_NK = _normal(domains, values_NK, name, fitted=losses_needed)
     table = MixTable(
         source=name,
         domains=domains,
         losses=losses,
         weights_NK=weights_NK,
         losses_NM=values_NM,
-        size_N=_scale(chosen.size, columns, SIZE_COLUMNS, f"{name}: --size"),
-        tokens_N=_scale(chosen.tokens, columns, TOKEN_COLUMNS, f"{name}: --tokens"),
+        size_N=_scale(chosen.size, columns, SIZE_COLUMNS, f"{name}: --size", needed=losses_needed),
+        tokens_N=_scale(chosen.tokens, columns, TOKEN_COLUMNS, f"{name}: --tokens", needed=losses_needed),
+        in_percent=in_percent,
     )
     _check_losses(table)
     return _without_copies(table) if losses_needed else table  # predictions come row by row, repeats too
@@ -130,9 +135,11 @@ def column_names(
     return tuple(found)
 
 
-def _joined(paths: Sequence[Path]) -> dict[str, Array]:
+def _joined(paths: Sequence[Path]) -> Mapping[str, Array]:
     tables = [read_columns(path) for path in paths]
     first = tables[0]
+    if len(tables) == 1:
+        return first  # it knows which names its file has twice
     key = next(iter(first))
     for path, table in zip(paths[1:], tables[1:], strict=True):
         if key not in table:
@@ -145,26 +152,55 @@ def _joined(paths: Sequence[Path]) -> dict[str, Array]:
         if absent:
             raise LawError(f"{path}: {len(absent)} of {len(wanted)} rows of {paths[0]} are absent, e.g. {absent[0]}")
         order = np.array([places[value] for value in wanted])
-        first = {**first, **{name: values[order] for name, values in table.items() if name not in first}}
-    return dict(first)
+        first.update({name: values[order] for name, values in table.items() if name not in first})
+        first.twice |= table.twice
+    return first
 
 
 def _numbers(values: Array, where: str) -> Floats:
-    if values.dtype.kind not in "fiub":
-        example = next((value for value in values.tolist() if isinstance(value, str)), None)
-        raise LawError(f"{where}: holds text ({example!r}), expected numbers")
-    return values.astype(np.float64)
+    if values.dtype.kind in "fiub":
+        return values.astype(np.float64)
+    found = np.full(len(values), np.nan)
+    for row, value in enumerate(values.tolist()):
+        try:
+            found[row] = np.nan if value is None or not str(value).strip() else float(value)
+        except ValueError:
+            raise LawError(
+                f"{where}: row {row + 1} holds {value!r}, expected a number, or an empty cell where there is none"
+            ) from None
+    return found
 
 
-def _normal(domains: tuple[str, ...], values_NK: Floats, name: str) -> tuple[tuple[str, ...], Floats]:
-    """Return domains and weights as they are; the share of a single domain gets a second, the rest."""
+def _as_shares(values_NK: Floats) -> tuple[Floats, bool]:
+    """Return weights as shares, and whether they were per cents: two or more columns, every row summing to 100.
+
+    What rounding left below 0 counts as 0.
+    """
+    values_NK = np.where((values_NK < 0) & (values_NK > -ROUNDING), 0.0, values_NK)
+    totals = values_NK.sum(axis=1)
+    in_percent = values_NK.shape[1] > 1 and bool(np.all(np.abs(totals - 100) <= 100 * SUM_TOLERANCE))
+    return (values_NK / 100 if in_percent else values_NK), in_percent
+
+
+def _normal(domains: tuple[str, ...], values_NK: Floats, name: str, *, fitted: bool) -> tuple[tuple[str, ...], Floats]:
+    """Return domains and weights as they are; the share of a single domain gets a second, the rest.
+
+    Rows that are `fitted` must have some of every domain; mixtures to predict need not.
+    """
     faults = []
     bad = ~np.isfinite(values_NK) | (values_NK < 0)
     for row, column in np.argwhere(bad)[:3]:
-        faults.append(f"row {row + 1}: weight of {domains[column]} is {values_NK[row, column]:g}, expected 0 or more")
+        value = values_NK[row, column]
+        said = "missing" if np.isnan(value) else f"{value:g}"
+        faults.append(f"row {row + 1}: weight of {domains[column]} is {said}, expected a share of 0 or more")
     if len(domains) == 1 and not faults:
         if np.any(values_NK > 1):
             faults.append(f"the one weight {domains[0]} exceeds 1; expected a share, or every domain's weight")
+        elif fitted and np.ptp(values_NK) == 0:
+            faults.append(
+                f"the one weight {domains[0]} is {values_NK[0, 0]:g} in every row; a law needs shares that differ, "
+                "name every domain's weight"
+            )
         else:
             values_NK = np.column_stack([values_NK[:, 0], 1 - values_NK[:, 0]])
             domains = (*domains, REST)
@@ -173,19 +209,25 @@ def _normal(domains: tuple[str, ...], values_NK: Floats, name: str) -> tuple[tup
     if len(off) and not faults:
         shown = ", ".join(f"row {row + 1}: {totals[row]:.3f}" for row in off[:3])
         faults.append(
-            f"weights of {len(off)} of {len(totals)} rows do not sum to 1 ({shown}); name every domain under --weights"
+            f"weights of {len(off)} of {len(totals)} rows do not sum to 1 ({shown}); name every domain under "
+            "--weights, as shares that sum to 1 a row, or to 100 in every row"
         )
     unused = [each for each, column in zip(domains, values_NK.T, strict=True) if not np.any(column > 0)]
-    if unused and not faults:
+    if fitted and unused and not faults:
         faults.append(f"no run has any of {', '.join(unused)}; leave it out of --weights")
     raise_faults(LawError, name, faults)
     return domains, values_NK
 
 
-def _scale(said: str | None, columns: Mapping[str, Array], usual: Sequence[str], where: str) -> Floats | None:
-    """Return a row's size or tokens: of the column named, of a column with a usual name, None if there is none."""
+def _scale(
+    said: str | None, columns: Mapping[str, Array], usual: Sequence[str], where: str, *, needed: bool
+) -> Floats | None:
+    """Return a row's size or tokens: of the column named, of a column with a usual name, None if there is none.
+
+    Mixtures to predict need not have the column named.
+    """
     column = said if said in columns else next((each for each in usual if each in columns), None)
-    if said is not None and said not in columns and not amount_of(said) > 0:
+    if needed and said is not None and said not in columns and not amount_of(said) > 0:
         raise LawError(f"{where}: `{said}` is neither a column nor an amount such as 7B; {nearest(said, columns)}")
     if column is None:
         return None

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
+from curation.batches import read_table
 from curation.cli import main
 from curation.nodes import Node
 from curation.randomness import generator
 from curation.store import Artifact
 from mixtures.unions import unions_of
-from train.ablate import agreement, run_scores
-from train.averaging import average_node, uniform_average
+from train.ablate import run_scores
+from train.ablate_agreement import agreement, overall
+from train.averaging import PanelScorer, average_node, uniform_average
 from train.mixed import Mixed, with_mixture
-from train.run import run_node
+from train.panel_part import part_rows
+from train.run import DOCUMENTS, run_node
+from train.score import PanelDocuments
 from train.shards import tokens_node
 from train.tiers import Tier
 
@@ -109,10 +116,62 @@ def test_members_that_are_equal_have_their_own_score_as_average(
         with_mixture(run_node(tokens, small_panel, "tiny", 1), Mixed(weights=((name, 1.0),), initial=start))
         for name in ("code", "web")
     )
-    same = build(average_node({"one": code, "two": code}, small_panel, tiny)).summary
+    scorer = PanelScorer(panel=build(small_panel), tier=tiny)
+    same = build(average_node([code, code], scorer)).summary
     assert same["bpb"] == run_scores(build(code))["bpb"]
-    both = build(average_node({"one": code, "two": web}, small_panel, tiny)).summary
-    assert both["bpb"] != same["bpb"]
+    both = build(average_node([code, web], scorer))
+    assert both.summary["bpb"] != same["bpb"]
+    assert average_node([web, code], scorer).fingerprint == both.fingerprint
+    part = build(average_node([code, web], PanelScorer(panel=scorer.panel, tier=tiny, share=0.3)))
+    whole = {row["id"]: row["nats"] for row in read_table(both.path / DOCUMENTS).to_pylist()}
+    rows = read_table(part.path / DOCUMENTS).to_pylist()
+    assert 2 <= len(rows) < len(whole)
+    assert {row["id"]: pytest.approx(row["nats"], rel=1e-5) for row in rows}.items() <= whole.items()
+
+
+def table_of(nats: Mapping[str, float]) -> pa.Table:
+    """Return scores of two families of each slice, whose nats differ by nothing."""
+    rows = [(name, family, value) for name, value in nats.items() for family in ("a", "b")]
+    return pa.table({
+        "slice": [name for name, _, _ in rows], "family": [family for _, family, _ in rows],
+        "nats": [value for _, _, value in rows], "num_bytes": [100] * len(rows),
+    })  # fmt: skip
+
+
+def test_regret_is_what_the_averages_choice_has_more_than_the_lowest_trained_union() -> None:
+    """By hand: trained a+b, a+c, b+c have 100, 110, 121 nats; averages call a+c best, and are 10 % high but there."""
+    trained = {("a", "b"): 100.0, ("a", "c"): 110.0, ("b", "c"): 121.0}
+    proxies = {("a", "b"): 110.0, ("a", "c"): 99.0, ("b", "c"): 133.1, ("a",): 90.0, ("b",): 91.0, ("c",): 200.0}
+    found = overall(
+        {union: table_of({"web": nats}) for union, nats in proxies.items()},
+        {union: table_of({"web": nats}) for union, nats in {**trained, ("a",): 90.0}.items()},
+        {"web": 1.0},
+    )
+    assert found is not None
+    assert found.unions == tuple(trained)  # a alone is its own average
+    assert found.proxy.regret.value == pytest.approx(math.log(1.1))
+    assert found.proxy.spearman.value == pytest.approx(0.5)
+    assert (found.proxy.pairs_right, found.pairs) == (2, 3)
+    misses = [math.log(1.1), math.log(0.9), math.log(1.1)]
+    assert found.proxy.rmse.value == pytest.approx(math.sqrt(sum(miss**2 for miss in misses) / 3))
+    assert found.proxy.bias.value == pytest.approx(sum(misses) / 3)
+    assert found.mean_of_members.spearman.value == pytest.approx(1.0)
+    assert found.proxy.within_size == {2: found.proxy.spearman.value}
+    assert found.by_size is None  # unions of one size
+    assert found.proxy.regret.interval is not None
+    assert found.proxy.regret.interval.low == pytest.approx(math.log(1.1))  # equal families: every draw is alike
+
+
+def test_a_part_of_the_panel_holds_its_share_of_every_slice_and_grows_with_the_share() -> None:
+    slices = ["web"] * 50 + ["code"] * 3
+    panel = PanelDocuments(
+        table=pa.table({"id": [str(number) for number in range(53)], "slice": slices}),
+        num_bytes=np.full(53, 10),
+    )
+    fifth, half = part_rows(panel, 0.2), part_rows(panel, 0.5)
+    assert [slices[row] for row in fifth] == ["web"] * 10 + ["code"] * 2  # at least two a slice
+    assert set(fifth) < set(half)
+    assert part_rows(panel, 1.0).tolist() == list(range(53))
 
 
 @pytest.fixture
@@ -176,16 +235,28 @@ def test_tiny_models_are_ablated_and_the_command_resumes(
     capsys: pytest.CaptureFixture[str], build: Build, corpus: Node, small_panel: Node
 ) -> None:
     text, panel = build(corpus), build(small_panel)
-    command = asked(text, panel, "--verify", "code+web,code+law,code+web+law", "--workers", 2)
+    command = asked(text, panel, "--verify", "all", "--workers", 2)
     code, found = curate(capsys, *command)
     assert code == 0
     assert len(found["unions"]) == 7
-    assert found["verified"] == 3
+    assert found["verified"] == 4
+    assert found["ranking"]["n"] == 4
+    assert found["ranking"]["proxy"]["regret"]["value"] >= 0
     scores: Mapping[str, float] = {"+".join(one["members"]): one["score"] for one in found["unions"]}
     assert scores["+".join(found["best"]["members"])] == min(scores.values())
     assert sorted(found["agreement"]) == ["code", "web"]
     assert all(-1 <= one["proxy"]["pearson"] <= 1 for one in found["agreement"].values())
     runs = len(list(text.path.parent.glob("run-*")))
-    assert runs == 1 + 3 + 3
+    assert runs == 1 + 3 + 4
+    lost = sorted(text.path.parent.glob("average-*"))[0]
+    kept = {path: path.stat().st_mtime_ns for path in text.path.parent.glob("average-*/manifest.json")}
+    shutil.rmtree(lost)  # as if killed before it was scored
     assert curate(capsys, *command) == (0, found)
+    assert len(list(text.path.parent.glob("run-*"))) == runs
+    assert lost.is_dir()
+    assert all(path.stat().st_mtime_ns == when for path, when in kept.items() if path.parent != lost)
+    code, part = curate(capsys, *command, "--panel-share", 0.4)
+    assert code == 0
+    assert part["panel"]["documents"] < part["panel"]["of_documents"]
+    assert part["panel"]["sampling_error"]["n"] == 7
     assert len(list(text.path.parent.glob("run-*"))) == runs

@@ -12,7 +12,7 @@ from mixtures.laws.exponential import own_domain
 from mixtures.laws.fitted import fit_all
 from mixtures.laws.judge import errors_of, held_out, proposal
 from mixtures.laws.methods import METHODS, method_named
-from mixtures.laws.proposal import goal_for, under_caps
+from mixtures.laws.proposal import drawn, goal_for, under_caps
 from mixtures.laws.table import Floats, MixTable
 
 DOMAINS = ("web", "code", "math", "books")
@@ -170,9 +170,45 @@ def test_too_few_runs_are_refused_with_the_number_needed() -> None:
         fit_all(table(exponential, 5), METHODS["log-linear"])
 
 
-def test_trees_need_eighty_runs() -> None:
-    with pytest.raises(InsufficientError, match="needs at least 80"):
-        fit_all(table(exponential, 79), METHODS["regmix-lightgbm"])
+def test_trees_need_sixty_runs_and_grow_on_them() -> None:
+    with pytest.raises(InsufficientError, match="needs at least 60"):
+        fit_all(table(exponential, 59), METHODS["regmix-lightgbm"])
+    runs = table(exponential, 60)
+    params = fit_all(runs, METHODS["regmix-lightgbm"]).fits[0].params
+    assert isinstance(params["trees"], int)
+    assert params["trees"] > 1
+
+
+def test_tight_caps_still_leave_drawn_proposals_a_choice() -> None:
+    """Caps that sum to 1.05 hold none of the mixtures drawn; a line's best of them fills its best domain's cap."""
+    fit = fit_all(table(exponential), METHODS["regmix-linear"])
+    supply = {"web": 5e8, "code": 2e8, "math": 2e8, "books": 1e8}
+    goal = goal_for(fit.table, target={}, supply=supply, max_epochs=1.05, size=None, tokens=1e9)
+    assert len(drawn(goal)) > 1_000
+    weights = proposal(fit, goal, 0).weights_K
+    assert np.all(weights <= goal.caps_K + 1e-9)
+    assert weights.sum() == pytest.approx(1.0)
+    assert weights[2] == pytest.approx(0.21, abs=1e-3)
+
+
+@pytest.mark.parametrize(("name", "delta"), [("mixing-law", 0.05), ("log-linear", 0.02)])
+def test_the_objective_of_noisy_runs_is_as_low_as_that_of_another_search(name: str, delta: float) -> None:
+    """The slow twin: scipy's L-BFGS-B with gradients by differences, from forty drawn starts."""
+    from scipy.optimize import minimize
+
+    rng = np.random.default_rng(12)
+    runs = table(exponential, 30, domains=4)
+    losses = runs.losses_NM + 0.02 * rng.standard_t(2, (30, 1))
+
+    def objective(theta: Floats) -> float:
+        misses = np.abs(np.exp(theta[0]) + np.exp(np.minimum(runs.weights_NK @ theta[1:], 30)) - losses[:, 0])
+        return float(np.where(misses <= delta, misses**2 / 2, delta * (misses - delta / 2)).sum())
+
+    starts = [np.r_[np.log(losses.min() * rng.uniform(0.2, 0.98)), rng.normal(size=4)] for _ in range(40)]
+    ends = [minimize(objective, start, method="L-BFGS-B", options={"maxfun": 4_000}) for start in starts]
+    found = fit_all(MixTable(**{**_fields(runs), "losses_NM": losses}), METHODS[name]).fits[0]
+    assert objective(found.theta) == pytest.approx(found.objective, rel=1e-9)
+    assert found.objective <= min(end.fun for end in ends) * (1 + 1e-6)
 
 
 def test_domains_that_move_together_are_named() -> None:
