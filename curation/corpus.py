@@ -259,17 +259,17 @@ def _slice_counts(left: Counts, slices: Sequence[str]) -> dict[str, Json]:
 def _ingest_step(pool: Artifact) -> Json:
     rejected = cast("Mapping[str, int]", pool.summary["rejected"])
     docs, size = cast("int", pool.summary["num_docs"]), cast("int", pool.summary["num_bytes"])
-    reasons: dict[str, Json] = {reason: {"docs": number} for reason, number in sorted(rejected.items())}
     return {
         "step": "ingest",
         "docs_in": docs + sum(rejected.values()),
         "docs_out": docs,
         "bytes_in": size,
         "bytes_out": size,
-        "reasons": reasons,
+        "reasons": {reason: {"docs": number} for reason, number in sorted(rejected.items())},
         "by_slice": {},
         "by_source": {},
         "samples": [],
+        **({"files": pool.summary["files"]} if "files" in pool.summary else {}),
     }
 
 

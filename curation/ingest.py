@@ -19,14 +19,18 @@ from curation.nodes import Node, NodeRun
 from curation.progress import Progress
 from curation.recipe import PoolSpec
 from curation.sources.collect import Collected, collect_environment, collect_files
+from curation.sources.find import pool_inputs
 from curation.sources.identity import Seen, check_unchanged, digest_inputs, ingest_key
-from curation.sources.locate import find_inputs
+from curation.sources.inputs import ONE_DOCUMENT, ROW_CONTAINERS
+from curation.sources.pages import extractor_version, needs_extraction
 from curation.sources.partitions import WrittenPool, write_partitions
 from curation.sources.taggers import tagger_identity
 from curation.store import Artifact, ArtifactWriter, Store
 
 POOL_VERSION = "1"
 _ALIAS = "pool.json"
+INPUTS = "inputs.json"
+"""Which files an ingest read: names, sizes and digests, so that `meta.place.file` can be followed back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,7 @@ def ensure_pool(store: Store, spec: PoolSpec, *, workers: int, progress: Progres
         if origin.num_ignored:
             progress.note(f"ingest: {origin.num_ignored:,} files of other kinds in the pool's directories are not read")
         tagged_by = _tagged_by(spec)
-        collected = _collect(origin, spec, work, progress, empty_ok=empty_ok)
+        collected = _collect(origin, spec, work, progress, workers=workers, empty_ok=empty_ok)
         try:
             written = write_partitions(collected, spec, work, workers=workers, progress=progress)
         finally:
@@ -66,6 +70,7 @@ def ensure_pool(store: Store, spec: PoolSpec, *, workers: int, progress: Progres
         check_unchanged(origin.files)
         _check_tagger(spec, tagged_by)
         artifact = _publish(store, written, work)
+        write_json(work.path / INPUTS, list[Json]([_input_entry(entry) for entry in origin.files]))
         write_json(work.path / _ALIAS, {"key": origin.key, "pool": artifact.fingerprint})
         return artifact
 
@@ -97,9 +102,12 @@ def _origin(store: Store, spec: PoolSpec, workers: int) -> _Origin:
         from curation.sources.environment import environment_versions
 
         return _Origin(key=ingest_key(spec, environment_versions()))
-    inputs = find_inputs(spec.path, spec.include, spec.exclude)
+    inputs = pool_inputs(spec)
     seen = digest_inputs(store, inputs.files, workers)
-    key = ingest_key(spec, [entry.sha256 for entry in seen])
+    contents = [f"{entry.sha256}{_names_matter(entry, spec)}" for entry in seen]
+    if needs_extraction(inputs.files, spec):
+        contents.append(extractor_version(spec))
+    key = ingest_key(spec, contents)
     return _Origin(key=key, files=tuple(seen), num_ignored=inputs.num_ignored)
 
 
@@ -114,6 +122,18 @@ def _check_tagger(spec: PoolSpec, before: list[str]) -> None:
         )
 
 
+def _input_entry(entry: Seen) -> Json:
+    return {"path": entry.item.name, "size": entry.item.stored_bytes(), "stamp": entry.stamp, "digest": entry.sha256}
+
+
+def _names_matter(entry: Seen, spec: PoolSpec) -> str:
+    """Return what else a file's documents are made from: its path where `meta.place` keeps that, its licence."""
+    item = entry.item
+    if item.container not in ONE_DOCUMENT or spec.places is False:
+        return f"/{item.container}" if item.container not in ROW_CONTAINERS else ""
+    return f"/{item.container}/{item.place}/{item.license or ''}"
+
+
 def _known(store: Store, key: str) -> Artifact | None:
     """Follow the alias of an earlier ingest; a missing or foreign alias only means that nothing is known."""
     alias: Json = None
@@ -124,10 +144,13 @@ def _known(store: Store, key: str) -> Artifact | None:
     return store.find("pool", str(alias["pool"]))
 
 
-def _collect(origin: _Origin, spec: PoolSpec, work: ArtifactWriter, progress: Progress, *, empty_ok: bool) -> Collected:
+def _collect(
+    origin: _Origin, spec: PoolSpec, work: ArtifactWriter, progress: Progress, *, workers: int, empty_ok: bool
+) -> Collected:
     if spec.source == "environment":
         return collect_environment(spec, work.path, progress)
-    return collect_files([entry.item for entry in origin.files], spec, work.path, progress, empty_ok=empty_ok)
+    items = [entry.item for entry in origin.files]
+    return collect_files(items, spec, work.path, progress, workers=workers, empty_ok=empty_ok)
 
 
 def _publish(store: Store, written: WrittenPool, work: ArtifactWriter) -> Artifact:
@@ -139,6 +162,7 @@ def _publish(store: Store, written: WrittenPool, work: ArtifactWriter) -> Artifa
             "version": POOL_VERSION,
             "logical_digest": summary["logical_digest"],
             "rejected": cast("Mapping[str, Json]", summary["rejected"]),
+            **({"files": summary["files"]} if "files" in summary else {}),
         }
     )
     sources = [work.part_path(part) for part in range(written.num_parts)]

@@ -24,12 +24,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from curation.bundled import bundled_names, bundled_path
 from curation.errors import RecipeError, nearest, raise_faults
 from curation.files import Json
 from curation.mix_spec import MixSpec as MixSpec
+from curation.pool_spec import PoolSpec as PoolSpec
+from curation.pool_spec import Strings as Strings
 from curation.recipe_changes import STAGE_KINDS as STAGE_KINDS
 from curation.recipe_changes import recipe_name, replaced_pool, replacement_note, short_filter, told, with_filter
 from curation.slices import Domain, SliceKind
@@ -42,54 +44,7 @@ class Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _as_tuple(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
 TargetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
-
-
-class PoolSpec(Spec):
-    """Where documents come from and which columns hold what."""
-
-    path: Strings = ()
-    """Files, directories (searched recursively) or globs; relative to the working directory."""
-    source: Literal["files", "environment"] = "files"
-    include: Strings = ()
-    """Globs relative to a directory in `path`; empty means every readable file."""
-    exclude: Strings = ()
-    """Globs relative to a directory in `path`, applied after `include`."""
-    text: str = "text"
-    id: str | None = None
-    """Column with the record's own id; none means an id computed from the record's content."""
-    slice: str = "slice"
-    tagger: str | None = None
-    """Who names the slice instead of a column: `language`, `script`, `url-host`, or a model, `kmeans:PATH` or
-    `fasttext:PATH` (`curation.sources.taggers`)."""
-    default_slice: str = "all"
-    """Slice of records without that column, or of which the tagger says nothing."""
-    family: str | None = None
-    """Column with the family (site, book, repository); none means the rules of `curation.families`."""
-    max_bytes: int | None = Field(default=None, gt=0)
-    """Cap on the UTF-8 bytes of all text together: slices above one common ceiling are cut to it, whole documents."""
-    max_doc_bytes: int = Field(default=50_000_000, gt=0)
-    max_bad_fraction: float = Field(default=0.001, ge=0, le=1)
-    """Share of rejected records above which the build stops."""
-
-    @model_validator(mode="after")
-    def _files_need_a_path(self) -> PoolSpec:
-        if self.source == "files" and not self.path:
-            raise ValueError("no `path`; give files, directories or globs, or `source: environment`")
-        return self
-
-    @model_validator(mode="after")
-    def _one_says_the_slice(self) -> PoolSpec:
-        if self.tagger is not None:
-            from curation.sources.taggers import refuse_beside
-
-            refuse_beside(self.tagger, self.slice)
-        return self
 
 
 def _pool(value: object) -> object:

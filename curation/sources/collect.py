@@ -10,13 +10,14 @@ from pathlib import Path
 import pyarrow as pa
 
 from curation.errors import ShardError
+from curation.files import Json, canonical_json
 from curation.ids import num_partitions
 from curation.progress import Progress
 from curation.recipe import PoolSpec
-from curation.sources.jsonl import jsonl_records
-from curation.sources.locate import Input
-from curation.sources.parquet import parquet_records
-from curation.sources.records import RecordReader, Rejected
+from curation.sources.inputs import Input
+from curation.sources.pages import Found, needs_extraction, with_texts
+from curation.sources.read import has_own_tally, records_of
+from curation.sources.records import Placed, RecordReader, Rejected
 from curation.sources.spill import BUFFER_BYTES, RowBuffer, Spill
 
 SHOWN_CASES = 5
@@ -25,11 +26,29 @@ _USUAL_EXPANSION = 5  # stored to decompressed bytes; only decides how many file
 
 
 @dataclass(slots=True, kw_only=True)
+class Tally:
+    """What became of one file's records: documents and counted reasons add up to the records."""
+
+    records: int = 0
+    documents: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    lost_bytes: int = 0
+
+    def as_json(self, digest: str) -> dict[str, Json]:
+        """Return the tally of the file with this digest."""
+        counted: dict[str, Json] = dict(sorted(self.rejected.items()))
+        lost: dict[str, Json] = {"lost_bytes": self.lost_bytes} if self.lost_bytes else {}
+        return {"file": digest, "records": self.records, "documents": self.documents, "rejected": counted, **lost}
+
+
+@dataclass(slots=True, kw_only=True)
 class Collected:
     """Everything read: rows in the spill, counts of what was rejected, names of the files for error messages."""
 
     spill: Spill
     files: list[str]
+    digests: list[str] = field(default_factory=list)
+    """First 16 digits of each file's sha256, as `meta.place.file` has them."""
     num_docs: int = 0
     num_bytes: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
@@ -39,46 +58,87 @@ class Collected:
     """With a cap: `hash`, `slice` and `bytes` of each document."""
     num_without_text: int = 0
     """Rejected records whose text is missing, null or empty."""
+    num_harmless: int = 0
+    """Records passed over for what they are."""
+    tallies: dict[int, Tally] = field(default_factory=dict)
+    """By number of file, for containers of many records that are no rows."""
+    has_places: bool = False
 
     def reject(self, rejected: Rejected, file: str, place: int) -> None:
         """Count one rejected record."""
         self.rejected[rejected.reason] += 1
-        if len(self.cases) < SHOWN_CASES:
+        self.num_harmless += rejected.harmless
+        if not rejected.harmless and len(self.cases) < SHOWN_CASES:
             detail = f" ({rejected.detail})" if rejected.detail else ""
             self.cases.append(f"{file}:{place} {rejected.reason}{detail}")
 
 
 def collect_files(
-    files: Sequence[Input], spec: PoolSpec, folder: Path, progress: Progress, *, empty_ok: bool = False
+    files: Sequence[Input],
+    spec: PoolSpec,
+    folder: Path,
+    progress: Progress,
+    *,
+    workers: int = 1,
+    empty_ok: bool = False,
 ) -> Collected:
     """Return every record of the input files; with `empty_ok` one without text is rejected but not a bad one.
 
     Raises: ShardError for a damaged file, for more rejected records than `max_bad_fraction`, for none left.
     """
-    stored = [item.path.stat().st_size for item in files]
+    stored = [item.stored_bytes() for item in files]
     packed = sum(
         size
         for size, item in zip(stored, files, strict=True)
         if item.compression != "none" or item.path.suffix != ".jsonl"
     )
     estimate = sum(stored) + (_USUAL_EXPANSION - 1) * packed
-    collected = _empty([str(item.path) for item in files], spec, folder, estimate)
+    collected = _empty([item.name for item in files], spec, folder, estimate)
+    collected.digests = [item.digest[:16] for item in files]
+    collected.tallies = {number: Tally() for number, item in enumerate(files) if has_own_tally(item)}
     reader = RecordReader(spec=spec)
     rows = RowBuffer(spill=collected.spill, sizes=collected.sizes)
     with progress.task("ingest", sum(stored)) as task:
-        for number, item in enumerate(files):
-            for place, record in _records(item, spec, task.advance):
-                row = reader.row(record)
-                if isinstance(row, Rejected):
-                    collected.reject(row, collected.files[number], place)
-                    collected.num_without_text += _has_no_text(row, record, spec)
-                else:
-                    rows.add(row, number, place)
-                    collected.num_docs += 1
+        found: Iterator[Found] = _found(files, spec, task.advance)
+        if needs_extraction(files, spec):
+            found = with_texts(found, spec, workers)
+        for one in found:
+            _take(one, reader, rows, collected)
     rows.flush()
     collected.num_bytes = rows.num_bytes
     _check_rejected(collected, spec, harmless=collected.num_without_text if empty_ok else 0)
     return collected
+
+
+def _found(files: Sequence[Input], spec: PoolSpec, on_read: Callable[[float], None]) -> Iterator[Found]:
+    for number, item in enumerate(files):
+        for place, value in records_of(item, spec, on_read):
+            if isinstance(value, Placed):
+                yield Found(number, place, value.value, value.place)
+            else:
+                yield Found(number, place, value, None)
+
+
+def _take(one: Found, reader: RecordReader, rows: RowBuffer, collected: Collected) -> None:
+    """Add one record to the rows or to what is counted."""
+    row = reader.row(one.value)
+    tally = collected.tallies.get(one.file)
+    if tally is not None:
+        tally.records += 1
+    if isinstance(row, Rejected):
+        collected.reject(row, collected.files[one.file], one.number)
+        collected.num_without_text += not row.harmless and _has_no_text(row, one.value, reader.spec)
+        if tally is not None:
+            tally.rejected[row.reason] += 1
+            tally.lost_bytes += row.lost_bytes
+        return
+    if one.place:
+        collected.has_places = True
+        row = row._replace(place=canonical_json(one.place))
+    rows.add(row, one.file, one.number)
+    collected.num_docs += 1
+    if tally is not None:
+        tally.documents += 1
 
 
 def collect_environment(spec: PoolSpec, folder: Path, progress: Progress) -> Collected:
@@ -116,22 +176,17 @@ def _empty(files: list[str], spec: PoolSpec, folder: Path, estimated_bytes: int)
     return Collected(spill=spill, files=files, sizes=None if spec.max_bytes is None else [])
 
 
-def _records(item: Input, spec: PoolSpec, on_read: Callable[[float], None]) -> Iterator[tuple[int, object]]:
-    if item.container == "parquet":
-        return parquet_records(item, spec, on_read)
-    return jsonl_records(item, spec.max_doc_bytes, on_read)
-
-
 def _has_no_text(rejected: Rejected, record: object, spec: PoolSpec) -> bool:
     return rejected.reason == "empty-text" or (isinstance(record, dict) and record.get(spec.text) is None)
 
 
 def _check_rejected(collected: Collected, spec: PoolSpec, *, harmless: int) -> None:
-    bad = collected.rejected.total()
-    records = bad + collected.num_docs
+    total = collected.rejected.total()
+    bad = total - collected.num_harmless
+    records = total + collected.num_docs
     where = f"pool of {len(collected.files)} file{'s' if len(collected.files) != 1 else ''}"
     if records == 0:
-        raise ShardError(f"{where} ({collected.files[0]} ...): holds no record; expected JSON Lines or Parquet rows")
+        raise ShardError(f"{where} ({collected.files[0]} ...): holds no record; expected at least one")
     if collected.num_docs and bad - harmless <= spec.max_bad_fraction * records:
         return
     counts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(collected.rejected.items()))

@@ -14,24 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from curation.errors import ShardError
-
-Compression = Literal["none", "gzip", "zstd"]
+from curation.sources.inputs import Compression as Compression
+from curation.sources.inputs import Input as Input
 
 _TEXT_SUFFIXES = (".jsonl", ".ndjson", ".json")
 _COMPRESSIONS: dict[str, Compression] = {"": "none", ".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 READABLE = "`.jsonl`, `.ndjson`, `.json` (each also with `.gz` or `.zst`) and `.parquet`"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Input:
-    """One input file and how to read it."""
-
-    path: Path
-    container: Literal["jsonl", "parquet"]
-    compression: Compression = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

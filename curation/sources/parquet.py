@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 from curation.batches import text_view
 from curation.errors import ShardError, nearest
 from curation.recipe import PoolSpec
-from curation.sources.locate import Input
+from curation.sources.inputs import Input
 from curation.sources.records import Rejected
 
 BATCH_ROWS = 1024
@@ -26,26 +27,31 @@ def parquet_records(
     """
     row = 0
     try:
-        with pq.ParquetFile(item.path, page_checksum_verification=True) as file:
-            _check_columns(item, file.schema_arrow, spec)
-            share = item.path.stat().st_size / max(1, file.metadata.num_rows)
+        with pq.ParquetFile(_source(item), page_checksum_verification=True) as file:
+            check_columns(item, file.schema_arrow, spec)
+            share = item.stored_bytes() / max(1, file.metadata.num_rows)
             for batch in file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
-                for record in _records(batch, spec):
+                for record in batch_records(batch, spec):
                     row += 1
                     yield row, record
                 on_read(round(share * len(batch)))
     except (pa.ArrowException, OSError, EOFError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ShardError(
-            f"{item.path}: not an intact Parquet file, after row {row:,} ({reason}); fetch or write it again"
+            f"{item.name}: not an intact Parquet file, after row {row:,} ({reason}); fetch or write it again"
         ) from None
 
 
-def _check_columns(item: Input, schema: pa.Schema, spec: PoolSpec) -> None:
+def _source(item: Input) -> Path | BinaryIO:
+    return item.path if item.opener is None else item.open()
+
+
+def check_columns(item: Input, schema: pa.Schema, spec: PoolSpec) -> None:
+    """Raise ShardError if the text or id column is missing or the text is no text."""
     for setting, column in (("text", spec.text), ("id", spec.id)):
         if column is not None and column not in schema.names:
             raise ShardError(
-                f"{item.path}: no column `{column}`, which `pool.{setting}` names; columns: "
+                f"{item.name}: no column `{column}`, which `pool.{setting}` names; columns: "
                 f"{', '.join(schema.names)}; {nearest(column, schema.names)}"
             )
     kind = schema.field(spec.text).type
@@ -53,11 +59,11 @@ def _check_columns(item: Input, schema: pa.Schema, spec: PoolSpec) -> None:
         kind = kind.value_type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
         raise ShardError(
-            f"{item.path}: column `{spec.text}` holds {kind}, expected strings; set `pool.text` to the text column"
+            f"{item.name}: column `{spec.text}` holds {kind}, expected strings; set `pool.text` to the text column"
         )
 
 
-def _records(batch: pa.RecordBatch, spec: PoolSpec) -> Iterator[object]:
+def batch_records(batch: pa.RecordBatch, spec: PoolSpec) -> Iterator[object]:
     """Yield one record a row; text is decoded strictly here because Arrow does not check what a file claims."""
     texts = list(_texts(batch.column(spec.text)))
     others = batch.drop_columns([spec.text])

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from curation.batches import TEXT_SCHEMA, read_table, text_view, write_table
 from curation.errors import ShardError
-from curation.files import Json, replacing
+from curation.files import Json, canonical_json, replacing
 from curation.ids import common_ceiling, id_hash, kept_under_cap, num_partitions, numbered, partition_of
 from curation.progress import Progress
 from curation.recipe import PoolSpec
@@ -82,6 +82,9 @@ def write_partitions(
         "slices": _slices(parts),
         "logical_digest": hashlib.sha256(b"".join(part.digest for part in parts)).hexdigest(),
     }
+    if collected.tallies:
+        told = [tally.as_json(collected.digests[number]) for number, tally in collected.tallies.items()]
+        summary["files"] = sorted(told, key=canonical_json)
     return WrittenPool(num_parts=num_parts, summary=summary)
 
 
@@ -128,8 +131,9 @@ def _contains(ordered: npt.NDArray[np.uint64], values: npt.NDArray[np.uint64]) -
 
 def _write_part(collected: Collected, number: int, num_parts: int, out: ArtifactWriter, cap: _Cap | None) -> _Part:
     rows = collected.spill.partition(number, num_parts)
-    light = rows.select(["id", "digest", "file", "record"])
-    order = pc.sort_indices(light, sort_keys=[(name, "ascending") for name in light.column_names])
+    by = ["id", "digest", *(["meta"] if collected.has_places else []), "file", "record"]  # equal but for their places
+    light = rows.select(by)
+    order = pc.sort_indices(light, sort_keys=[(name, "ascending") for name in by])
     _refuse_conflicts(light.take(order), collected.files)
     if cap is not None:
         order = order.filter(pa.array(_contains(cap.kept, rows["hash"].to_numpy()[order.to_numpy()])))
@@ -142,7 +146,7 @@ def _write_part(collected: Collected, number: int, num_parts: int, out: Artifact
         table = table.take(pc.sort_indices(table["id"])).combine_chunks()
     with replacing(out.part_path(number)) as temporary:
         write_table(temporary, table.select(TEXT_SCHEMA.names))
-    return _Part(digest=_digest(table), slices=_count(table), numbered_ids=renamed)
+    return _Part(digest=_digest(table, with_meta=collected.has_places), slices=_count(table), numbered_ids=renamed)
 
 
 def _refuse_conflicts(ordered: pa.Table, files: list[str]) -> None:
@@ -177,14 +181,17 @@ def _refuse_taken_numbers(parts: list[_Part], out: ArtifactWriter) -> None:
                 )
 
 
-def _digest(table: pa.Table) -> bytes:
-    """Return a digest over (id, content) of the rows in order."""
+def _digest(table: pa.Table, *, with_meta: bool) -> bytes:
+    """Return a digest over (id, content) of the rows in order, and over `meta` where it holds places."""
     ids = text_view(table["id"])
     digest = hashlib.sha256(len(ids).to_bytes(8, "little"))
     digest.update((ids.offsets - ids.offsets[0]).astype("<i8").tobytes())
     digest.update(ids.data[ids.offsets[0] : ids.offsets[-1]].tobytes())
     for content in table["digest"].to_pylist():
         digest.update(content)
+    if with_meta:
+        for meta in table["meta"].to_pylist():
+            digest.update(b"" if meta is None else meta.encode() + b"\n")
     return digest.digest()
 
 

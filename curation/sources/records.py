@@ -25,7 +25,7 @@ DEFAULT_SOURCE = "pool"
 REJECTIONS = (
     "no-text", "empty-text", "invalid-utf8", "nul-byte", "invalid-json", "too-long", "no-id", "long-lines",
 )  # fmt: skip
-"""Why a record is rejected; `long-lines` only happens in the source `environment`."""
+"""Why a record is rejected whatever it was read from; `docs/sources.md` lists the reasons of each format."""
 
 
 class Rejected(NamedTuple):
@@ -33,6 +33,10 @@ class Rejected(NamedTuple):
 
     reason: str
     detail: str = ""
+    harmless: bool = False
+    """Whether it is passed over for what it is (an image, a request) and no sign of a bad file."""
+    lost_bytes: int = 0
+    """Stored bytes that nothing could be read of."""
 
 
 class Row(NamedTuple):
@@ -47,6 +51,18 @@ class Row(NamedTuple):
     date: str | None
     meta: str | None
     own_id: str | None
+    place: str | None = None
+    """Where the document was read, as a JSON object; joins `meta` but is no part of the content."""
+
+    def placed_meta(self) -> str | None:
+        """Return `meta` with the place."""
+        if self.place is None:
+            return self.meta
+        place = orjson.loads(self.place)
+        meta = orjson.loads(self.meta) if self.meta else {}
+        if "family" in place:
+            meta.setdefault("family", place.pop("family"))
+        return canonical_json({**meta, "place": place} if place else meta)
 
     def content(self) -> bytes:
         """Return the canonical JSON of all columns but the id; equal bytes mean equal documents."""
@@ -54,6 +70,23 @@ class Row(NamedTuple):
 
 
 RawRecord: TypeAlias = "dict[str, Any]"
+
+
+class Page(NamedTuple):
+    """A record whose text is yet to be made of bytes: by an extractor, or by decoding alone."""
+
+    record: RawRecord
+    data: bytes
+    charset: str | None
+    """What its server or container says."""
+    html: bool
+
+
+class Placed(NamedTuple):
+    """A record and where it was read: fields that no id depends on; `family` among them fills `meta.family`."""
+
+    value: object
+    place: RawRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,7 +131,8 @@ class RowBuffer:
 def _table(rows: Sequence[Row], files: Sequence[int], places: Sequence[int]) -> pa.Table:
     digests = [content_digest(row.content()) for row in rows]
     ids = [digest.hex() if row.own_id is None else row.own_id for row, digest in zip(rows, digests, strict=True)]
-    text, source, slices, url, lang, licence, date, meta, _ = zip(*rows, strict=True)
+    text, source, slices, url, lang, licence, date, *_ = zip(*rows, strict=True)
+    meta = [row.placed_meta() for row in rows]
     columns = [ids, text, source, slices, url, lang, licence, date, meta, digests, [id_hash(own) for own in ids]]
     columns += [files, places]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, SPILL_SCHEMA, strict=True)]
