@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help demo test test-slow test-cluster bench lint format kernels clean
+.PHONY: help demo test test-slow test-full test-cluster bench lint format kernels clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,10 +19,13 @@ demo: $(VENV)/.ready kernels ## the whole path on this machine's own text (about
 	$(BIN)/curate demo
 
 test: lint kernels ## style, types, layers, and every test that is not slow
-	$(BIN)/pytest -n $(WORKERS) -m "not slow and not gpu and not cluster"
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow and not gpu and not cluster"
 
 test-slow: $(VENV)/.ready-dev kernels ## the long checks: kills, real pool, whole studies
-	$(BIN)/pytest -n $(WORKERS) -m "slow and not gpu and not cluster" --durations=10
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "slow and not gpu and not cluster" --durations=40
+
+test-full: export CURATE_FULL = 1
+test-full: test-slow ## the long checks on as many documents as the docs state: 20,000, not an even 4,000 of them
 
 test-cluster: $(VENV)/.ready-dev kernels ## builds on a real Ray and a real Slurm; as root on Debian it installs Slurm
 	$(PIP) install -c constraints.txt -e '.[ray]'

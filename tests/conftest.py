@@ -54,6 +54,12 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture(scope="session")
+def full() -> bool:
+    """Whether to read as many documents as the docs state (`make test-full`), or an even sample of them."""
+    return os.environ.get("CURATE_FULL") == "1"
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of shared data; tests that need it skip without it."""
     folder = Path(os.environ.get("CURATE_SHARED", ROOT.parent / "shared"))

@@ -17,8 +17,11 @@ from curation.batches import text_array
 from filters.rules import compute_columns, find_rule_set, judge_rows
 from filters.signal_sets.c4_lines import clean_c4_lines
 
-SIZES = [(1_000, 3_000), pytest.param((20_000, 8_000), marks=pytest.mark.slow)]
-"""(documents, characters of each): longer ones are cut, as spaCy reads some 0.5 MB a second."""
+SIZES = [
+    pytest.param((1_000, 1_000, 3_000), id="1000"),
+    pytest.param((4_000, 20_000, 8_000), id="many", marks=[pytest.mark.slow, pytest.mark.xdist_group("c4-parity")]),
+]
+"""(documents, in `make test-full`, characters of each): longer ones are cut, as spaCy reads some 0.5 MB a second."""
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "c4/datatrove": ("datatrove", {}),
     "c4-fineweb/datatrove": ("fineweb", {"filter_no_terminal_punct": False}),
@@ -35,10 +38,11 @@ def pool_documents(pool: Path) -> Iterator[str]:
                     yield document["text"]
 
 
-@pytest.fixture(scope="module", params=SIZES, ids=lambda size: size[0])
-def texts(shared: Path, request: pytest.FixtureRequest) -> list[str]:
+@pytest.fixture(scope="module", params=SIZES)
+def texts(shared: Path, request: pytest.FixtureRequest, full: bool) -> list[str]:
     """Documents of the pool, evenly taken."""
-    num_docs, max_chars = request.param
+    sample, all_of_them, max_chars = request.param
+    num_docs = all_of_them if full else sample
     found = [text[:max_chars] for text in pool_documents(shared / "pool")]
     return [found[i * len(found) // num_docs] for i in range(num_docs)]
 

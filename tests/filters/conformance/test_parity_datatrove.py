@@ -1,7 +1,8 @@
 """The same verdict as the installed datatrove filters on real documents of the shared pool.
 
 Documents are spread over the pool's sources as evenly as these go. The default test reads each document's first 4,000
-characters; the slow one whole documents of up to `MAX_CHARS` characters. docs/dialects.md explains disagreements.
+characters; the slow one 4,000 whole documents of up to `MAX_CHARS` characters, 20,000 in `make test-full`.
+docs/dialects.md explains disagreements.
 """
 
 from __future__ import annotations
@@ -87,16 +88,17 @@ def test_a_thousand_pool_documents_get_datatroves_verdict(family: str, thousand:
 
 
 @pytest.fixture(scope="module")
-def twenty_thousand(shared: Path, datatrove_reasons: Any) -> Judged:
-    texts = spread(shared, 20_000, MAX_CHARS, cut=False)
+def whole_documents(shared: Path, datatrove_reasons: Any, full: bool) -> Judged:
+    texts = spread(shared, 20_000 if full else 4_000, MAX_CHARS, cut=False)
     return texts, all_reasons(texts, datatrove_reasons)
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("parity-datatrove")  # minutes of datatrove: once, not once in each process
 @pytest.mark.parametrize("family", FAMILIES)
-def test_twenty_thousand_pool_documents_get_datatroves_verdict(
-    family: str, twenty_thousand: Judged, our_reasons: Any
+def test_whole_pool_documents_get_datatroves_verdict(
+    family: str, whole_documents: Judged, our_reasons: Any, full: bool
 ) -> None:
-    texts, theirs = twenty_thousand
-    assert len(texts) == 20_000
+    texts, theirs = whole_documents
+    assert len(texts) == (20_000 if full else 4_000)
     assert agreement(family, texts, our_reasons(family, texts), theirs[family]) >= MIN_AGREEMENT
