@@ -414,3 +414,20 @@ def test_a_fragile_gain_is_told(world: Any) -> None:
     )
     report = judge(with_largest(world.evidence(), arm=arm), GATES, "G1")
     assert report.winner.fragile is True
+
+
+@pytest.mark.parametrize(
+    ("p_values", "state_found"),
+    [
+        ({"mine": 0.0220}, "pass"),  # three looks: 0.05 * 0.01105 / 0.025 = 0.0221
+        ({"mine": 0.0222}, "other"),
+        ({"mine": 0.0110, "twin": 0.9}, "pass"),  # Holm of two: 0.0221 / 2 = 0.01105
+        ({"mine": 0.0111, "twin": 0.9}, "other"),
+    ],
+)
+def test_a_p_among_candidates_pays_for_the_three_looks(
+    world: Any, monkeypatch: pytest.MonkeyPatch, p_values: dict[str, float], state_found: str
+) -> None:
+    monkeypatch.setattr("leaderboard.gates.gain_checks.peer_p", lambda *_: p_values)
+    found = state(judge(world.evidence(), GATES, "G2"), "candidates")
+    assert (found == "pass") == (state_found == "pass")

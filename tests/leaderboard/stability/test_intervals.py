@@ -77,6 +77,27 @@ def test_an_interval_holds_its_estimate_and_stays_within_the_scale() -> None:
         assert 0 <= found.low <= share <= found.high <= 1
 
 
+@pytest.mark.parametrize(
+    ("name", "low"),
+    [
+        # Wilson of a share of 1 is 1 / (1 + t²/T), t = 2.5706 at 5 degrees, t² = 6.6079; of pairs T = 9·6·5 / (2·17)
+        ("decision_accuracy", 0.54582),  # T = 7.9412: 1 / 1.83211
+        ("kendall_tau_b", 0.09164),  # the same share of [-1, 1]
+        ("spearman", -0.13851),  # T = 6 - 1: 2 / 2.32158 - 1
+    ],
+)
+def test_six_recipes_in_full_agreement_have_the_interval_of_a_share_of_one(name: str, low: float) -> None:
+    found = bounded_interval(name, 1.0, 0.0, 6)
+    assert (found.low, found.high) == (pytest.approx(low, abs=2e-5), 1.0)
+
+
+@pytest.mark.parametrize(("name", "high"), [("decision_accuracy", 0.45418), ("kendall_tau_b", -0.09164)])
+def test_six_recipes_in_full_disagreement_have_the_mirror_of_it(name: str, high: float) -> None:
+    lowest = 0.0 if name == "decision_accuracy" else -1.0
+    found = bounded_interval(name, lowest, 0.0, 6)
+    assert (found.low, found.high) == (lowest, pytest.approx(high, abs=2e-5))
+
+
 def test_many_recipes_have_intervals_from_draws_of_fewer() -> None:
     small, target = worlds(3_000, 0.9, 3)
     values = agreement(small, target).values
