@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from curation.build_clock import keep_seconds
 from curation.errors import ShardError
 from curation.files import Json, digest_json
 from curation.progress import Progress
@@ -113,6 +114,7 @@ class Planner:
                 "inputs": {name: node.fingerprint for name, node in target.inputs.items()},
                 "summary": summary,
             }
+            keep_seconds(self.store.root, target.kind, target.fingerprint, time.monotonic() - started)
             artifact = out.finish(fields)
         self.seconds[target.name] = self.seconds.get(target.name, 0.0) + time.monotonic() - started
         return artifact

@@ -27,6 +27,7 @@ from train.mixed import MIXTURE
 from train.noise_seeds import NOISE_INDEX, NoiseSeeds
 from train.parallel import ALONE, Ranks
 from train.recovery import SKIP_ONLY, Recovery, log_json
+from train.run_clock import keep_clock
 from train.shards import refuse_other_tokens
 from train.supply import DEFAULT_EPOCHS, epochs_flag, refuse_shortage, repeats_told, supply_of
 from train.tiers import Tier, load_tier, tier_digest
@@ -124,26 +125,17 @@ def _own_shares(context: NodeRun) -> Mapping[str, float] | None:
     return None if mixture is None else cast("Mapping[str, float]", mixture.summary["token_shares"])
 
 
-def timing_path(root: Path, fingerprint: str) -> Path:
-    """Return where the seconds of a run are kept, below the store's root."""
-    return root / "timing" / f"run-{fingerprint[:8]}.json"
-
-
 def _build(context: NodeRun, plan: _Plan) -> Mapping[str, Json]:
     tier = plan.tier
     tokenizer = load_tokenizer(tier.tokenizer)
-    seconds: dict[str, float] = {}
-    history: list[str] = []
-    if not context.out.has(RESULT):
-        started = time.monotonic()
-        history = _train(context, plan)
-        seconds["train"] = time.monotonic() - started
+    history = None if context.out.has(RESULT) else _train(context, plan)
+    score_seconds = None
     shutil.rmtree(context.out.path / "checkpoints", ignore_errors=True)
     if not context.out.has(DOCUMENTS):
         started = time.monotonic()
         _score(context, tier, tokenizer)
-        seconds["score"] = time.monotonic() - started
-    write_json(timing_path(context.store.root, context.out.fingerprint), {"seconds": seconds, "history": history})
+        score_seconds = time.monotonic() - started
+    keep_clock(context.store.root, context.out.fingerprint, history=history, score_seconds=score_seconds)
     return {**_summary(context, tier, plan.seed), **({"noise": plan.noise.as_json()} if plan.noise else {})}
 
 

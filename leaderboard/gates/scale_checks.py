@@ -250,7 +250,7 @@ def costs(case: Case, tier: TierEvidence) -> dict[str, float | None]:
         "unique-tokens": tier.supply.fact.unique_tokens if tier.supply else None,
         "epochs-at-target": case.evidence.epochs_at_target,
         "tokens-per-second": run.tokens_per_second if run else None,
-        "device-hours": (run.gpu_hours or run.cpu_hours) if run else None,
+        "device-hours": (run.cpu_hours if run.device == "cpu" else run.gpu_hours) if run else None,
     }
 
 

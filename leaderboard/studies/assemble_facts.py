@@ -54,7 +54,7 @@ class Gathered:
     leaks: Mapping[str, PanelLeak] = field(default_factory=dict)
     """By arm: what of the panel its corpus holds."""
     corpus_seconds: Mapping[str, float] = field(default_factory=dict)
-    """Wall seconds by arm that building its corpus took beyond what earlier arms had built."""
+    """Wall seconds by arm that building its corpus took beyond what earlier arms had built; absent where unknown."""
     suites: tuple[SuiteScores, ...] = ()
     families: tuple[FamilyDelta, ...] = ()
     measurements: tuple[Measurement, ...] = ()
@@ -121,18 +121,16 @@ def _costs(arms: Sequence[BuiltArm], runs: Sequence[TrainedRun], given: Gathered
     for built in arms:
         name = built.arm.name
         seconds = given.corpus_seconds.get(name)
-        if seconds is not None:
-            yield Cost(
-                arm=name, tier="", num_runs=0, wall_seconds=seconds, cpu_hours=seconds / 3_600, gpu_hours=0.0,
-                tokens_per_second=None, device="cpu", kept_token_fraction=kept[name],
-            )  # fmt: skip
+        hours = None if seconds is None else seconds / 3_600
+        yield Cost(
+            arm=name, tier="", num_runs=0, wall_seconds=seconds, cpu_hours=hours, gpu_hours=0.0,
+            tokens_per_second=None, device="cpu", kept_token_fraction=kept[name],
+        )  # fmt: skip
     if given.store is None:
         return
     for arm, tier in dict.fromkeys((run.arm, run.tier) for run in runs):
         own = [run.artifact for run in runs if (run.arm, run.tier) == (arm, tier)]
-        cost = run_cost(arm, tier, own, given.store, kept.get(arm))
-        if cost is not None:
-            yield cost
+        yield run_cost(arm, tier, own, given.store, kept.get(arm))
 
 
 def _looks(

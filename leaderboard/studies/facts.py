@@ -178,15 +178,19 @@ class Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What one arm took at one tier, or its corpus (`tier` empty)."""
+    """What one arm took at one tier, or its corpus (`tier` empty).
+
+    Seconds, hours and tokens a second are clock readings (`leaderboard.studies.clocks`); None where the store does not
+    know those of every run, or of everything that the corpus was built from.
+    """
 
     arm: str
     tier: str
     num_runs: int
-    wall_seconds: float
+    wall_seconds: float | None
     """Of all of them together, training and scoring; of the corpus, building it."""
-    cpu_hours: float
-    gpu_hours: float
+    cpu_hours: float | None
+    gpu_hours: float | None
     tokens_per_second: float | None
     """Of one run while it trains."""
     device: str

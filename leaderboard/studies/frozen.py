@@ -21,7 +21,6 @@ from leaderboard.studies.study import Study
 
 STUDY_FILE = "study.json"
 TIMINGS_FILE = "timings.json"
-CORPORA_FILE = "corpus-seconds.json"
 MIN_SECONDS = 0.05
 """Shorter stages were reuses; they are not listed."""
 
@@ -124,26 +123,3 @@ class Stopwatch:
         for name, value in self.spent.items():
             total[name] = total.get(name, 0.0) + value
         return total
-
-
-@dataclass(frozen=True, slots=True)
-class CorpusClock:
-    """Wall seconds that building each arm's corpus took, beyond what earlier arms had built; summed over invocations.
-
-    A corpus that the store held before has none.
-    """
-
-    folder: Path
-
-    def add(self, arm: str, seconds: float) -> None:
-        """Add the seconds of a build; a reuse is none."""
-        if seconds >= MIN_SECONDS:
-            known = self.read()
-            write_json(self.folder / CORPORA_FILE, {**known, arm: round(known.get(arm, 0.0) + seconds, 3)})
-
-    def read(self) -> dict[str, float]:
-        """Return the seconds by arm."""
-        path = self.folder / CORPORA_FILE
-        if not path.is_file():
-            return {}
-        return {str(k): float(cast("float", v)) for k, v in cast("Mapping[str, Json]", read_json(path)).items()}

@@ -22,7 +22,7 @@ from curation.store import Artifact, Store
 from leaderboard.studies.verdict import is_laptop_tier
 from train.branches import branch_step
 from train.cpu_plan import speed_source, tokens_a_cpu_second
-from train.run import timing_path
+from train.run_clock import timing_path
 from train.tiers import Tier, load_tier, tier_digest
 
 if TYPE_CHECKING:

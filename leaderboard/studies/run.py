@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from curation.build_clock import added_seconds
 from curation.errors import CurateError, StudyError, raise_faults
 from curation.ingest import ensure_pool
 from curation.nodes import Planner
@@ -22,7 +23,7 @@ from leaderboard.studies.assemble_facts import Gathered
 from leaderboard.studies.checks import check_corpora, same_as_baseline, tiers_that_cannot
 from leaderboard.studies.climb import Climb, climb
 from leaderboard.studies.confirmed import read_confirmations
-from leaderboard.studies.frozen import TIMINGS_FILE, CorpusClock, Stopwatch, freeze, study_dir
+from leaderboard.studies.frozen import TIMINGS_FILE, Stopwatch, freeze, study_dir
 from leaderboard.studies.kinds import load_protocol
 from leaderboard.studies.plumbing import try_machinery
 from leaderboard.studies.prepared import Prepared, dropped_text, epochs_at_target, prepare, shortages, supply_known
@@ -63,7 +64,7 @@ def run_study(
     ready = prepare(study, arms, pool)
     folder = study_dir(store, study, ready.fingerprint)
     watch.path = folder / TIMINGS_FILE
-    built = _build_corpora(ready, planner, watch, CorpusClock(folder))
+    built = _build_corpora(ready, planner, watch)
     same = same_as_baseline(arms, {one.arm.name: one.corpus for one in built})
     raise_faults(StudyError, f"study {study.name}", same)
     _build_inputs(ready, planner, watch)
@@ -81,7 +82,7 @@ def run_study(
         store=store.root,
         integrity=checked.integrity,
         leaks=checked.leaks,
-        corpus_seconds=CorpusClock(folder).read(),
+        corpus_seconds=added_seconds(store.root, ((arm.name, ready.corpora[arm.name].corpus) for arm in arms)),
         protocol={"kind": load_protocol(study.kind).title},
         plumbing=machinery,
         epochs_at_target=epochs_at_target(ready, planner),
@@ -104,17 +105,12 @@ def build_corpora(study: Study, where: str, *, store: Store, workers: int, progr
     _build_corpora(prepare(study, arms, pool), planner, Stopwatch())
 
 
-def _build_corpora(
-    ready: Prepared, planner: Planner, watch: Stopwatch, clock: CorpusClock | None = None
-) -> list[BuiltArm]:
+def _build_corpora(ready: Prepared, planner: Planner, watch: Stopwatch) -> list[BuiltArm]:
     built = []
     for arm in ready.arms:
         corpus = planner.materialise(ready.corpora[arm.name].corpus)
         built.append(BuiltArm(arm=arm, corpus=corpus))
-        taken = _taken(planner)
-        watch.add(taken)
-        if clock is not None:
-            clock.add(arm.name, sum(taken.values()))
+        watch.add(_taken(planner))
     return built
 
 

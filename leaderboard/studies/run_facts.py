@@ -17,7 +17,7 @@ import numpy as np
 
 from curation.store import Artifact
 from leaderboard.studies.facts import CheckpointDelta, Cost, RunFacts
-from train.run import timing_path
+from train.run_clock import timing_path
 from train.tiers import Tier, load_tier
 
 METRICS = "metrics.jsonl"
@@ -158,27 +158,24 @@ def _phase(step: int, tier: Tier) -> str:
     return "plateau" if tier.schedule == "wsd" and step <= tier.rates.decay_start else "decay"
 
 
-def run_cost(arm: str, tier_name: str, runs: Sequence[Artifact], store: Path, kept: float | None) -> Cost | None:
-    """Return what an arm's runs at a tier took, as their own clocks said; None when none is known."""
+def run_cost(arm: str, tier_name: str, runs: Sequence[Artifact], store: Path, kept: float | None) -> Cost:
+    """Return what an arm's runs at a tier took, as their own clocks said; None in it where a run has no clock."""
     tier = load_tier(tier_name)
-    seconds = {run.fingerprint: found for run in runs if (found := _seconds(store, run))}
-    if not seconds:
-        return None
-    train = {key: value["train"] for key, value in seconds.items() if value.get("train")}
-    wall = sum(sum(value.values()) for value in seconds.values())
+    seconds = [_seconds(store, run) for run in runs]
+    wall = sum(sum(one.values()) for one in seconds) if all("train" in one for one in seconds) else None
     execution = cast("Mapping[str, Any]", runs[0].summary.get("execution") or {})
     device = str(execution.get("device", "cpu"))
-    on_cpu = device == "cpu"
     processes = int(execution.get("world_size", 1))
-    seen = {run.fingerprint: cast("float", run.summary["tokens_seen"]) for run in runs}  # a variant's are its own
-    speeds = [seen[key] / value for key, value in train.items()]
+    hours = None if wall is None else wall * (tier.threads if device == "cpu" else 1) * processes / 3_600
+    seen = [cast("float", run.summary["tokens_seen"]) for run in runs]  # a variant's are its own
+    speeds = [tokens / one["train"] for tokens, one in zip(seen, seconds, strict=True) if one.get("train")]
     return Cost(
         arm=arm,
         tier=tier_name,
-        num_runs=len(seconds),
+        num_runs=len(runs),
         wall_seconds=wall,
-        cpu_hours=wall * tier.threads * processes / 3_600 if on_cpu else 0.0,
-        gpu_hours=0.0 if on_cpu else wall * processes / 3_600,
+        cpu_hours=hours if device == "cpu" else 0.0,
+        gpu_hours=0.0 if device == "cpu" else hours,
         tokens_per_second=float(np.median(speeds)) if speeds else None,
         device=device,
         flops=float(sum(cast("float", run.summary["flops"]) for run in runs)),

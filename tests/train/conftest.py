@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,35 @@ WORDS = (
     "日本",
 )
 Docs = Mapping[str, Sequence[str]]
+StartWorker = Callable[[Mapping[str, object]], BaseProcess]
+IMPORTED = [
+    "pytest",
+    "pyarrow",
+    "torch",
+    "train.worker",
+    "train.loop",
+    "train.orders",
+    "train.score",
+    "train.telemetry",
+]
+"""Once, by the server that forks: workers that are killed dozens of times need not import torch each time."""
+
+
+@pytest.fixture
+def start_worker(monkeypatch: pytest.MonkeyPatch) -> StartWorker:
+    """Return what starts a worker of the tiny tier as a process of its own, with these options."""
+    monkeypatch.syspath_prepend(Path(__file__).parent)  # where the process finds its target by name
+    target = importlib.import_module("tiny_worker").main
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED)
+
+    def start(options: Mapping[str, object]) -> BaseProcess:
+        arguments = [str(word) for pair in options.items() for word in pair]
+        process = context.Process(target=target, args=arguments)
+        process.start()
+        return process
+
+    return start
 
 
 def tiny_tier() -> Tier:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -23,17 +22,18 @@ from curation.progress import SilentProgress
 from curation.randomness import generator
 from curation.store import Artifact, Store
 from train.engine import Engine
+from train.metrics import read_rows
 from train.run import Watch, run_node
+from train.run_clock import spent_seconds
 from train.score import bits_per_byte
 from train.shards import tokens_node
+from train.telemetry import telemetry_path
 from train.tiers import Tier, load_tier
 from train.worker import build_run
 
 Build = Callable[[Node], Artifact]
+StartWorker = Callable[[Mapping[str, object]], BaseProcess]
 PICO = "ladder-pico@1"
-ROOT = Path(__file__).resolve().parents[2]
-
-WORKER = Path(__file__).with_name("tiny_worker.py")
 
 
 def digests(run: Artifact) -> dict[str, str]:
@@ -139,23 +139,9 @@ def test_a_published_corpus_trains_the_run_of_the_store(
     assert digests(elsewhere) == digests(inside)
 
 
-def hear_ctrl_c() -> None:
-    """Undo what a background shell does to its children: it makes them deaf to SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def start_worker(store: Path, corpus: Artifact, panel: Artifact, progress: Path) -> subprocess.Popen[bytes]:
-    progress.unlink(missing_ok=True)
-    options = {"--store": store, "--corpus-artifact": corpus.path, "--panel": panel.path, "--progress": progress}
-    arguments = [str(word) for pair in options.items() for word in pair]
-    command = [sys.executable, str(WORKER), *arguments, "--tier", "tiny-6x", "--seed", "1", "--epochs", "6"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, preexec_fn=hear_ctrl_c)
-
-
-def wait_for_step(process: subprocess.Popen[bytes], progress: Path, step: int) -> None:
+def wait_for_step(process: BaseProcess, progress: Path, step: int) -> None:
     """Return when the worker has passed `step`, or has ended."""
-    while process.poll() is None:
+    while process.is_alive():
         if progress.is_file() and json.loads(progress.read_text())["step"] >= step:
             return
         time.sleep(0.005)
@@ -163,21 +149,26 @@ def wait_for_step(process: subprocess.Popen[bytes], progress: Path, step: int) -
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_worker_that_is_killed_again_and_again_ends_with_the_same_bytes(
-    tmp_path: Path, build: Build, tiny: Tier, small_corpus: Node, small_panel: Node, number: signal.Signals
-) -> None:
-    corpus, panel, progress = build(small_corpus), build(small_panel), tmp_path / "progress.json"
+    tmp_path: Path, build: Build, tiny: Tier, small_corpus: Node, small_panel: Node, number: signal.Signals,
+    start_worker: StartWorker,
+) -> None:  # fmt: skip
+    progress, store = tmp_path / "progress.json", tmp_path / "killed"
+    asked = {"--store": store, "--corpus-artifact": build(small_corpus).path, "--panel": build(small_panel).path,
+             "--progress": progress, "--tier": "tiny-6x", "--seed": 1, "--epochs": 6}  # fmt: skip
     whole = build(run_node(tokens_node(small_corpus, PICO), small_panel, "tiny-6x", 1, Watch(epochs=7)))
     steps = sorted(generator(1, "kill").integers(1, load_tier("tiny-6x").num_steps - 20, 2).tolist())
     for step in steps:
-        process = start_worker(tmp_path / "killed", corpus, panel, progress)
+        progress.unlink(missing_ok=True)
+        process = start_worker(asked)
         wait_for_step(process, progress, step)
-        process.send_signal(number)
-        process.communicate()
-        assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
-    last = start_worker(tmp_path / "killed", corpus, panel, progress)
-    output, _ = last.communicate()
-    assert last.returncode == 0
-    ended = json.loads(output)
-    assert ended["fingerprint"] == whole.fingerprint
+        assert process.pid is not None
+        os.kill(process.pid, number)
+        process.join()
+        assert process.exitcode == (-9 if number == signal.SIGKILL else 128 + number)
+    last = start_worker(asked)
+    last.join()
+    assert last.exitcode == 0
+    ended = Store.open(store).path_of("run", whole.fingerprint)
     names = [path.name for path in whole.path.iterdir() if path.name != "build.lock"]
-    assert all(sha256_file(Path(ended["path"]) / name) == sha256_file(whole.path / name) for name in names)
+    assert all(sha256_file(ended / name) == sha256_file(whole.path / name) for name in names)
+    assert spent_seconds(read_rows(telemetry_path(store, whole.fingerprint))) > 0

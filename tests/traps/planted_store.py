@@ -31,7 +31,7 @@ from leaderboard.studies.frozen import freeze, study_dir
 from leaderboard.studies.results import RESULT_FILE, StudyResult, write_result
 from leaderboard.studies.study import Study, load_study
 from leaderboard.studies.trained import BuiltArm, TrainedRun
-from train.run import timing_path
+from train.run_clock import timing_path
 from train.tiers import load_tier
 
 

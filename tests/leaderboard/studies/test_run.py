@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 from curation.progress import SilentProgress
 from curation.randomness import generator
 from curation.store import Store
+from leaderboard.studies.clocks import without_clocks
 from leaderboard.studies.frozen import STUDY_FILE
 from leaderboard.studies.plan import plan_study
 from leaderboard.studies.results import RESULT_FILE, StudyResult, as_json, read_result
@@ -24,6 +25,9 @@ from leaderboard.studies.run import Ran, run_study
 from leaderboard.studies.study import Study, load_study
 
 ROOT = Path(__file__).resolve().parents[3]
+FLAGS = "DYING_FLAGS"
+POINTS = ("corpora", "machinery", "frozen", "checkpoint", "trained", "scored", "clocked", "compare", "report")
+"""Where `dying_study.py` ends, in the order in which a study gets there."""
 WORDS = ["the", "model", "reads", "text", "and", "counts", "bytes", "of", "every", "slice", "that", "a", "pool", "has"]
 
 
@@ -63,7 +67,7 @@ def ran(study: Study, store: Store, **options: Any) -> Ran:
 
 def timeless(result: StudyResult) -> Any:
     """Return a result without its clock readings."""
-    return as_json(replace(result, seconds={}))
+    return as_json(without_clocks(result))
 
 
 FAILING_ONCE = """
@@ -144,6 +148,7 @@ def test_nothing_is_planned_before_the_pool_is_read_and_nothing_is_left_after(st
 
 def test_a_second_run_reuses_everything_and_says_the_same(story: Story) -> None:
     assert timeless(story.again.result) == timeless(story.mended.result)
+    assert story.again.result.facts.costs == story.mended.result.facts.costs
     trained = story.mended.result.seconds["train and score"]
     assert story.again.result.seconds["train and score"] == pytest.approx(trained, abs=1.0)
 
@@ -181,21 +186,47 @@ def hear_ctrl_c() -> None:
 def result_of(store: Path) -> Any:
     """Return the one result in a store, without clocks."""
     (path,) = store.glob(f"study-*/{RESULT_FILE}")
-    return timeless(replace(read_result(path), runs_before_freeze=0))
+    return timeless(read_result(path))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """A study that ran in one go: its file and its result."""
+    folder = tmp_path_factory.mktemp("whole")
+    path = write_study(folder)
+    assert start(path, folder / "store").wait(timeout=600) == 0
+    return path, result_of(folder / "store")
 
 
 @pytest.mark.slow
-def test_a_study_killed_at_any_moment_goes_on_to_the_same_result(study_path: Path, tmp_path: Path) -> None:
-    whole = start(study_path, tmp_path / "whole")
-    assert whole.wait(timeout=300) == 0
+@pytest.mark.xdist_group("whole-study")
+def test_a_study_killed_at_any_moment_goes_on_to_the_same_result(whole: tuple[Path, Any], tmp_path: Path) -> None:
+    path, expected = whole
     rng = generator(1, "kills")
     for _ in range(5):
-        killed = start(study_path, tmp_path / "killed")
+        killed = start(path, tmp_path)
         time.sleep(float(rng.uniform(1, 12)))
         killed.send_signal(signal.SIGKILL)
         killed.wait(timeout=30)
-    assert start(study_path, tmp_path / "killed").wait(timeout=300) == 0
-    assert result_of(tmp_path / "killed") == result_of(tmp_path / "whole")
+    assert start(path, tmp_path).wait(timeout=600) == 0
+    assert result_of(tmp_path) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("whole-study")
+def test_a_study_killed_once_at_every_kind_of_moment_says_the_same(whole: tuple[Path, Any], tmp_path: Path) -> None:
+    path, expected = whole
+    flags, script = tmp_path / "flags", Path(__file__).with_name("dying_study.py")
+    flags.mkdir()
+    paths = os.pathsep.join([str(ROOT), str(script.parent)])
+    environment = {**os.environ, "PYTHONPATH": paths, "CURATE_STORE": str(tmp_path / "store"), FLAGS: str(flags)}
+    codes = []
+    while not codes or (codes[-1] == -signal.SIGKILL and len(codes) <= len(POINTS)):
+        command = [sys.executable, str(script), "--study", str(path)]
+        codes.append(subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, cwd=ROOT).returncode)
+    assert codes == [-signal.SIGKILL] * len(POINTS) + [0]
+    assert {flag.name for flag in flags.iterdir()} == set(POINTS)
+    assert result_of(tmp_path / "store") == expected
 
 
 @pytest.mark.slow

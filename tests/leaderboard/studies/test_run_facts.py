@@ -74,12 +74,24 @@ def test_arms_meet_after_equally_many_tokens_and_each_point_says_where_the_rate_
     assert found[1].log_ratio == 0
 
 
-def test_a_cost_needs_a_clock(tmp_path: Path) -> None:
-    found = run(tmp_path / "a", ROWS)
-    assert run_cost("mine", "pico-1x", [found], tmp_path, None) is None
-    (tmp_path / "timing").mkdir()
+def clock(store: Path, found: Artifact, seconds: dict[str, float]) -> None:
+    """Write what a run took."""
+    (store / "timing").mkdir(exist_ok=True)
     name = f"run-{found.fingerprint[:8]}.json"
-    (tmp_path / "timing" / name).write_text(json.dumps({"seconds": {"train": 100.0, "score": 80.0}, "history": []}))
+    (store / "timing" / name).write_text(json.dumps({"seconds": seconds, "history": []}))
+
+
+def test_a_cost_is_that_of_the_clocks(tmp_path: Path) -> None:
+    found = run(tmp_path / "a", ROWS)
+    clock(tmp_path, found, {"train": 100.0, "score": 80.0})
     cost = run_cost("mine", "pico-1x", [found], tmp_path, 0.5)
-    assert cost is not None
     assert (cost.wall_seconds, cost.cpu_hours, cost.gpu_hours) == (180.0, 0.05, 0.0)
+    assert cost.tokens_per_second == 10.0
+
+
+def test_a_cost_without_the_clock_of_every_run_is_unknown_and_the_rest_of_it_is_known(tmp_path: Path) -> None:
+    runs = [run(tmp_path / "a", ROWS), run(tmp_path / "b", ROWS)]
+    clock(tmp_path, runs[0], {"train": 100.0, "score": 80.0})
+    cost = run_cost("mine", "pico-1x", runs, tmp_path, 0.5)
+    assert (cost.wall_seconds, cost.cpu_hours, cost.gpu_hours) == (None, None, 0.0)
+    assert (cost.num_runs, cost.flops, cost.device, cost.kept_token_fraction) == (2, 20.0, "cpu", 0.5)
