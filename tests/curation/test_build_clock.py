@@ -39,7 +39,7 @@ def test_a_target_with_a_part_of_unknown_time_is_left_out(tmp_path: Path) -> Non
     assert added_seconds(tmp_path, [("a", FIRST), ("b", SECOND)]) == {"b": 2.0}
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '{"fingerprint": "other", "seconds": 1}'])
+@pytest.mark.parametrize("text", ["", "[1]", '{"seconds": null}', '{"second": 1}'])
 def test_a_damaged_record_is_no_clock(text: str, tmp_path: Path) -> None:
     keep_seconds(tmp_path, FIRST.kind, FIRST.fingerprint, 1.0)
     clock_path(tmp_path, FIRST.kind, FIRST.fingerprint).write_text(text)
@@ -63,3 +63,10 @@ def test_a_build_that_ends_before_its_artifact_is_complete_has_left_its_seconds(
     with pytest.raises(KeyboardInterrupt):
         planner.materialise(SHARED)
     assert seconds_of(tmp_path, SHARED) is not None
+
+
+def test_a_clock_refers_to_no_artifact_so_that_it_keeps_none_from_being_freed(tmp_path: Path) -> None:
+    keep_seconds(tmp_path, FIRST.kind, FIRST.fingerprint, 1.0)
+    held = clock_path(tmp_path, FIRST.kind, FIRST.fingerprint).read_text()
+    assert FIRST.fingerprint not in held
+    assert f"{FIRST.kind}-{FIRST.fingerprint[:8]}" not in held
