@@ -9,6 +9,7 @@ mix: natural weights, or one of
   {groups: {web: {weight: 0.7, within: natural}, code: {weight: 0.3, slices: [py/*, cpp]}}}
   {phases: [{until: 0.8}, {weights: {web: 0.5, code: 0.5}}]}
   {quality: {score: fasttext-quality, buckets: [{top: 0.1, repeat: 4}, {repeat: 1}]}}
+  {weights: natural, shift: {code: 0.05, web: -0.05}}   # share points that move from slice to slice
 ```
 `max_epochs` goes with all of them. What depends on a number of tokens is settled for `budget` (default: the tier's 1x)
 when a run of a tier is planned (`mixtures.course`), so that every budget of a model reads a prefix of one order.
@@ -179,7 +180,7 @@ class SchemeSpec(_Dumped):
             _refuse_bad_sum(weights, "weights of groups")
 
     def named_slices(self) -> set[str]:
-        """Return the slices that are given a share of their own by name."""
+        """Return the slices that are given a share of their own by name; `mix_names.explicit_slices` has all."""
         shares = [self.weights, *(group.within for group in self.groups.values())]
         return {name for given in shares if isinstance(given, dict) for name, share in given.items() if share > 0}
 
@@ -237,6 +238,8 @@ class MixSpec(SchemeSpec):
     """What caps and `tokens` are settled for: multiples of the tier's 1x up to 16, more are tokens (`20B`)."""
     phases: tuple[PhaseSpec, ...] = ()
     quality: QualitySpec | None = None
+    shift: dict[str, float] = {}
+    """Share points added to what `weights` or `groups` say, before caps; they sum to 0."""
 
     def _always(self) -> set[str]:
         return {*_OLD}
@@ -257,7 +260,19 @@ class MixSpec(SchemeSpec):
         if small:
             raise ValueError(f"tokens.{small[0]} is {self.tokens[small[0]]:g}; expected a number of tokens such as 2B")
         self._sound_phases()
+        self._sound_shift()
         return self
+
+    def _sound_shift(self) -> None:
+        if not self.shift:
+            return
+        total = math.fsum(self.shift.values())
+        if not all(map(math.isfinite, self.shift.values())) or abs(total) > 1e-6:
+            shown = "{" + ", ".join(f"{name}: {points:+g}" for name, points in self.shift.items()) + "}"
+            raise ValueError(f"shift sums to {total:+.6g} ({shown}), expected 0: what some gain others give; mend it")
+        other = next((key for key in ("phases", "tokens") if getattr(self, key)), None)
+        if other:
+            raise ValueError(f"`shift` beside `{other}`; expected one of them; give the weights themselves")
 
     def _sound_phases(self) -> None:
         ends = [phase.until for phase in self.phases]

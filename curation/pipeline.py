@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from curation.corpus import corpus_node
 from curation.corpus_scan import TextVersion
 from curation.errors import CurateError, PluginError, RecipeError, nearest, raise_faults
+from curation.files import Json
 from curation.ingest import pool_node
+from curation.mix_names import refuse_unknown_slices
 from curation.nodes import Node
 from curation.panel import panel_node
 from curation.recipe import STAGE_KINDS, Recipe, StageSpec
@@ -37,9 +40,11 @@ class CorpusPlan:
 def plan_corpus(recipe: Recipe, pool: Artifact) -> CorpusPlan:
     """Return the nodes that `recipe` makes of `pool`; nothing is built.
 
-    Raises: RecipeError that lists the faults of all stages (unknown kinds, components, settings); a single fault as its
-    stage raised it, so PluginError for a component that does not load.
+    Raises: RecipeError for slices in `mix` that the pool lacks, or that lists the faults of all stages (unknown kinds,
+    components, settings); a single fault as its stage raised it, so PluginError for a component that does not load.
     """
+    known = cast("Mapping[str, Json]", pool.summary["slices"])
+    refuse_unknown_slices(recipe.mix, known, f"recipe `{recipe.name}`: mix")
     source = pool_node(pool)
     panel = panel_node(source, recipe.panel, recipe.slice_kinds)
     counts = token_counts_node(source, recipe.tokenizer)

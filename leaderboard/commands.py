@@ -39,6 +39,9 @@ def compare(
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Also draw a forest plot: .svg, .html or .png.")
     ] = None,
+    heatmap: Annotated[
+        Path | None, typer.Option("--heatmap", metavar="FILE", help="Also draw arms by slices: .svg, .html or .png.")
+    ] = None,
     items_list: Annotated[
         Path | None,
         typer.Option(
@@ -70,6 +73,10 @@ def compare(
         from leaderboard.comparison.picture import write_picture
 
         write_picture(plot, found)
+    if heatmap:
+        from leaderboard.comparison.heat_picture import write_heatmap
+
+        write_heatmap(heatmap, found)
     if items_list is None:
         alone: Json = {"comparisons": compared_json(found)}
         give(alone, lambda console: draw_compared(console, found), as_json=json_output)

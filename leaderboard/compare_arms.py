@@ -80,7 +80,7 @@ def slice_pairs(scores: TierScores, arm: str, against: str, rules: Rules) -> Sli
     """
     design, seeds = shared_seeds(scores.runs, arm, against, scores.tier)
     slices = {
-        name: paired(_units(one), design, generator(SEED, "families", name), rules.noise.get(name))
+        name: paired(slice_units(one), design, generator(SEED, "families", name), rules.noise.get(name))
         for name, one in scores.slices.items()
     }
     not_judged = {name: why_not_judged(one, rules.selected_for) for name, one in scores.slices.items()}
@@ -127,7 +127,7 @@ def as_comparison(found: SlicePairs, scores: TierScores, rules: Rules) -> Compar
         slices.append(
             SliceDelta(
                 slice=name,
-                delta=_delta(found.slices[name]),
+                delta=delta_of(found.slices[name]),
                 bpb=float(np.mean(bpb[found.design.left])),
                 other_bpb=float(np.mean(bpb[found.design.right])),
                 num_docs=one.num_docs,
@@ -141,7 +141,7 @@ def as_comparison(found: SlicePairs, scores: TierScores, rules: Rules) -> Compar
         arm=found.arm,
         against=found.against,
         seeds=found.seeds,
-        headline=_delta(found.headline) if found.headline else None,
+        headline=delta_of(found.headline) if found.headline else None,
         headline_slices=found.headline_slices,
         headline_judged=found.headline_judged,
         slices=tuple(slices),
@@ -193,7 +193,8 @@ def headline_slices(scores: TierScores, selected_for: frozenset[str]) -> tuple[t
     return small, False
 
 
-def _units(one: SliceScores) -> Units:
+def slice_units(one: SliceScores) -> Units:
+    """Return the families of a slice as what is drawn, compared by the logarithm of bits per byte."""
     return Units(names=one.families, sums=one.nats / math.log(2), sizes=one.num_bytes, log=True)
 
 
@@ -240,7 +241,8 @@ def stacked_families(slices: Sequence[SliceScores], names: Sequence[str]) -> Flo
     return stacked
 
 
-def _delta(found: Paired) -> Delta:
+def delta_of(found: Paired) -> Delta:
+    """Return a difference as results keep it."""
     total, interval = found.total, found.interval
     return Delta(
         log_ratio=found.delta,

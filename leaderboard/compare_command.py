@@ -12,6 +12,7 @@ from curation.files import Json
 from curation.store import Store
 from leaderboard.comparison.checks import Check, checks
 from leaderboard.comparison.finding import find_side, find_study, study_sides
+from leaderboard.comparison.marks import with_kept
 from leaderboard.comparison.outcome import Question, compare_sides
 from leaderboard.comparison.sides import Side, shared_places, without_tier
 from leaderboard.comparison.verdicts import Outcome
@@ -31,6 +32,8 @@ class Compared:
 
     outcomes: tuple[Outcome, ...]
     checks: tuple[Check, ...]
+    decision: tuple[str, ...] = ()
+    """What the study would decide in which case, in its own words."""
 
 
 def compared(
@@ -88,6 +91,9 @@ def compared_json(found: Sequence[Compared]) -> Json:
                 "notes": list(one.notes),
                 "invalid": one.invalid,
                 "checks": told,
+                "protect": cast("list[Json]", [asdict(item) for item in one.protect]),
+                "attribution": cast("Json", asdict(one.attribution)) if one.attribution else None,
+                "decision": list(pair.decision),
             }
             listed.append({**panel, **own})
     return listed
@@ -140,15 +146,17 @@ def _of_arms(result: StudyResult, sides: Mapping[str, Side], which: tuple[str, s
         packs=packs,
     )
     outcomes = compare_sides(sides, question)
+    traced = {item.tier: item for item in result.facts.attributions if item.arm == arm}
     given = {item.tier: item for item in result.assessments if item.arm == arm} if against == BASELINE else {}
     judged = []
     for one in outcomes:
         own = given.get(one.place.tier)
         if own is not None:
             notes = (*one.notes, *(f"{note.text} (rule {note.rule})" for note in own.notes))
-            one = replace(one, verdict=own.verdict, reasons=own.reasons, notes=notes)
+            one = replace(one, verdict=own.verdict, reasons=own.reasons, notes=notes, protect=own.protect)
+            one = replace(one, rows=with_kept(one.rows, own, result.trade), attribution=traced.get(one.place.tier))
         judged.append(one)
-    return Compared(outcomes=tuple(judged), checks=tuple(checks(judged)))
+    return Compared(outcomes=tuple(judged), checks=tuple(checks(judged)), decision=result.decision)
 
 
 def _of_sides(store: Store, left: str, right: str, control: str | None) -> Compared:

@@ -135,6 +135,7 @@ def _context(result: StudyResult, overrides: Sequence[str]) -> dict[str, Any]:
     ordered = sorted(result.seconds.items(), key=lambda item: -item[1])
     return {
         "result": result,
+        "attributions": [item for item in result.facts.attributions if item.arm not in result.broken],
         "plumbing": " and ".join(tier for tier in result.tiers if is_laptop_tier(tier)),
         "verdicts": VERDICTS,
         "views": [_view(item) for item in result.assessments if item.arm not in result.broken],

@@ -2,7 +2,8 @@
 
 A size is bytes or, with `unit: tokens`, stream tokens. `natural` weighs by size, `temperature` by size^(1/T)
 (Devlin et al. 2019; T = 1 is natural, T to infinity uniform), `uniform` and `unimax` alike. In groups the weight of a
-group is split by its `within`; a slice's share is split among its quality buckets by size times `repeat`.
+group is split by its `within`; `shift` then moves share points between slices; a slice's share is split among its
+quality buckets by size times `repeat`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from curation.corpus_counts import SliceCounts
 from curation.errors import RecipeError, nearest, raise_faults
 from curation.mix_spec import BUCKET_MARK, GroupSpec, MixSpec, QualitySpec, SchemeSpec
 
+SHIFT_TOLERANCE = 1e-9
+"""A share that a shift leaves this far below 0 is 0: sums of decimal fractions are off by less."""
 Shares = dict[str, float]
 Unit = Literal["bytes", "tokens"]
 
@@ -61,6 +64,8 @@ def scheme_shares(
         by_slice, groups = _grouped(scheme, sizes, where)
     else:
         by_slice, groups = _weighed(scheme.weights, scheme.temperature, sizes, where), {}
+    if mix.shift:
+        by_slice = shifted(normalised(by_slice, where), mix.shift, where)
     return _split(by_slice, free, owners, mix.quality, unit), Tree(slices=owners, groups=groups)
 
 
@@ -70,6 +75,26 @@ def normalised(values: Mapping[str, float], where: str) -> Shares:
     if total <= 0:
         raise RecipeError(f"{where}: weights sum to {total:g} over slices with text, expected more than 0; raise one")
     return {name: value / total for name, value in values.items()}
+
+
+def shifted(shares: Mapping[str, float], shift: Mapping[str, float], where: str) -> Shares:
+    """Return the shares, which sum to 1, with share points moved between them.
+
+    Raises: RecipeError that lists slices without text and those that would give more than they have.
+    """
+    faults = [
+        f"shift.{name}: {points:+g} of a slice without text; expected a slice of the corpus; {nearest(name, shares)}"
+        for name, points in shift.items()
+        if points and name not in shares
+    ]
+    faults += [
+        f"shift.{name}: {points:+g} of a share of {shares[name]:.4g}, which leaves less than 0; expected at most "
+        f"{-shares[name]:.4g}; take the rest from another slice, or give `weights` in which it has more"
+        for name, points in shift.items()
+        if name in shares and shares[name] + points < -SHIFT_TOLERANCE
+    ]
+    raise_faults(RecipeError, where, faults)
+    return {name: max(0.0, share + shift.get(name, 0.0)) for name, share in shares.items()}
 
 
 def _sizes(counts: Mapping[str, SliceCounts], owners: Mapping[str, str], unit: Unit) -> Shares:

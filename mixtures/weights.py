@@ -51,7 +51,8 @@ def phase_weights(
     Raises: RecipeError as `slice_weights`.
     """
     usable = {name: counts[name] for name in sorted(counts) if counts[name].bytes > 0}
-    unit: Unit = "bytes" if mix.unit == "bytes" or (scheme.weights == "natural" and not scheme.groups) else "tokens"
+    plain = scheme.weights == "natural" and not scheme.groups and not mix.shift  # the same draws in either unit
+    unit: Unit = "bytes" if mix.unit == "bytes" or plain else "tokens"
     weighed, tree = scheme_shares(scheme, mix, usable, unit=unit, where=where)
     budgeted = {name: held for name, held in usable.items() if tree.slices[name] in mix.tokens}
     wanted = _beside_budgets(weighed, budgeted, usable, unit)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from curation.corpus_counts import SliceCounts
 from curation.files import Json
+from curation.mix_names import explicit_slices
 from curation.mix_spec import MixSpec
 from mixtures.course import Course
 from mixtures.draws import worst_share_error
@@ -98,7 +99,7 @@ def mix_plan(spec: MixSpec, held: Held, tier: Tier, *, where: str, epochs: float
     tokens = {name: found.stream_tokens for name, found in read.items()}
     windows = {name: windows_in(number, tier.shape.context_tokens) for name, number in tokens.items()}
     course = course_of(mixture, tier, windows)
-    named = sorted({*spec.tokens, *(name for scheme in spec.schemes for name in scheme.named_slices())})
+    named = sorted(explicit_slices(spec))
     found = supply(
         held.told,
         tier,

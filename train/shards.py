@@ -25,6 +25,7 @@ from curation.corpus_counts import SliceCounts
 from curation.dedup.file_units import parquet_units
 from curation.errors import RunError, ShardError
 from curation.files import Json, sha256_file
+from curation.mix_names import explicit_slices as named_by
 from curation.mix_spec import MixSpec
 from curation.nodes import Node, NodeRun
 from curation.recipe import validate
@@ -199,7 +200,7 @@ def explicit_slices(corpus: Artifact) -> list[str]:
     """Return the slices to which the recipe's mixture gives a weight of their own, sorted."""
     mix = cast("Mapping[str, Any]", cast("Mapping[str, Any]", corpus.manifest.get("params") or {}).get("mix") or {})
     spec: MixSpec = validate(MixSpec, mix, str(corpus.path))
-    named = {*spec.tokens, *(name for scheme in spec.schemes for name in scheme.named_slices())}
+    named = named_by(spec)
     if spec.quality is None:
         return sorted(named)
     entries = [(name, parent_of(name, spec.quality)) for name in schedule_of(corpus)]

@@ -15,6 +15,7 @@ from typing import cast
 from curation.errors import RunError, nearest
 from curation.files import Json, read_json
 from curation.store import MANIFEST, Artifact, Store, load_artifact
+from leaderboard.comparison.marks import trained_shares
 from leaderboard.comparison.sides import OWN_PANEL, Model, PanelScores, Place, Side, side_of
 from leaderboard.scores import COLUMNS
 from leaderboard.studies.assemble import scored_run
@@ -210,6 +211,7 @@ def _run_model(run: Artifact, selected_for: frozenset[str], scores: list[Path]) 
         panels=(own,),
         selected_for=selected_for,
         interventions=interventions_digest(run),
+        trained_on=trained_shares(run),
     )
     held = [_scores_model(read_results(path), model) for path in scores]
     return side_of(run.path.name, [model, *held]).models[0]

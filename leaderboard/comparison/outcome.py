@@ -12,6 +12,7 @@ from pathlib import Path
 
 from curation.errors import RunError
 from leaderboard.compare_arms import Rules, as_comparison, shared_seeds, slice_pairs, why_invalid
+from leaderboard.comparison.marks import with_marks
 from leaderboard.comparison.matching import lacking, matched, unmet
 from leaderboard.comparison.row import Row
 from leaderboard.comparison.rows import Found, slice_rows, task_rows
@@ -71,6 +72,8 @@ def _at_place(sides: Mapping[str, Side], question: Question, place: Place, num_b
         quality = _parts(control, question, question.a, str(question.matched))
         rows = _split(rows, [item.row for item in quality.rows])
     ours, theirs = present[question.a], present[question.b]
+    selected = frozenset[str]().union(*(model.selected_for for model in (*ours.values(), *theirs.values())))
+    rows = with_marks(rows, ours.values(), theirs.values(), selected)
     seeds = tuple(sorted(ours.keys() & theirs.keys()))
     done = {
         (label, seed): model.interventions

@@ -64,6 +64,8 @@ class Design:
 
     arms: tuple[str, ...]
     pairs: tuple[tuple[int, int], ...]
+    against: tuple[tuple[int, int], ...] = ()
+    """Pairs of the same seeds whose difference is taken off: an interaction is a difference of two differences."""
 
     @property
     def left(self) -> list[int]:
@@ -87,7 +89,20 @@ class Design:
     def difference(self, values: Floats) -> Floats:
         """Return the mean over pairs of left minus right along the last axis."""
         found: Floats = (values[..., self.left] - values[..., self.right]).mean(axis=-1)
+        for left, right in self.against:
+            found = found - (values[..., left] - values[..., right]) / len(self.against)
         return found
+
+    @property
+    def runs_a_seed(self) -> int:
+        """Runs that the difference takes of every seed: 2, or 4 of two differences."""
+        return 4 if self.against else 2
+
+    def seeds_variance(self, one_run: Variance) -> Variance:
+        """Return the variance of the difference by seeds, from that of one run; runs of a seed count as independent."""
+        num = len(self.pairs)
+        plain = difference_variance(one_run, num, num)
+        return Variance(value=plain.value * self.runs_a_seed / 2, degrees=plain.degrees)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +154,18 @@ def paired_together(
     return [_paired(*one, design) for one in zip(several, drawn, priors, strict=True)]
 
 
+def paired_designs(
+    units: Units, designs: Sequence[Design], *, rng: np.random.Generator, prior: NoisePrior | None = None
+) -> list[Paired]:
+    """Return `paired` of several designs over the same runs; all see the same draws, which are made once."""
+    values = None
+    if len(units.names) > 1:
+        sums = bootstrap_sums(np.concatenate([units.sums, units.sizes[:, None]], axis=1), rng)
+        scores = sums[:, :-1] / sums[:, -1:]
+        values = np.log(scores) if units.log else scores
+    return [_paired(units, None if values is None else one.difference(values), prior, one) for one in designs]
+
+
 def _paired(units: Units, draws: Floats | None, prior: NoisePrior | None, design: Design) -> Paired:
     values = units.values
     num = len(design.pairs)
@@ -148,9 +175,9 @@ def _paired(units: Units, draws: Floats | None, prior: NoisePrior | None, design
     return Paired(
         delta=float(design.difference(values)),
         values=values,
-        seeds=difference_variance(one_run, num, num) if one_run else None,
+        seeds=design.seeds_variance(one_run) if one_run else None,
         units=None if spread is None else Variance(value=spread, degrees=max(MIN_DEGREES, count - 1)),
-        both=shared_noise(influences(units), design.columns.values()) * 2 / num if one_run else 0.0,
+        both=shared_noise(influences(units), design.columns.values()) * design.runs_a_seed / num if one_run else 0.0,
         draws=draws,
         num_units=count,
         num_pairs=num,

@@ -6,7 +6,7 @@ not judged, blue where A is better, orange where it is worse. PNG needs the extr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import import_module
@@ -40,10 +40,18 @@ def write_picture(path: Path, found: Sequence[Compared]) -> None:
 
     Raises: RunError for another suffix, or PNG without its library.
     """
+    write_drawing(path, lambda _: svg(found), option="--plot", title="Differences with 95 % intervals")
+
+
+def write_drawing(path: Path, draw: Callable[[str], str], *, option: str, title: str) -> None:
+    """Write an SVG, alone, in a page or as PNG by the file's suffix; `draw` is told the suffix.
+
+    Raises: RunError for another suffix, or PNG without its library.
+    """
     kind = path.suffix.lower()
     if kind not in SUFFIXES:
-        raise RunError(f"{path}: a picture ends in {', '.join(SUFFIXES)}; choose one of them for --plot")
-    drawing = svg(found)
+        raise RunError(f"{path}: a picture ends in {', '.join(SUFFIXES)}; choose one of them for {option}")
+    drawing = draw(kind)
     data = drawing.encode()
     if kind == ".png":
         try:
@@ -55,7 +63,7 @@ def write_picture(path: Path, found: Sequence[Compared]) -> None:
             ) from None
         data = bytes(converter.svg_to_png(drawing, scale=2))
     elif kind == ".html":
-        data = page("Differences with 95 % intervals", "compare", [f'<div class="scroll">{drawing}</div>']).encode()
+        data = page(title, "compare", [f'<div class="scroll">{drawing}</div>']).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_bytes(data)

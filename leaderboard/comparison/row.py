@@ -64,6 +64,10 @@ class Row:
     quality_high: float | None = None
     rest: float | None = None
     """`delta − quality`: reweighting and less text."""
+    marks: tuple[str, ...] = ()
+    """Of a slice: `trained-on:SHARE` of A's tokens, `trained-on-b:SHARE` of B's, `selected-for`, `protect`, `trade`."""
+    kept: str = ""
+    """What became of a protected or traded slice: `held`, `worse`, `unclear`; empty for others."""
 
     @property
     def gain(self) -> float:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from curation.console import printable
 from leaderboard.comparison.checks import CANNOT_TELL, FOUND, Check
 from leaderboard.comparison.forest import axis, bars, grouped, shown
+from leaderboard.comparison.heat import draw_heat
+from leaderboard.comparison.marks import mark_words
 from leaderboard.comparison.row import LOG_RATIO, UNITS_ONLY, Row
 from leaderboard.contaminated.view import draw_contamination
 from leaderboard.studies.verdict import is_laptop_tier
@@ -31,6 +33,8 @@ def draw_compared(console: Console, found: Sequence[Compared], lists: Sequence[C
         for outcome in pair.outcomes:
             draw_outcome(console, outcome)
         draw_checks(console, pair.checks)
+    draw_heat(console, found)
+    draw_decision(console, found)
     for one in lists:
         draw_contamination(console, one)
 
@@ -44,6 +48,7 @@ def draw_outcome(console: Console, outcome: Outcome) -> None:
     for title, rows in grouped(outcome.rows):
         _draw_table(console, title, rows, len(outcome.seeds))
     _draw_split(console, outcome)
+    _draw_attribution(console, outcome)
     for note in outcome.notes:
         console.print(printable(f"note: {note}"), markup=False)
     if outcome.invalid:
@@ -129,7 +134,8 @@ def _draw_table(console: Console, title: str, rows: Sequence[Row], seeds: int) -
 def _said(row: Row, seeds: int) -> str:
     """Return a row's last cell: marks, number of tasks of a mean, and whether it is judged; why is said below."""
     tasks = row.note.partition(",")[0] if row.level in ("family", "all-tasks") and row.judged else ""
-    return ", ".join(filter(None, [_mark_words(row, seeds), tasks, "" if row.judged else "not judged"]))
+    judged = "" if row.judged else "not judged"
+    return ", ".join(filter(None, [_mark_words(row, seeds), *mark_words(row), tasks, judged]))
 
 
 def _means_differ(rows: Sequence[Row]) -> list[str]:
@@ -162,6 +168,26 @@ def _draw_split(console: Console, outcome: Outcome) -> None:
             f"random-matched (document quality), {_amount(row, row.rest)} is reweighting of slices and less text"
         )
         console.print(printable(text), markup=False)
+
+
+def _draw_attribution(console: Console, outcome: Outcome) -> None:
+    """Print what a gain on the raised slices is attributed to, with every contrast; of other slices --json has them."""
+    if outcome.attribution is None:
+        return
+    raised = ", ".join(outcome.attribution.raised)
+    console.print(f"attribution of the gain on {printable(raised)}, by arms without one of them:", markup=False)
+    for one in outcome.attribution.slices:
+        if one.slice in outcome.attribution.raised:
+            console.print(printable(f"  {one.sentence}"), markup=False)
+
+
+def draw_decision(console: Console, found: Sequence[Compared]) -> None:
+    """Print what the study said before its first training that it would decide."""
+    lines = next((pair.decision for pair in found if pair.decision), ())
+    if lines:
+        console.print("to decide, said before the first training:")
+    for line in lines:
+        console.print(printable(f"  - {line}"), markup=False)
 
 
 def _coverage(rows: Sequence[Row], seeds: int) -> str:

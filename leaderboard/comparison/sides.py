@@ -7,7 +7,7 @@ sides meet at the places both have, and pair by seed there (rule 10). Models wit
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -75,6 +75,8 @@ class Model:
     selected_for: frozenset[str] = frozenset()
     interventions: str = ""
     """Digest of what recovery did to its training; empty when nothing was done."""
+    trained_on: Mapping[str, float] = field(default_factory=dict)
+    """Share of the tokens drawn, by slice of its corpus; empty when it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

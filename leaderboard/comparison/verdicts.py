@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from leaderboard.comparison.row import Row
 from leaderboard.comparison.sides import Place
-from leaderboard.studies.results import Comparison, Reason
+from leaderboard.studies.attribution_facts import Attribution
+from leaderboard.studies.results import Comparison, Reason, SliceVerdict
 from leaderboard.studies.verdict import is_laptop_tier
 
 
@@ -31,6 +32,10 @@ class Outcome:
     reasons: tuple[Reason, ...]
     notes: tuple[str, ...]
     invalid: str
+    protect: tuple[SliceVerdict, ...] = ()
+    """What became of the slices that a study protects or trades, against its baseline."""
+    attribution: Attribution | None = None
+    """Where the gain of an arm that raises several slices comes from; None without leave-one-out arms."""
 
     @property
     def headline(self) -> Row | None:

@@ -16,8 +16,9 @@ from leaderboard.entries.checks import Check, Subject, absent, not_applicable, v
 from leaderboard.entries.manifest import RESULT_FILE, STUDY_FILE
 from leaderboard.entries.names import name_fault, text_fault
 from leaderboard.entries.tracks import private_track, track_faults
-from leaderboard.studies.arms import Arm, study_fingerprint
+from leaderboard.studies.arms import Arm
 from leaderboard.studies.facts import Promotion
+from leaderboard.studies.identity import study_fingerprint
 from leaderboard.studies.one_change import WORDS
 from leaderboard.studies.promotion import going_on
 from train.tiers import load_tier

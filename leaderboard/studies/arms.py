@@ -11,22 +11,29 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from curation.errors import CurateError, RecipeError, StudyError, raise_faults
-from curation.files import Json, digest_json
+from curation.files import digest_json
 from curation.recipe import Recipe, as_json, load_recipe, validate
 from curation.recipe_changes import described, recipe_name, settings_text, stage_changes
-from leaderboard.studies.changes import STAGES, TRAINING, Varied, component_of, told_change, varied_recipe
+from leaderboard.studies.changes import (
+    LEAVE_ONE_OUT,
+    STAGES,
+    TRAINING,
+    Varied,
+    component_of,
+    told_change,
+    varied_recipe,
+)
 from leaderboard.studies.controls import RANDOM_CONTROLS, WEIGHT_CONTROLS, matched_stages, matched_text, weight_recipe
 from leaderboard.studies.kinds import Protocol, load_protocol
+from leaderboard.studies.leave_one_out import arm_name, left_out_mixes, moved_points, shift_text
 from leaderboard.studies.one_change import Known, change_faults, differences, equal_arms, recipe_identity
 from leaderboard.studies.study import BASELINE, Study
 from leaderboard.studies.study_faults import split_faults
 from leaderboard.studies.sweep import Point, arm_points, base_points, unknown_optimizer
 from leaderboard.studies.training_change import TrainingChange
 
-Role = Literal["baseline", "arm", "random", "random-matched", "natural", "uniform", "point"]
+Role = Literal["baseline", "arm", "random", "random-matched", "natural", "uniform", "leave-one-out", "point"]
 """`point`: another rate or batch of the base or of an arm."""
-UNSAID = ("promote", "suites", "rollback")
-"""Words that count when they are said: a study that does not say them keeps the fingerprint that it had before them."""
 SIDES = ("baseline", "arm", "point")
 """Roles that are no controls."""
 
@@ -43,6 +50,8 @@ class Arm:
     recipe: Recipe
     training: TrainingChange | None = None
     """What its runs have other than the tier; None in studies of data."""
+    left_out: str = ""
+    """Of the role `leave-one-out`: the slice that its arm raises and it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +125,28 @@ def _arm_with_controls(terms: _Terms, baseline: Arm, name: str) -> tuple[list[Ar
         ]
     if faults:
         return [], faults
-    return [*points, *_matched_controls(terms, varied, name)], []
+    left_out, faults = _left_out(terms, baseline.recipe, arm)
+    return ([], faults) if faults else ([*points, *left_out, *_matched_controls(terms, varied, name)], [])
+
+
+def _left_out(terms: _Terms, base: Recipe, arm: Arm) -> tuple[list[Arm], list[str]]:
+    """Return the arms in which one of the slices that an arm raises is left out, and why they cannot be made."""
+    which = next((change[LEAVE_ONE_OUT] for change in terms.study.vary[arm.name] if LEAVE_ONE_OUT in change), False)
+    if which is False:
+        return [], []
+    place = f"vary.{arm.name}.{LEAVE_ONE_OUT}"
+    mixes, faults = left_out_mixes(base.mix, arm.recipe.mix, which)
+    found = []
+    for slice_name, mix in mixes.items():
+        name = arm_name(arm.name, slice_name, alone=len(terms.study.vary) == 1)
+        value = {**as_json(arm.recipe), "mix": mix}
+        recipe = _recipe(_told(terms, value, name, arm.name), f"{terms.where}: {place}")
+        moved = moved_points(base.mix, recipe.mix) or {}
+        change = f"mix {shift_text(moved)} ({slice_name} left out)"
+        found.append(
+            Arm(name=name, role="leave-one-out", of=arm.name, change=change, recipe=recipe, left_out=slice_name)
+        )
+    return found, [f"{place}: {fault}" for fault in faults]
 
 
 def _points(terms: _Terms, arm: Arm) -> list[Arm]:
@@ -186,7 +216,7 @@ def _matched_controls(terms: _Terms, varied: Varied, arm: str) -> list[Arm]:
 
 def _weight_controls(terms: _Terms, arms: Sequence[Arm]) -> list[Arm]:
     """Return the base at the weights of the controls of a mixture study, but for weights that some arm has."""
-    known = [arm.recipe.mix.weights for arm in arms]
+    known = [arm.recipe.mix.weights for arm in arms if not arm.recipe.mix.shift]
     found = []
     for control in (name for name in WEIGHT_CONTROLS if name in terms.protocol.control_names and name not in known):
         value = weight_recipe(terms.base, control)
@@ -209,40 +239,6 @@ def equal_corpora(arms: Sequence[Arm], corpora: Mapping[str, str]) -> list[str]:
             if arm.role in SIDES
         ]
     )
-
-
-def study_identity(
-    study: Study, corpora: Mapping[str, str], pool: str, panel: str, arms: Sequence[Arm] = ()
-) -> dict[str, Json]:
-    """Return what the study's fingerprint is taken over: its words, its arms' corpora, pool content and panel.
-
-    `corpora` are the fingerprints of each arm's corpus: they hold the settings, the components' versions and the
-    content of every model or list that a stage names, never its path. `epochs` permits and decides nothing. Of `arms`
-    count those that train otherwise: a tokenizer by its content. A protocol's version counts from the second on.
-    """
-    words = as_json(study)
-    for name in UNSAID:
-        if not words[name]:
-            del words[name]
-    protocol = load_protocol(study.kind)
-    trainings: dict[str, Json] = {arm.name: arm.training.identity() for arm in arms if arm.training}
-    if "targets" in study.panel:  # the panel's fingerprint holds their content
-        words["panel"] = {key: item for key, item in study.panel.items() if key != "targets"}
-    return {
-        "study": {
-            key: value for key, value in words.items() if key not in ("pool", "base", "vary", "budgets", "epochs")
-        },
-        "corpora": dict(corpora),
-        "pool": pool,
-        "panel": panel,
-        **({"trainings": trainings} if trainings else {}),
-        **({"protocol": protocol.title} if protocol.version > 1 else {}),
-    }
-
-
-def study_fingerprint(identity: Mapping[str, Json]) -> str:
-    """Return the study's fingerprint, 64 hex digits."""
-    return digest_json(identity)
 
 
 def _base(study: Study) -> dict[str, Any]:

@@ -113,6 +113,7 @@ def assemble(study: Study, frozen: Frozen, found: Findings) -> StudyResult:
         code=found.code,
         protect=study.protect,
         trade=dict(study.trade),
+        decision=study.decision,
         facts=facts_of(found.arms, found.runs, assessments, judged, found.gathered),
     )
 

@@ -11,8 +11,10 @@ import numpy as np
 from curation.panel_leak import PanelLeak
 from curation.randomness import stable_hash
 from leaderboard.compare_arms import Rules, compare_arms
+from leaderboard.comparison.attribution import Factors, attribute
 from leaderboard.noise.find import Found as NoiseFound
 from leaderboard.scores import SliceScores, TierScores
+from leaderboard.studies.attribution_facts import Attribution
 from leaderboard.studies.decision_facts import (
     Confirmation,
     ContaminationCounts,
@@ -32,6 +34,7 @@ from leaderboard.studies.facts import (
     Promotion,
     SuiteScores,
 )
+from leaderboard.studies.leave_one_out import moved_points
 from leaderboard.studies.papers import reports_of
 from leaderboard.studies.results import Assessment
 from leaderboard.studies.rollback import RollbackPlan, default_plan
@@ -93,6 +96,7 @@ def facts_of(
         costs=tuple(_costs(arms, runs, given)),
         promotion=given.promotion,
         looks=tuple(_looks(assessments, judged, runs)),
+        attributions=tuple(_attributions(arms, assessments, judged)),
         protocol=dict(given.protocol),
         decision=DecisionFacts(
             noise=tuple(_noise(judged)),
@@ -143,6 +147,30 @@ def _looks(
         seeds = min((len(item.total.seeds) for item in assessments if item.tier == tier), default=0)
         if arms and panels:
             yield Look(subject="panel", digest=min(panels), tier=tier, seeds=seeds, arms=arms, number=1)
+
+
+def _attributions(
+    arms: Sequence[BuiltArm], assessments: Sequence[Assessment], judged: Mapping[str, Judged]
+) -> Iterable[Attribution]:
+    """Yield where the gain of every arm with leave-one-out arms comes from, tier by tier."""
+    mixes = {built.arm.name: built.arm.recipe.mix for built in arms}
+    for item in assessments:
+        without = {one.arm.left_out: one.arm.name for one in arms if one.arm.left_out and one.arm.of == item.arm}
+        if not without:
+            continue
+        moved = moved_points(mixes[BASELINE], mixes[item.arm]) or {}
+        raised = tuple(sorted(name for name, points in moved.items() if points > 0))
+        one = judged[item.tier]
+        rules = sorted({reason.rule for reason in item.reasons})
+        found = attribute(
+            one.scores,
+            Factors(arm=item.arm, baseline=BASELINE, raised=raised, without=without),
+            one.rules,
+            dropped=one.noise.dropped,
+            reason=f"{item.tier} decides nothing here: rules {', '.join(map(str, rules))}" if rules else "",
+        )
+        if found is not None:
+            yield found
 
 
 def _noise(judged: Mapping[str, Judged]) -> Iterable[NoiseUsed]:

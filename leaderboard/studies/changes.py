@@ -4,7 +4,8 @@ A change names one component and its settings: `{filter: NAME, ...}`, `{dedup: N
 `{tokenizer: NAME}`, `{optimizer: NAME, ...}`, or a whole recipe, `{recipe: FILE or NAME}`, of which only its one
 difference from the base counts. A filter replaces the last filter of the base, or goes in front; a dedup replaces the
 last dedup, or stands before the first decontamination, else last. `in_place_of: NAME` names another stage to replace,
-and `in_place_of: nothing` adds the stage beside those that are there.
+and `in_place_of: nothing` adds the stage beside those that are there. `{mix: {shift: {...}}}` moves share points from
+the base's own shares.
 """
 
 from __future__ import annotations
@@ -27,7 +28,13 @@ COMPONENTS = (*STAGES, "mix", *TRAINING, "recipe")
 FIXED = ("decontaminate", "modify", "panel", "pool", "tiers", "stages")
 """What is the same for all arms of every study."""
 IN_PLACE_OF = "in_place_of"
+LEAVE_ONE_OUT = "leave_one_out"
+"""Of a `mix`: arms are added in which one of the raised slices stays at the base's share (`leave_one_out`)."""
+KEEPS_BASE = ("weights", "groups", "phases", "tokens")
+"""A `mix` that shifts shares and says none of these shifts those of the base."""
 NOTHING = "nothing"
+UNSHOWN = (IN_PLACE_OF, LEAVE_ONE_OUT)
+"""Keys of a change that are no settings of its component."""
 
 Change = Mapping[str, Any]
 
@@ -68,7 +75,7 @@ def no_component(change: Change) -> str:
 
 def settings_of(change: Change) -> dict[str, Any]:
     """Return the settings of a change: its keys but the component and the place."""
-    return {key: item for key, item in change.items() if key not in (*COMPONENTS, IN_PLACE_OF)}
+    return {key: item for key, item in change.items() if key not in (*COMPONENTS, *UNSHOWN)}
 
 
 def change_text(changes: Sequence[Change]) -> str:
@@ -76,7 +83,7 @@ def change_text(changes: Sequence[Change]) -> str:
     shown = []
     for change in changes:
         component = component_of(change, "vary")
-        params = ", ".join(f"{key} {item}" for key, item in change.items() if key not in (component, IN_PLACE_OF))
+        params = ", ".join(f"{key} {item}" for key, item in change.items() if key not in UNSHOWN and key != component)
         named = change[component]
         name = settings_text(named) if isinstance(named, Mapping) else named
         shown.append(f"{component} {name}" + (f" ({params})" if params else ""))
@@ -112,11 +119,20 @@ def _changed(varied: Varied, change: Change, where: str) -> Varied:
     if component in STAGES:
         return _with_stage(varied, component, change, where)
     if component == "mix":
-        mix = {"weights": change["mix"]} if isinstance(change["mix"], str) else change["mix"]
-        return Varied(value={**value, "mix": mix}, place=varied.place, replaced=varied.replaced)
+        return Varied(
+            value={**value, "mix": _mix(value["mix"], change["mix"])}, place=varied.place, replaced=varied.replaced
+        )
     if component == "recipe":
         return _with_recipe(varied, str(change["recipe"]))
     return varied
+
+
+def _mix(base: Mapping[str, Any], said: str | Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an arm's `mix`: as it is said, or the base's with share points moved where it says no weights."""
+    if isinstance(said, str):
+        return {"weights": said}
+    kept = "shift" in said and not any(key in said for key in KEEPS_BASE)
+    return {**base, **said} if kept else said
 
 
 def _with_stage(varied: Varied, kind: str, change: Change, where: str) -> Varied:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from leaderboard.studies.attribution_facts import Attribution
 from leaderboard.studies.decision_facts import DecisionFacts
 
 
@@ -241,5 +242,7 @@ class Facts:
     looks: tuple[Look, ...] = ()
     protocol: Mapping[str, str] = field(default_factory=dict)
     """Name and version of the kind's protocol that the study was judged by."""
+    attributions: tuple[Attribution, ...] = ()
+    """Where gains of arms that raise several slices come from."""
     decision: DecisionFacts = field(default_factory=DecisionFacts)
     """What only gates ask for."""

@@ -102,6 +102,7 @@ def _plan(
         disk=_disk(priced, tiers, workers),
         tokenizers=tuple(dict.fromkeys(arm.recipe.tokenizer for arm in arms)),
         doubts=tuple(doubts_of(study, arms, priced, effects, panel)),
+        decision=study.decision,
     )
 
 

@@ -108,6 +108,8 @@ class StudyPlan:
     """That the recipes count kept tokens by."""
     earlier: tuple[Version, ...] = ()
     """Frozen studies of the same name or hypothesis with other words."""
+    decision: tuple[str, ...] = ()
+    """What would be decided in which case, in the study's words."""
 
     @property
     def cpu_hours(self) -> float:

@@ -37,6 +37,7 @@ def plan_json(plan: StudyPlan) -> dict[str, Json]:
             "estimated": any(row.estimated for row in plan.arms),
         },
         "insufficient": [one.as_json() for one in plan.doubts],
+        "decision": list(plan.decision),
         "versions_seen": [one.as_json() for one in plan.earlier],
     }
 
@@ -101,6 +102,8 @@ def draw_plan(console: Console, plan: StudyPlan) -> None:
         console.print("~: estimated before the corpora are built; `--build` builds them and trains nothing.")
     for version in plan.earlier:
         console.print(f"- {printable(version.told)}", markup=False, soft_wrap=True)
+    for line in plan.decision:
+        console.print(f"to decide: {printable(line)}", markup=False, soft_wrap=True)
     for one in plan.doubts:
         console.print(f"- {printable(one.told)}", markup=False, soft_wrap=True)
     if not plan.doubts:

@@ -13,7 +13,8 @@ from curation.nodes import Planner
 from curation.pipeline import CorpusPlan, plan_corpus
 from curation.recipe import as_json
 from curation.store import Artifact, Store
-from leaderboard.studies.arms import Arm, equal_corpora, resolve_arms, study_fingerprint, study_identity
+from leaderboard.studies.arms import Arm, equal_corpora, resolve_arms
+from leaderboard.studies.identity import study_fingerprint, study_identity
 from leaderboard.studies.study import Study, refuse_unknown_slices
 from leaderboard.studies.training import RunPlan, plan_runs
 from train.supply import Supply, estimated_supply, shortage, supply_of

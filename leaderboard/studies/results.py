@@ -186,7 +186,6 @@ class ArmResult:
     contamination: Mapping[str, Any]
     selected_for: tuple[str, ...]
     integrity: CorpusIntegrity | None = None
-    """None until it was checked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +242,7 @@ class StudyResult:
     facts: Facts = field(default_factory=Facts)
     protect: tuple[str, ...] = ()
     trade: Mapping[str, float] = field(default_factory=dict)
+    decision: tuple[str, ...] = ()
 
     @property
     def broken(self) -> frozenset[str]:

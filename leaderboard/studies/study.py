@@ -16,6 +16,7 @@ recovery: skip-only                  # or ladder: rewind when the loss goes wron
 selected_for: [docs]                 # drawn on by a classifier or search; left out of the headline (rule 2)
 promote: gates                       # or all: which arms go on to larger tiers (docs/studies.md, Promotion)
 suites: [small]                      # scored after each training; where a task is above chance it is judged
+decision: ["if code gains and prose does not pay, scale up"]   # optional; in words, frozen with the rest
 rollback: {early_points: [0.02, 0.05, 0.1, 0.2], prediction_interval: 0.99, actions: [pause, rewind]}   # optional
 ```
 An arm is one change of one component; several changes are a list and need `multi_factor: true` (rule 17).
@@ -30,7 +31,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from curation.errors import CurateError, StudyError, nearest, raise_faults
-from curation.recipe import Spec, Strings, read_mapping
+from curation.mix_names import unknown_slices
+from curation.recipe import MixSpec, Spec, Strings, read_mapping, validate
 from curation.yamlio import apply_overrides
 from leaderboard.studies.rollback import RollbackPlan
 
@@ -95,6 +97,8 @@ class Study(Spec):
     """Which arms go on to the next tier; None: `all` for one or two arms, `gates` for more."""
     suites: Strings = ()
     """Suites of tasks that every finished run is scored on."""
+    decision: Strings = ()
+    """What would be decided in which case, in words; frozen before the first training and shown beside the result."""
     rollback: RollbackPlan | None = None
     """When the final run is looked at and stopped; None: the plan that ships with the project."""
 
@@ -206,18 +210,15 @@ def refuse_unknown_slices(study: Study, known: Collection[str], where: str) -> N
     Raises: StudyError that lists all unknown ones.
     """
     named = [("protect", study.protect), ("trade", study.trade), ("selected_for", study.selected_for)]
-    named += [
-        (f"vary.{arm}.mix.weights", change["mix"]["weights"])
-        for arm, changes in study.vary.items()
-        for change in changes
-        if isinstance(change.get("mix"), Mapping) and isinstance(change["mix"].get("weights"), Mapping)
-    ]
     faults = [
         f"{key}: the pool has no slice `{name}`, expected one of its slices; {nearest(name, known)}"
         for key, names in named
         for name in names
         if name not in known
     ]
+    for arm, changes in study.vary.items():
+        for mix in (change["mix"] for change in changes if isinstance(change.get("mix"), Mapping)):
+            faults += unknown_slices(validate(MixSpec, mix, f"{where}: vary.{arm}.mix"), known, f"vary.{arm}.mix.")
     raise_faults(StudyError, where, faults)
 
 

@@ -21,6 +21,7 @@ from leaderboard.studies.changes import (
     COMPONENTS,
     FIXED,
     IN_PLACE_OF,
+    LEAVE_ONE_OUT,
     STAGES,
     component_names,
     no_component,
@@ -234,9 +235,12 @@ def _setting_faults(place: str, component: str, change: Mapping[str, Any], proto
         return faults + sweep_faults(place, settings, protocol.sweep if protocol else None)
     if component not in STAGES:
         known = ["weights, unit and normalize go inside `mix: {…}`"] if component == "mix" else []
-        extra = [key for key in change if key not in (component, *COMPONENTS, *FIXED)]
+        own = (component, LEAVE_ONE_OUT) if component == "mix" else (component,)
+        extra = [key for key in change if key not in (*own, *COMPONENTS, *FIXED)]
         told = known[0] if known else f"`{component}` has no settings"
         faults += [f"{place}.{key}: does not belong to `{component}`; {told}; remove it" for key in extra]
     elif IN_PLACE_OF in change and not isinstance(change[IN_PLACE_OF], str):
         faults.append(f"{place}.{IN_PLACE_OF}: {change[IN_PLACE_OF]!r}, expected the name of a stage of the base")
+    if component in STAGES and LEAVE_ONE_OUT in change:
+        faults.append(f"{place}.{LEAVE_ONE_OUT}: belongs to arms that change the `mix`; remove it")
     return faults

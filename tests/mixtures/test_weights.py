@@ -7,7 +7,7 @@ import pytest
 from curation.corpus_counts import SliceCounts
 from curation.errors import RecipeError
 from curation.mixture import MIXTURES
-from curation.recipe import MixSpec
+from curation.recipe import MixSpec, validate
 from mixtures.stage import schedule
 from mixtures.weights import slice_weights, token_shares
 
@@ -79,3 +79,41 @@ def test_the_schedule_is_found_by_name_and_lists_what_slices_hold() -> None:
     assert entries[0] | {"byte_share": 0, "token_share": 0} == {
         "slice": "code", "byte_share": 0, "token_share": 0, "docs": 10, "bytes": 1000, "tokens": 490
     }  # fmt: skip
+
+
+def test_a_shift_moves_points_of_bytes_from_slice_to_slice() -> None:
+    found = slice_weights(MixSpec(shift={"code": 0.15, "web": -0.15}), COUNTS, "m")
+    assert found["code"].byte_share == pytest.approx(0.40)
+    assert found["web"].byte_share == pytest.approx(0.60)
+    assert found["code"].token_share == pytest.approx(0.40 * 0.5 / (0.40 * 0.5 + 0.60 * 0.25))
+
+
+def test_a_shift_of_given_weights_in_tokens_moves_points_of_tokens() -> None:
+    mix = MixSpec(weights={"code": 0.5, "web": 0.5}, unit="tokens", shift={"code": 0.1, "web": -0.1})
+    found = slice_weights(mix, COUNTS, "m")
+    assert found["code"].token_share == pytest.approx(0.6)
+
+
+def test_a_slice_can_give_all_it_has_and_no_more() -> None:
+    given = MixSpec(weights={"code": 0.3, "web": 0.7}, shift={"code": -0.3, "web": 0.3})
+    assert slice_weights(given, COUNTS, "m")["code"].byte_share == 0.0
+    with pytest.raises(RecipeError, match=r"shift\.code: -0\.31 of a share of 0\.3, which leaves less than 0"):
+        slice_weights(given.model_copy(update={"shift": {"code": -0.31, "web": 0.31}}), COUNTS, "m")
+
+
+@pytest.mark.parametrize(
+    ("mix", "fault"),
+    [
+        ({"shift": {"code": 0.1, "web": -0.2}}, r"shift sums to -0\.1 .*expected 0"),
+        ({"shift": {"code": float("nan"), "web": 0.1}}, "shift sums to"),
+        ({"shift": {"code": 0.1, "web": -0.1}, "tokens": {"math": "2B"}}, "`shift` beside `tokens`"),
+        ({"shift": {"code": 0.1, "web": -0.1}, "phases": [{}]}, "`shift` beside `phases`"),
+    ],
+)
+def test_a_shift_that_cannot_be_meant_is_refused(mix: dict[str, object], fault: str) -> None:
+    with pytest.raises(RecipeError, match=fault):
+        validate(MixSpec, mix, "r.yaml: mix")
+
+
+def test_a_recipe_without_a_shift_is_dumped_as_before() -> None:
+    assert "shift" not in MixSpec().model_dump()

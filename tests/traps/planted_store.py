@@ -22,12 +22,13 @@ from leaderboard.noise.find import known_packs
 from leaderboard.noise.pack_files import write_pack
 from leaderboard.noise.read_runs import gather_runs
 from leaderboard.scores import ScoredRun, gather
-from leaderboard.studies.arms import Arm, resolve_arms, study_fingerprint, study_identity
+from leaderboard.studies.arms import Arm, resolve_arms
 from leaderboard.studies.assemble import Findings, assemble
 from leaderboard.studies.assemble_facts import Gathered
 from leaderboard.studies.decision_facts import ContaminationGap, Plumbing
 from leaderboard.studies.facts import CorpusIntegrity, FamilyDelta
 from leaderboard.studies.frozen import freeze, study_dir
+from leaderboard.studies.identity import study_fingerprint, study_identity
 from leaderboard.studies.results import RESULT_FILE, StudyResult, write_result
 from leaderboard.studies.study import Study, load_study
 from leaderboard.studies.trained import BuiltArm, TrainedRun

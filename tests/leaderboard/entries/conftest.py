@@ -27,11 +27,12 @@ from leaderboard.entries.places import place_of
 from leaderboard.entries.study_source import StudySource, find_study
 from leaderboard.entries.submit import Request, submit
 from leaderboard.entries.tracks import make_board
-from leaderboard.studies.arms import Arm, resolve_arms, study_fingerprint, study_identity
+from leaderboard.studies.arms import Arm, resolve_arms
 from leaderboard.studies.assemble import Findings, assemble
 from leaderboard.studies.assemble_facts import Gathered
 from leaderboard.studies.facts import Promotion
 from leaderboard.studies.frozen import freeze, study_dir
+from leaderboard.studies.identity import study_fingerprint, study_identity
 from leaderboard.studies.results import RESULT_FILE, Failure, write_result
 from leaderboard.studies.study import Study, parse_study
 from leaderboard.studies.trained import BuiltArm, TrainedRun

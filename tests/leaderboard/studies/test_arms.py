@@ -11,7 +11,8 @@ from curation.errors import StudyError
 from curation.files import digest_json
 from curation.recipe import as_json
 from curation.tokenizers import tokenizer_path
-from leaderboard.studies.arms import equal_corpora, resolve_arms, study_fingerprint, study_identity
+from leaderboard.studies.arms import equal_corpora, resolve_arms
+from leaderboard.studies.identity import study_fingerprint, study_identity
 from leaderboard.studies.study import Study, parse_study
 from leaderboard.studies.training_change import TrainingChange
 

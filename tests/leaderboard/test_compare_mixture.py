@@ -1,0 +1,134 @@
+"""`curate compare` on a mixture study: marks, protected slices, attribution, and heat maps that say the same."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from rich.console import Console
+
+from curation.errors import RunError
+from leaderboard.compare_command import Compared, compared, compared_json
+from leaderboard.comparison.heat import BLUES, ORANGES, draw_heat, heats
+from leaderboard.comparison.heat_picture import svg, write_heatmap
+from leaderboard.comparison.marks import mark_words, with_marks
+from leaderboard.comparison.show import draw_compared
+from leaderboard.studies.results import RESULT_FILE, write_result
+
+SLICES = {"code": 60, "math": 60, "web": 60}
+UP = {"mix": {"shift": {"code": 0.1, "math": 0.1, "web": -0.2}}, "leave_one_out": True}
+EFFECTS = {
+    "more": {"code": 0.95, "math": 0.94, "web": 1.02},
+    "more.without-code": {"math": 0.94, "web": 1.01},
+    "more.without-math": {"code": 0.95, "web": 1.01},
+    "flat": {},
+}
+
+
+def level(arm: str, seed: int, name: str) -> float:
+    """Math gains by math alone; seeds differ by 0.1 %, otherwise in every arm."""
+    return 2.0 * EFFECTS.get(arm, {}).get(name, 1.0) * (1 + 0.001 * ((seed * 7 + len(arm) * 3 + len(name)) % 5 - 2))
+
+
+@pytest.fixture
+def found(make_result: Callable[..., Any], store: Any) -> list[Compared]:
+    """A mixture study with leave-one-out arms, compared with its baseline."""
+    result = make_result(
+        level,
+        SLICES,
+        kind="mixture",
+        seeds=3,
+        vary={"more": UP, "flat": {"mix": "uniform"}},
+        protect=["web"],
+        trade={"code": 0.01},
+        decision=["if math gains, raise it"],
+    )
+    write_result(store.root / "study-mix" / RESULT_FILE, result)
+    return compared(store, ["study-mix"])
+
+
+def test_the_object_of_an_arm_has_attribution_protected_slices_and_what_was_to_be_decided(
+    found: list[Compared],
+) -> None:
+    told: Any = json.loads(json.dumps(compared_json(found)))
+    more = next(item for item in told if item["arm"] == "more")
+    assert more["attribution"]["raised"] == ["code", "math"]
+    math = next(item for item in more["attribution"]["slices"] if item["slice"] == "math")
+    assert (math["verdict"], math["by_intervals"]) == ("insufficient", "attributed to math")
+    assert [item["kind"] for item in math["contrasts"]] == ["total", "adds", "adds", "alone", "alone", "interaction"]
+    assert {item["slice"]: item["state"] for item in more["protect"]} == {"code": "held", "web": "worse"}
+    rows = {row["name"]: row for row in more["rows"]}
+    assert (rows["web"]["kept"], rows["web"]["marks"]) == ("worse", ["protect"])
+    assert rows["code"]["marks"] == ["trade"]
+    assert more["decision"] == ["if math gains, raise it"]
+    assert next(item for item in told if item["arm"] == "flat")["attribution"] is None
+
+
+def test_a_screen_without_colours_says_what_the_heat_map_says(found: list[Compared]) -> None:
+    plain = Console(file=io.StringIO(), width=200, color_system=None)
+    draw_compared(plain, found)
+    text = plain.file.getvalue()  # type: ignore[attr-defined]
+    assert "\x1b" not in text
+    assert re.search(r"more\.without-code +│? .*\(", text)
+    assert "math: insufficient" in text
+    assert "by single intervals, uncorrected, attributed to math" in text
+    assert "protect: worse" in text
+    assert "said before the first training:\n  - if math gains, raise it" in text
+
+
+def test_colours_tell_better_from_worse_and_leave_the_unresolved_out(found: list[Compared]) -> None:
+    (heat,) = heats(found)
+    assert heat.arms == ("more", "more.without-code", "more.without-math", "flat")
+    assert heat.cells["more", "math"].step == 5
+    assert heat.cells["more", "web"].step < 0
+    assert heat.cells["more", "math"].value == pytest.approx(-6, abs=0.1)
+    assert not heat.cells["more.without-code", "code"].resolved
+    assert heat.cells["more.without-code", "code"].text.startswith("(")
+    coloured = Console(file=io.StringIO(), width=200, force_terminal=True, color_system="truecolor")
+    draw_heat(coloured, found)
+    text = coloured.file.getvalue()  # type: ignore[attr-defined]
+    blue, orange = (f"48;2;{int(c[1:3], 16)};{int(c[3:5], 16)};{int(c[5:], 16)}" for c in (BLUES[4], ORANGES[1]))
+    assert blue in text
+    assert orange in text
+
+
+def test_the_picture_has_every_cell_with_its_interval_and_asks_nobody(found: list[Compared], tmp_path: Path) -> None:
+    root = ElementTree.fromstring(svg(found))
+    titles = [item.text or "" for item in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert len(titles) == 4 * 4
+    assert any(re.match(r"more, math: −6\.0\d \(−6\.\d to −5\.\d\)", title) for title in titles)
+    page = tmp_path / "heat.html"
+    write_heatmap(page, found)
+    text = page.read_text()
+    assert "prefers-color-scheme: dark" in text
+    assert not re.search(r"<script|(src|href)=|@import|url\((?!#)", text)
+    assert "prefers-color-scheme" not in svg(found, themed=False)
+
+
+def test_another_kind_of_picture_is_refused(found: list[Compared], tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"a picture ends in \.svg, \.png, \.html; choose one of them for --heatmap"):
+        write_heatmap(tmp_path / "heat.pdf", found)
+
+
+def test_a_slice_is_marked_with_the_share_that_either_side_was_trained_on(found: list[Compared]) -> None:
+    outcome = found[0].outcomes[0]
+
+    class Trained:
+        panels = ()
+
+        def __init__(self, **shares: float) -> None:
+            self.trained_on = shares
+
+    rows: Any = with_marks(outcome.rows, [Trained(math=0.25)], [Trained(math=0.1, web=0.9)], frozenset({"web"}))  # type: ignore[list-item]
+    by_name = {row.name: row for row in rows}
+    assert by_name["math"].marks == ("trained-on:0.2500", "trained-on-b:0.1000")
+    assert mark_words(by_name["math"]) == ["trained-on 25.0% (B 10.0%)"]
+    assert mark_words(replace(by_name["web"])) == ["trained-on 0.0% (B 90.0%)", "selected-for"]
+    assert by_name["code"].marks == ()
