@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from curation.corpus import corpus_node
 from curation.corpus_scan import TextVersion
 from curation.errors import CurateError, PluginError, RecipeError, nearest, raise_faults
-from curation.files import Json
 from curation.ingest import pool_node
 from curation.mix_names import refuse_unknown_slices
 from curation.nodes import Node
@@ -43,8 +41,9 @@ def plan_corpus(recipe: Recipe, pool: Artifact) -> CorpusPlan:
     Raises: RecipeError for slices in `mix` that the pool lacks, or that lists the faults of all stages (unknown kinds,
     components, settings); a single fault as its stage raised it, so PluginError for a component that does not load.
     """
-    known = cast("Mapping[str, Json]", pool.summary["slices"])
-    refuse_unknown_slices(recipe.mix, known, f"recipe `{recipe.name}`: mix")
+    known = pool.summary.get("slices")
+    if isinstance(known, Mapping):  # every pool that was read says them
+        refuse_unknown_slices(recipe.mix, known, f"recipe `{recipe.name}`: mix")
     source = pool_node(pool)
     panel = panel_node(source, recipe.panel, recipe.slice_kinds)
     counts = token_counts_node(source, recipe.tokenizer)

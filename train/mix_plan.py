@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from curation.corpus_counts import SliceCounts
+from curation.errors import RecipeError, raise_faults
 from curation.files import Json
-from curation.mix_names import explicit_slices
-from curation.mix_spec import MixSpec
+from curation.mix_names import explicit_slices, unknown_slices
+from curation.mix_spec import MixSpec, slice_of
 from mixtures.course import Course
 from mixtures.draws import worst_share_error
 from mixtures.repeats import effective_tokens, repeat_warnings
@@ -94,6 +95,9 @@ def mix_plan(spec: MixSpec, held: Held, tier: Tier, *, where: str, epochs: float
 
     Raises: RecipeError for weights, groups, caps, budgets or phases that do not fit the slices or the tier.
     """
+    held_slices = {slice_of(name) for name in held.counts}
+    faults = [one for one in unknown_slices(spec, held_slices) if one.startswith("quality.")]  # the course says others
+    raise_faults(RecipeError, where, faults)
     mixture = Mixture(spec=spec, counts=held.counts, read=held.read, where=where)
     read = held.read or held.counts
     tokens = {name: found.stream_tokens for name, found in read.items()}

@@ -20,7 +20,16 @@ from curation.console import (
     progress_for,
 )
 from curation.files import Json
-from train.swarm_command import EpochsOption, PanelOption, SlicesOption, TextArgument, TierOption, cost_json, names_of
+from train.swarm_command import (
+    EpochsOption,
+    PanelOption,
+    SlicesOption,
+    TextArgument,
+    TierOption,
+    cost_json,
+    cost_text,
+    names_of,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,8 +73,9 @@ def mix_verify(
     chosen = tuple(parse_seeds(seeds))
     if dry_run:
         runs = (len(mixture) + 2) * len(chosen)
-        value: dict[str, Json] = {"tier": loaded.name, "seeds": list(chosen), "cost": dict(cost_json(loaded, runs))}
-        told = f"{runs} runs at {loaded.name} at most, {runs * loaded.num_tokens / 1e6:,.1f}M tokens"
+        cost = cost_json(loaded, runs)
+        value: dict[str, Json] = {"tier": loaded.name, "seeds": list(chosen), "cost": dict(cost)}
+        told = f"at {loaded.name}, at most {cost_text(cost)}"
         give(value, lambda console: console.print(told), as_json=json_output)
         return
     planner = Planner(store=Store.open(store), workers=workers, progress=progress_for(quiet=quiet))

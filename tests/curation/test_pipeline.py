@@ -77,3 +77,11 @@ def test_name_and_description_are_not_part_of_a_corpus_identity(pool: Artifact) 
     one = plan(pool, {"filter": "quality_v1"})
     other = one.recipe.model_copy(update={"name": "x", "description": "y"})
     assert plan_corpus(other, pool).corpus.fingerprint == one.corpus.fingerprint
+
+
+def test_a_slice_in_mix_that_the_pool_lacks_is_refused_before_any_stage(tmp_path: Any) -> None:
+    with Store.open(tmp_path).building("pool", "cd" * 32) as out:
+        known = out.finish({"version": "1", "params": {}, "inputs": {}, "summary": {"slices": {"wed": {}}}})
+    value = {"name": "r", "pool": "p.jsonl", "mix": {"weights": {"web": 1.0}}}
+    with pytest.raises(RecipeError, match=r"^recipe `r`: mix: weights: the pool has no slice `web`.*mean `wed`"):
+        plan_corpus(validate(Recipe, value, "r"), known)

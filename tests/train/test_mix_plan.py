@@ -95,6 +95,11 @@ def test_the_table_fits_eighty_columns_and_says_what_would_be_refused(
         (["--tokens", "lots"], "--tokens: `lots`, expected a number of tokens such as 20B"),
         (["--set", "mix.max_epochs=0.01"], "expected a budget within the epoch caps; raise `max_epochs` to"),
         (["--set", "mix={weights: {web: 1}}"], "weights.web: 1 for a slice without text"),
+        (
+            ["--set", "mix.quality={score: s.t, slices: [wbe], buckets: [{top: 0.1, repeat: 2}, {repeat: 1}]}"],
+            "mix: quality.slices: the pool has no slice `wbe`",
+        ),
+        (["--set", "mix={shift: {poetry: 0.1, web: -0.1}}"], "shift.poetry: +0.1 of a slice without text"),
     ],
 )
 def test_bad_input_is_one_error_with_its_remedy(

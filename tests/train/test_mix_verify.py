@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from scipy import stats
 
 from curation.errors import LawError
 from train.mix_verify import MEAN, differences, parse_mixtures
+from train.swarm_command import cost_json, cost_text
+from train.tiers import load_tier
 
 NATURAL = {"code": 0.25, "web": 0.75}
 
@@ -64,3 +67,14 @@ def test_over_slices_it_is_the_mean_of_log_ratios() -> None:
     mean = next(one for one in found if one.slice == MEAN and one.mixture == "law" and one.against == "natural")
     assert mean.value == pytest.approx(math.log(0.5))
     assert mean.as_json()["verdict"] == "better"
+
+
+@pytest.mark.parametrize(("tier", "unit"), [("pico-0.1x", "core"), ("micro", "H200")])
+def test_a_dry_run_says_tokens_hours_and_disk(tier: str, unit: str) -> None:
+    loaded = load_tier(tier)
+    cost = cost_json(loaded, 6)
+    assert cost["tokens"] == 6 * loaded.num_tokens
+    assert cost["disk_bytes"] > 6 * 4 * loaded.shape.total_params
+    hours = cost[f"{unit.lower()}_hours"]
+    assert hours > 0
+    assert re.fullmatch(rf"6 runs, [\d.,]+M tokens, \S+ {unit} hours without scoring, [\d.,]+ MB", cost_text(cost))

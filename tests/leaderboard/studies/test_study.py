@@ -275,3 +275,19 @@ def test_an_arm_that_names_no_component_is_one_fault(tmp_path: Path, setting: st
     with pytest.raises(StudyError, match=told) as caught:
         load_study(path, (setting,))
     assert "faults" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("mix", "key"),
+    [
+        ({"tokens": {"cod": "2B"}}, "tokens"),
+        ({"max_epochs": {"cod": 4}}, "max_epochs"),
+        ({"groups": {"cod": {}}}, "groups"),
+        ({"shift": {"cod": 0.1, "docs": -0.1}}, "shift"),
+        ({"phases": [{"until": 0.5}, {"weights": {"cod": 1.0}}]}, r"phases\[1\]\.weights"),
+    ],
+)
+def test_an_arms_mixture_names_no_slice_that_the_pool_lacks_anywhere(mix: dict[str, Any], key: str) -> None:
+    study = parse_study(plain(kind="mixture", vary={"a": {"mix": mix}}), "s.yaml")
+    with pytest.raises(StudyError, match=rf"vary\.a\.mix\.{key}: the pool has no slice `cod`.*did you mean `code`"):
+        refuse_unknown_slices(study, ["code", "docs"], "s.yaml")
