@@ -13,9 +13,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 ROWS_PER_GROUP = 8192
+GROUP_BYTES = 16_000_000
+"""UTF-8 bytes of text in a row group of a corpus: what a loader holds of a shard (benchmarks/row_groups.py)."""
 
 TEXT_SCHEMA = pa.schema(
     [
@@ -76,21 +79,41 @@ def write_table(path: Path, table: pa.Table) -> None:
         writer.write_table(table, ROWS_PER_GROUP)
 
 
-def write_pieces(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table]) -> None:
-    """Write tables after one another, with the bytes `write_table` gives them as one, in the memory of a row group."""
+def write_pieces(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table], group_bytes: int | None = None) -> None:
+    """Write tables after one another, with the bytes `write_table` gives them as one, in the memory of a row group.
+
+    With `group_bytes` a row group also ends before its column `text` exceeds so many bytes (a longer document is a
+    group of its own), and the file has a page index: for files that strangers' loaders read.
+    """
     waiting = schema.empty_table()
-    with _writer(path, schema) as writer:
+    with _writer(path, schema, page_index=group_bytes is not None) as writer:
         for piece in pieces:
             waiting = pa.concat_tables([waiting, piece.cast(schema)])
-            while waiting.num_rows > ROWS_PER_GROUP:
-                writer.write_table(waiting.slice(0, ROWS_PER_GROUP).combine_chunks(), ROWS_PER_GROUP)
-                waiting = waiting.slice(ROWS_PER_GROUP)
+            while waiting.num_rows > (cut := _group_rows(waiting, group_bytes)):
+                writer.write_table(waiting.slice(0, cut).combine_chunks(), ROWS_PER_GROUP)
+                waiting = waiting.slice(cut)
         writer.write_table(waiting.combine_chunks(), ROWS_PER_GROUP)
 
 
-def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+def _group_rows(waiting: pa.Table, group_bytes: int | None) -> int:
+    """Return how many of the first rows make a row group, if as many and one more are there."""
+    if group_bytes is None:
+        return ROWS_PER_GROUP
+    sizes = pc.binary_length(waiting["text"].slice(0, ROWS_PER_GROUP)).to_numpy()
+    return (
+        max(1, int(np.searchsorted(np.cumsum(sizes, dtype=np.int64), group_bytes, side="right"))) if len(sizes) else 1
+    )
+
+
+def _writer(path: Path, schema: pa.Schema, *, page_index: bool = False) -> pq.ParquetWriter:
     return pq.ParquetWriter(
-        path, schema, compression="zstd", compression_level=1, write_statistics=True, store_schema=True
+        path,
+        schema,
+        compression="zstd",
+        compression_level=1,
+        write_statistics=True,
+        store_schema=True,
+        write_page_index=page_index,
     )
 
 

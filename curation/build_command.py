@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from curation.nodes import Planner, PlanStep
+    from curation.publishing.out import Out
     from curation.recipe import Recipe
     from curation.store import Artifact
 
@@ -44,8 +45,16 @@ def build(
     ] = [],  # noqa: B006 - typer copies the default
     overrides: SetOption = [],  # noqa: B006 - typer copies the default
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Publish the corpus there, as a Hugging Face dataset.")
+        str | None,
+        typer.Option(metavar="DIR|s3://…|hf://…", help="Publish the corpus there, as a Hugging Face dataset."),
     ] = None,
+    licence_ok: Annotated[
+        list[str],
+        typer.Option("--licence-ok", metavar="NAME", help="With an address: send documents of this licence, or `all`."),
+    ] = [],  # noqa: B006 - typer copies the default
+    removed: Annotated[
+        bool, typer.Option("--removed", help="With --out: publish what the stages dropped too, with the reasons.")
+    ] = False,
     workers: WorkersOption = DEFAULT_WORKERS,
     store: StoreOption = None,
     dry_run: DryRunFlag = False,
@@ -57,35 +66,36 @@ def build(
     Without arguments: the recipe `baseline` on the text of this Python environment. Finished steps are reused;
     after Ctrl-C or a crash the same command continues.
     """
-    from curation.ingest import ensure_pool
     from curation.nodes import Planner
-    from curation.pipeline import plan_corpus
-    from curation.publish import publish, refuse_foreign, refuse_other
+    from curation.publishing.out import out_of
     from curation.recipe import read_recipe
     from curation.recipe_changes import one_filter
     from curation.store import Store
 
     read = read_recipe(recipe, base=base, pool=pool, filter_name=one_filter(filters), overrides=tuple(overrides))
     chosen, notes = read.recipe, [read.note] if read.note else []
-    if out is not None:
-        refuse_foreign(out)
-    progress = progress_for(quiet=quiet)
-    opened = Store.open(store)
-    planner = Planner(store=opened, workers=workers, progress=progress)
+    place = out_of(out, removed=removed, accepted=licence_ok)
+    planner = Planner(store=Store.open(store), workers=workers, progress=progress_for(quiet=quiet))
     if dry_run:
-        _dry_run(planner, chosen, out, notes, as_json=json_output)
+        _dry_run(planner, chosen, place.folder, notes, as_json=json_output)
         return
     for note in notes:
-        progress.note(note)
-    source = ensure_pool(opened, chosen.pool, workers=workers, progress=progress)
-    planned = plan_corpus(chosen, source).corpus
-    if out is not None:
-        refuse_other(out, planned.fingerprint)
-    corpus = planner.materialise(planned)
-    if out is not None:
-        publish(corpus, chosen, out)
+        planner.progress.note(note)
+    corpus = _built(planner, chosen, place)
     value = _result_json(chosen, corpus, out)
     give(value, lambda console: _draw_result(console, chosen, corpus, out), as_json=json_output)
+
+
+def _built(planner: Planner, recipe: Recipe, place: Out) -> Artifact:
+    from curation.ingest import ensure_pool
+    from curation.pipeline import plan_corpus
+
+    source = ensure_pool(planner.store, recipe.pool, workers=planner.workers, progress=planner.progress)
+    planned = plan_corpus(recipe, source).corpus
+    place.refuse_other(planned.fingerprint)
+    corpus = planner.materialise(planned)
+    place.publish(corpus, recipe, planner.store, planner.progress)
+    return corpus
 
 
 def _dry_run(planner: Planner, recipe: Recipe, out: Path | None, notes: list[str], *, as_json: bool) -> None:
@@ -132,7 +142,7 @@ def _draw_plan(console: Console, recipe: Recipe, steps: list[PlanStep], notes: l
     console.print(table)
 
 
-def _result_json(recipe: Recipe, corpus: Artifact, out: Path | None) -> Json:
+def _result_json(recipe: Recipe, corpus: Artifact, out: str | None) -> Json:
     from curation.files import read_json
 
     return {
@@ -149,7 +159,7 @@ def _without_samples(funnel: Json) -> Json:
     return [{key: value for key, value in step.items() if key != "samples"} for step in steps]
 
 
-def _draw_result(console: Console, recipe: Recipe, corpus: Artifact, out: Path | None) -> None:
+def _draw_result(console: Console, recipe: Recipe, corpus: Artifact, out: str | None) -> None:
     from curation.show_command import draw_funnel
 
     draw_funnel(console, corpus)
@@ -160,4 +170,5 @@ def _draw_result(console: Console, recipe: Recipe, corpus: Artifact, out: Path |
         f"({summary['tokenizer']}) in {summary['num_shards']} shards"
     )
     console.print(f"corpus: {out or corpus.path}", soft_wrap=True)
-    console.print(f"look closer: curate show {out or corpus.path}", soft_wrap=True)
+    if out is None or Path(out).is_dir():
+        console.print(f"look closer: curate show {out or corpus.path}", soft_wrap=True)

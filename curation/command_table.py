@@ -63,6 +63,16 @@ COMMANDS: tuple[Command, ...] = (
         "leaderboard.gates.commands:study_gate",
     ),
     Command("build", "Build a corpus from a recipe: raw text in, sharded Parquet out.", "curation.build_command:build"),
+    Command(
+        "import-corpus",
+        "Take files that others curated (FineWeb, DCLM, Hugging Face) as a corpus.",
+        "curation.import_corpus_command:import_corpus",
+    ),
+    Command(
+        "publish",
+        "Publish a corpus to a directory, a bucket or the Hub; verified, resumable.",
+        "curation.publishing.command:publish_command",
+    ),
     Command("train", "Train one tier on one corpus with one seed.", "train.commands:train"),
     Command("watch", "Follow a training run live, from its files alone.", "train.watch_command:watch"),
     Command("plateaus", "List or remove the states that budgets of a model share.", "train.plateaus_command:plateaus"),
@@ -191,6 +201,11 @@ COMMANDS: tuple[Command, ...] = (
         "tokenize",
         "Tokenize Parquet or JSONL files into packed streams that numpy maps.",
         "train.tokenize_command:tokenize",
+    ),
+    Command(
+        "export-tokens",
+        "Write token streams for Megatron-LM, OLMo-core or datatrove.",
+        "train.token_exports_command:export_tokens_command",
     ),
     Command("show", "Show what an artifact holds and from what it was made.", "curation.show_command:show"),
     Command(

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from curation.batches import TEXT_SCHEMA, read_table, write_pieces
+from curation.batches import GROUP_BYTES, TEXT_SCHEMA, read_table, write_pieces
 from curation.corpus_counts import SliceCounts
 from curation.corpus_scan import (
     ROW_DIGEST,
@@ -43,7 +43,7 @@ from curation.scores import ScoreColumn
 from curation.sidecars import map_parts, one_ahead
 from curation.store import Artifact
 
-VERSION = "corpus@3"
+VERSION = "corpus@4"
 
 
 def corpus_node(
@@ -237,7 +237,7 @@ def _write_shards(
         named = ((i, entries.relabelled(table, i) if entries else table) for i, table in tables)
         pieces = (table.filter(pa.array(chosen[i])) for i, table in named)
         with replacing(path) as temporary, one_ahead(pieces) as read:
-            write_pieces(temporary, TEXT_SCHEMA, read)
+            write_pieces(temporary, TEXT_SCHEMA, read, GROUP_BYTES)
 
     map_parts(context, "write corpus", num_shards, write)
     return {

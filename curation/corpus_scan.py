@@ -85,7 +85,7 @@ class _Text:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Drops:
+class Drops:
     """Why rows of a part are dropped: codes into `names` (-1: not dropped), and the values that failed."""
 
     codes: npt.NDArray[np.int64]
@@ -117,9 +117,9 @@ def scan_part(context: NodeRun, part: int, names: Names, labels: Sequence[str]) 
     text = _read(inputs["pool"], inputs["token-counts"], part, names)
     role = read_column(inputs["panel"], part, "role").astype(np.int64)
     alive = role == ROLE_TRAIN
-    steps = [_step("panel split", text, np.ones(len(alive), np.bool_), alive, _Drops(codes=role, names=ROLES))]
+    steps = [_step("panel split", text, np.ones(len(alive), np.bool_), alive, Drops(codes=role, names=ROLES))]
     for number, label in enumerate(labels):
-        entered, drops = alive, _drops(inputs[f"{VERDICT}{number:02d}"], part)
+        entered, drops = alive, drops_of(inputs[f"{VERDICT}{number:02d}"], part)
         alive = entered & (drops.codes < 0)
         step = _step(label, text, entered, alive, drops)
         version = inputs.get(f"{TEXT}{number:02d}")
@@ -159,13 +159,14 @@ def _codes(column: pa.ChunkedArray, names: Sequence[str]) -> npt.NDArray[np.int6
     return codes
 
 
-def _drops(verdict: Artifact, part: int) -> _Drops:
+def drops_of(verdict: Artifact, part: int) -> Drops:
+    """Return why a stage drops rows of one part."""
     judged = read_verdict(verdict, part)
     names = [str(reason) for reason in cast("list[Json]", verdict.summary["reasons"])]
-    return _Drops(codes=np.where(judged.kept, -1, judged.reason).astype(np.int64), names=names, values=judged.value)
+    return Drops(codes=np.where(judged.kept, -1, judged.reason).astype(np.int64), names=names, values=judged.value)
 
 
-def _step(name: str, text: _Text, entered: Mask, left: Mask, drops: _Drops) -> Step:
+def _step(name: str, text: _Text, entered: Mask, left: Mask, drops: Drops) -> Step:
     """Return the step with every document counted as `text` has it."""
     rows, num_slices, num_sources = text.rows, len(text.names.slices), len(text.names.sources)
     step = Step(

@@ -40,6 +40,15 @@ class _Origin:
     key: str
     files: tuple[Seen, ...] = ()
     num_ignored: int = 0
+    versions: tuple[str, ...] = ()
+    """Distributions of the environment."""
+
+    def listed(self) -> list[Json]:
+        """Return what was read, for provenance; the place where a file lay is kept in the store alone."""
+        files: list[Json] = [
+            {"name": seen.item.name, "bytes": seen.item.stored_bytes(), "sha256": seen.sha256} for seen in self.files
+        ]
+        return [*files, *({"name": version} for version in self.versions)]
 
 
 def ensure_pool(store: Store, spec: PoolSpec, *, workers: int, progress: Progress, empty_ok: bool = False) -> Artifact:
@@ -71,8 +80,22 @@ def ensure_pool(store: Store, spec: PoolSpec, *, workers: int, progress: Progres
         _check_tagger(spec, tagged_by)
         artifact = _publish(store, written, work)
         write_json(work.path / INPUTS, list[Json]([_input_entry(entry) for entry in origin.files]))
-        write_json(work.path / _ALIAS, {"key": origin.key, "pool": artifact.fingerprint})
+        write_json(work.path / _ALIAS, {"key": origin.key, "pool": artifact.fingerprint, "files": origin.listed()})
         return artifact
+
+
+def files_of(store: Store, pool: Artifact) -> list[Mapping[str, Json]]:
+    """Return the files that the store read into `pool`: `name`, `bytes`, `sha256`; none of other stores' pools.
+
+    What is not a file (a distribution of the environment) has a name alone.
+    """
+    for path in sorted(store.root.glob(f"ingest-*/{_ALIAS}")):
+        alias: Json = None
+        with contextlib.suppress(OSError, ValueError):
+            alias = read_json(path)
+        if isinstance(alias, dict) and alias.get("pool") == pool.fingerprint:
+            return list(cast("list[Mapping[str, Json]]", alias.get("files") or []))
+    return []
 
 
 def known_pool(store: Store, spec: PoolSpec) -> Artifact | None:
@@ -101,7 +124,8 @@ def _origin(store: Store, spec: PoolSpec, workers: int) -> _Origin:
     if spec.source == "environment":
         from curation.sources.environment import environment_versions
 
-        return _Origin(key=ingest_key(spec, environment_versions()))
+        versions = environment_versions()
+        return _Origin(key=ingest_key(spec, versions), versions=tuple(versions))
     inputs = pool_inputs(spec)
     seen = digest_inputs(store, inputs.files, workers)
     contents = [f"{entry.sha256}{_names_matter(entry, spec)}" for entry in seen]

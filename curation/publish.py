@@ -1,7 +1,10 @@
 """Publishing: a corpus artifact as a directory that Hugging Face `datasets` loads and people can read.
 
-`README.md` (card with `configs`), `data/train-*.parquet`, `manifest.json`, `funnel.json`, `contamination.json`,
-`items.jsonl` if benchmark items were looked for, `recipe.json`. The directory appears whole, by one rename.
+`README.md` (card with the configs `default`, `sample` and, on request, `removed`), `data/train-*.parquet`,
+`sample/train-*.parquet`, `removed/train-*.parquet`, `croissant.json`, `provenance.json`, `funnel.json`,
+`contamination.json`, `items.jsonl` if benchmark items were looked for, `recipe.json`, and `manifest.json`, which lists
+what is the corpus itself. The directory appears whole, by one rename; elsewhere (`publishing.remote`) the manifest is
+sent last.
 """
 
 from __future__ import annotations
@@ -11,28 +14,90 @@ from pathlib import Path
 from typing import cast
 
 from curation.errors import CurateError, RecipeError
-from curation.files import Json, appearing, write_json, write_text
-from curation.recipe import Recipe, StageSpec, as_json
-from curation.recipe_changes import StageWords, settings_text
+from curation.files import Json, appearing, sha256_file, write_json, write_text
+from curation.progress import Progress, SilentProgress
+from curation.recipe import Recipe, as_json
 from curation.sources.taggers import tagger_identity
-from curation.store import MANIFEST, Artifact, copy_files, load_artifact
+from curation.store import MANIFEST, Artifact, Store, copy_files, load_artifact, reserved
 
-SIZE_CATEGORIES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+CARD, RECIPE, CROISSANT, PROVENANCE = "README.md", "recipe.json", "croissant.json", "provenance.json"
+SAMPLE_FILE = "sample/train-00000-of-00001.parquet"
 
 
-def publish(corpus: Artifact, recipe: Recipe, out: Path) -> None:
+def publish(
+    corpus: Artifact,
+    recipe: Recipe | None,
+    out: Path,
+    *,
+    store: Store | None = None,
+    removed: bool = False,
+    progress: Progress | None = None,
+) -> None:
     """Copy the corpus to `out` with its card and recipe; an equal corpus already there is left alone.
 
-    Raises: CurateError if `out` holds something that is not a corpus; RecipeError if it holds another corpus.
+    With `removed` the documents that its stages dropped go along; they and the chain of provenance come from `store`.
+    Raises: CurateError if `out` holds something that is not a corpus, or the store lacks what is asked for;
+    RecipeError if it holds another corpus.
     """
     refuse_foreign(out)
     if (out / MANIFEST).is_file():
         refuse_other(out, corpus.fingerprint)
+        if removed and not (out / "removed").is_dir():
+            raise CurateError(f"{out}: holds this corpus without its dropped documents; remove it first (rm -r {out})")
         return
-    with appearing(out) as temporary:
+    with reserved(out), appearing(out) as temporary:
         copy_files(corpus, temporary)
-        write_text(temporary / "README.md", card(corpus, recipe))
-        write_json(temporary / "recipe.json", _portable(recipe, corpus))
+        for part in (CARD, RECIPE, CROISSANT, PROVENANCE):  # of a corpus that was published before
+            (temporary / part).unlink(missing_ok=True)
+        extras(corpus, recipe, temporary, store=store, removed=removed, progress=progress or SilentProgress())
+
+
+def extras(
+    corpus: Artifact, recipe: Recipe | None, folder: Path, *, store: Store | None, removed: bool, progress: Progress
+) -> None:
+    """Write to `folder` what a published corpus has beside its artifact: card, sample, Croissant, provenance..."""
+    from curation.provenance import chain_of
+    from curation.publishing.card import Split, card
+    from curation.publishing.croissant import croissant
+    from curation.publishing.described import describe, write_sample
+    from curation.publishing.removed import write_removed
+
+    told = describe(corpus)
+    listed = {str(entry["path"]): entry for entry in cast("list[Mapping[str, Json]]", corpus.manifest["files"])}
+    files = {
+        path: (cast("int", entry["bytes"]), str(entry["sha256"]))
+        for path, entry in listed.items()
+        if path.startswith("data/") and path.endswith(".parquet")
+    }
+    size = {"default": (cast("int", corpus.summary["num_docs"]), told.arrow_bytes)}
+    sample_bytes = write_sample(corpus, told.rows, folder / SAMPLE_FILE)
+    size["sample"] = (len(told.rows), sample_bytes)
+    if removed:
+        if store is None:
+            raise CurateError(f"{corpus.path}: no store given, expected one for the dropped documents; give --store")
+        gone = write_removed(corpus, store, folder / "removed", progress)
+        if gone.num_docs:
+            size["removed"] = (gone.num_docs, gone.arrow_bytes)
+    for path in sorted((*folder.glob("sample/*.parquet"), *folder.glob("removed/*.parquet"))):
+        files[path.relative_to(folder).as_posix()] = (path.stat().st_size, sha256_file(path))
+    splits = []
+    for config, (docs, arrow_bytes) in size.items():
+        place = "data" if config == "default" else config
+        stored = sum(found for path, (found, _) in files.items() if path.startswith(f"{place}/"))
+        splits.append(
+            Split(
+                config=config,
+                pattern=f"{place}/train-*.parquet",
+                num_docs=docs,
+                arrow_bytes=arrow_bytes,
+                stored_bytes=stored,
+            )
+        )
+    write_text(folder / CARD, card(corpus, recipe, told, splits))
+    write_json(folder / CROISSANT, croissant(corpus, recipe, told, splits, files))
+    write_json(folder / PROVENANCE, chain_of(corpus, store).portable())
+    if recipe is not None:
+        write_json(folder / RECIPE, _portable(recipe, corpus))
 
 
 def refuse_foreign(out: Path) -> None:
@@ -66,13 +131,6 @@ def refusal(out: Path, fingerprint: str | None) -> str | None:
     return f"{out}: holds another corpus ({there[:8]}), expected a free name or corpus {fingerprint[:8]}; {remedy}"
 
 
-def _step_text(step: str, spec: StageSpec) -> str:
-    """Return a stage as the funnel calls it, with its settings; what a control matches is in its label."""
-    settings = StageWords.of(spec.kind, spec.name, spec.params).settings
-    shown = settings_text({key: item for key, item in settings.items() if key != "match"})
-    return f"{step} ({shown})" if shown else step
-
-
 def _portable(recipe: Recipe, corpus: Artifact) -> dict[str, Json]:
     """Return the recipe with its pool and targets named by content: where the files lay says nothing elsewhere."""
     value = as_json(recipe)
@@ -84,48 +142,3 @@ def _portable(recipe: Recipe, corpus: Artifact) -> dict[str, Json]:
     if recipe.panel.targets:
         panel["targets"] = {name: {"panel": inputs["panel"]} for name in recipe.panel.targets}
     return {**value, "pool": {**pool, "fingerprint": inputs["pool"]}, "panel": panel}
-
-
-def card(corpus: Artifact, recipe: Recipe) -> str:
-    """Return the dataset card: YAML front matter and what the corpus is made of."""
-    summary = corpus.summary
-    docs = cast("int", summary["num_docs"])
-    size = next((name for bound, name in SIZE_CATEGORIES if docs < bound), "1M<n")
-    slices = cast("Mapping[str, Mapping[str, int]]", summary["slices"])
-    licenses = cast("Mapping[str, int]", summary["licenses"])
-    params = cast("Mapping[str, Json]", corpus.manifest["params"])
-    stages = " → ".join(map(_step_text, cast("list[str]", params["steps"]), recipe.stages)) or "none"
-    top = sorted(licenses.items(), key=lambda item: (-item[1], item[0]))[:20]
-    lines = [
-        "---",
-        f"pretty_name: {recipe.name}",
-        f"size_categories: [{size}]",
-        "configs:",
-        "- config_name: default",
-        "  data_files:",
-        "  - split: train",
-        '    path: "data/train-*.parquet"',
-        "---",
-        f"# {recipe.name}",
-        "",
-        recipe.description or "A corpus built by curate.",
-        "",
-        f"- {docs:,} unique documents, {cast('int', summary['num_bytes']) / 1e6:,.1f} MB of text, "
-        f"{cast('int', summary['num_tokens']):,} tokens of `{summary['tokenizer']}`",
-        f"- fingerprint `{corpus.fingerprint}`, logical digest `{summary['logical_digest']}`",
-        f"- validation panel split off first: `{summary['panel_digest']}`",
-        f"- stages: {stages}",
-        "",
-        "| slice | documents | MB | tokens |",
-        "|---|---:|---:|---:|",
-        *(
-            f"| {name} | {n['docs']:,} | {n['bytes'] / 1e6:,.1f} | {n['tokens']:,} |"
-            for name, n in sorted(slices.items())
-        ),
-        "",
-        "Licences of the documents, most frequent first: " + "; ".join(f"{name} ({n:,})" for name, n in top) + ".",
-        "What each step let through and why it dropped the rest: `funnel.json`.",
-        "Benchmark overlap: `contamination.json`.",
-        "",
-    ]
-    return "\n".join(lines)

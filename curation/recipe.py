@@ -50,6 +50,8 @@ TargetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 def _pool(value: object) -> object:
     if value == "environment":
         return {"source": "environment"}
+    if isinstance(value, Mapping):  # a published recipe names its pool by content
+        return {key: item for key, item in value.items() if key != "fingerprint"}
     return {"path": value} if isinstance(value, (str, list, tuple)) else value
 
 

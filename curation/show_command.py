@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from curation.console import JsonFlag, StoreOption, give, printable
+from curation.console import JsonFlag, StoreOption, give, printable, progress_for
 from curation.errors import CurateError, nearest
 from curation.files import Json, read_json
 
@@ -28,8 +28,15 @@ def show(
     funnel: Annotated[
         bool, typer.Option("--funnel", help="Show what a corpus lost by rule, by slice and by source, with samples.")
     ] = False,
+    provenance: Annotated[
+        bool,
+        typer.Option("--provenance", help="Show the chain back to the pool's files, and whether every link holds."),
+    ] = False,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE.html", help="With --funnel: also write a page there.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.html", help="With --funnel or --provenance: also write a page there (.mmd: a Mermaid graph)."
+        ),
     ] = None,
     store: StoreOption = None,
     json_output: JsonFlag = False,
@@ -40,9 +47,14 @@ def show(
     """
     from curation.store import Store
 
-    if out is not None and not funnel:
-        raise CurateError(f"--out {out}: only --funnel writes a page; add --funnel")
+    if out is not None and not (funnel or provenance):
+        raise CurateError(f"--out {out}: only --funnel and --provenance write a page; add one of them")
+    if funnel and provenance:
+        raise CurateError("--funnel --provenance: two pages, expected one of them; run the command twice")
     opened = Store.open(store)
+    if provenance:
+        _give_provenance(opened, artifact, out, as_json=json_output)
+        return
     if artifact is None:
         from curation.show_all import draw_everything, everything
 
@@ -60,6 +72,22 @@ def show(
         lambda console: _draw(console, found, samples=samples),
         as_json=json_output,
     )
+
+
+def _give_provenance(store: Store, name: str | None, out: Path | None, *, as_json: bool) -> None:
+    from curation.errors import EXIT_VERIFICATION
+    from curation.provenance import chain_of, is_folder_of_runs, verify
+    from curation.provenance_view import draw, write_graph
+
+    if name is None:
+        raise CurateError("--provenance: nothing named; give a directory or a name from `curate show`")
+    root = Path(name) if is_folder_of_runs(Path(name)) else _find(store, name)
+    chain = verify(chain_of(root, store), progress_for(quiet=as_json))
+    if out is not None:
+        write_graph(out, chain)
+    give(chain.as_json(), lambda console: draw(console, chain), as_json=as_json)
+    if not chain.ok:
+        raise typer.Exit(EXIT_VERIFICATION)
 
 
 def _contamination(found: Artifact) -> dict[str, Json]:

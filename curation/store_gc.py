@@ -26,7 +26,7 @@ from curation.store import LOCK, MANIFEST, Store, held
 
 DERIVED = frozenset(
     """
-    dedup embeddings importance-model ingest integrity ngram-model panel-leak plumbing pool prototypes reference
+    dedup embeddings importance-model ingest integrity ngram-model panel-leak plumbing pool prototypes reference roles
     scored-text signals signatures split suite-items text token-counts token-use tokenizer-text tokens unigram verdict
     """.split()
 )

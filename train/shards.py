@@ -122,7 +122,7 @@ def open_streams(artifact: Artifact) -> Streams:
         if "documents" in held:
             documents[name] = open_documents(artifact.path / str(held["documents"]), held, summary["sources"])
     return Streams(
-        shares=cast("Mapping[str, float]", summary["token_shares"]),
+        shares=cast("Mapping[str, float]", summary.get("token_shares", {})),  # none of files tokenized on their own
         tokens=tokens,
         documents=documents,
         mixture=streams_mixture(artifact),

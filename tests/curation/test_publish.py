@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from curation.publish import _step_text
+from curation.publishing.card import step_text
 from curation.recipe import StageSpec
 
 
@@ -27,4 +27,4 @@ from curation.recipe import StageSpec
 )
 def test_a_stage_of_the_card_shows_its_settings(step: str, name: str, params: dict[str, Any], expected: str) -> None:
     kind = step.partition(":")[0]
-    assert _step_text(step, StageSpec(kind=kind, name=name, params=params)) == expected
+    assert step_text(step, StageSpec(kind=kind, name=name, params=params)) == expected
