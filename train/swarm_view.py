@@ -208,7 +208,7 @@ def _draw_needs(console: Console, needs: Mapping[str, int], num_mixtures: int) -
 def _draw_cost(console: Console, cost: Mapping[str, float], what: str) -> None:
     hours = f", about {cost['core_hours']:.2f} core hours" if "core_hours" in cost else ""
     told = f"{cost['runs']:,} runs {what}: {cost['tokens'] / 1e6:,.1f}M tokens, {cost['flops']:.2e} FLOPs{hours}"
-    console.print(f"{told}, scoring aside", markup=False)
+    console.print(f"{told}, starts and scoring aside", markup=False)
 
 
 def _draw(console: Console, value: Mapping[str, Json], swarm: Swarm, runs: Sequence[Artifact]) -> None:

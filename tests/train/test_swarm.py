@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,6 +119,30 @@ def test_a_stopped_swarm_goes_on_to_the_same_bytes_and_the_table_can_be_fitted(
     code, fitted, _ = curate(capsys, "mix", "fit", "regmix-linear", tmp_path / "here.csv", *columns)
     assert (code, fitted["n"]) == (0, 4)
     assert sorted(fitted["params"]) == ["bpb_code", "bpb_web"]
+
+
+@pytest.mark.slow
+def test_a_swarm_that_was_killed_keeps_its_finished_runs_and_goes_on(
+    capsys: pytest.CaptureFixture[str], text: SharedText
+) -> None:
+    """SIGKILL once one run is complete: its children die with it, and the same command makes only the others."""
+    store = text.corpus.path.parent
+    words = ["mix", "swarm", text.corpus.path, "--tier", TIER, "--slices", "code,web", "--runs", 3, "--max-epochs", 4]
+    words += ["--panel", text.panel.path, "--store", store, "--workers", 1, "--quiet"]
+    command = [sys.executable, "-c", "from curation.cli import main; main()", *(str(word) for word in words)]
+    swarm = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 300
+    while not list(store.glob("run-*/manifest.json")) and time.monotonic() < until and swarm.poll() is None:
+        time.sleep(0.02)
+    swarm.kill()
+    swarm.wait()
+    finished = {path: path.stat().st_mtime_ns for path in store.glob("run-*/manifest.json")}
+    assert 1 <= len(finished) < 3
+    code, made, _ = curate(capsys, *words)
+    assert code == 0
+    assert len(made["runs"]) == 3
+    assert len(list(store.glob("run-*/manifest.json"))) == 3
+    assert all(path.stat().st_mtime_ns == when for path, when in finished.items())
 
 
 def test_bad_swarms_are_refused_before_training(capsys: pytest.CaptureFixture[str], text: SharedText) -> None:
