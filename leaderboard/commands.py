@@ -16,7 +16,9 @@ from curation.errors import CurateError
 from curation.files import Json
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Sequence
+
+    from leaderboard.compare_command import Compared
 
 StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study (docs/studies.md).")]
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Also write page and result there.")]
@@ -69,14 +71,7 @@ def compare(
     from leaderboard.comparison.show import draw_compared
 
     found = compared(Store.open(store), results, arm=arm, against=against, control=control)
-    if plot:
-        from leaderboard.comparison.picture import write_picture
-
-        write_picture(plot, found)
-    if heatmap:
-        from leaderboard.comparison.heat_picture import write_heatmap
-
-        write_heatmap(heatmap, found)
+    _draw_pictures(found, plot, heatmap)
     if items_list is None:
         alone: Json = {"comparisons": compared_json(found)}
         give(alone, lambda console: draw_compared(console, found), as_json=json_output)
@@ -87,3 +82,14 @@ def compare(
     told = sides_contamination(Store.open(store), results, items_list, detector=detector)
     both: Json = {"comparisons": compared_json(found), "contamination": [contamination_json(one) for one in told]}
     give(both, lambda console: draw_compared(console, found, told), as_json=json_output)
+
+
+def _draw_pictures(found: Sequence[Compared], plot: Path | None, heatmap: Path | None) -> None:
+    if plot:
+        from leaderboard.comparison.picture import write_picture
+
+        write_picture(plot, found)
+    if heatmap:
+        from leaderboard.comparison.heat_picture import write_heatmap
+
+        write_heatmap(heatmap, found)
