@@ -32,10 +32,15 @@ def show(
         bool,
         typer.Option("--provenance", help="Show the chain back to the pool's files, and whether every link holds."),
     ] = False,
+    extract: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Compare extractors on pages: HTML files, a folder, WARC, JSONL with `html`."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.html", help="With --funnel or --provenance: also write a page there (.mmd: a Mermaid graph)."
+            metavar="FILE.html",
+            help="With --funnel, --provenance or --extract: also write a page there (.mmd: a Mermaid graph).",
         ),
     ] = None,
     store: StoreOption = None,
@@ -47,10 +52,15 @@ def show(
     """
     from curation.store import Store
 
+    if (funnel, provenance, extract is not None).count(True) > 1:
+        raise CurateError("--funnel, --provenance, --extract: two pages, expected one of them; run the command twice")
+    if extract is not None:
+        from curation.extraction.compare_view import give_extract
+
+        give_extract(extract, artifact, out, as_json=json_output)
+        return
     if out is not None and not (funnel or provenance):
-        raise CurateError(f"--out {out}: only --funnel and --provenance write a page; add one of them")
-    if funnel and provenance:
-        raise CurateError("--funnel --provenance: two pages, expected one of them; run the command twice")
+        raise CurateError(f"--out {out}: only --funnel, --provenance and --extract write a page; add one of them")
     opened = Store.open(store)
     if provenance:
         _give_provenance(opened, artifact, out, as_json=json_output)

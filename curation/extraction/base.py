@@ -8,7 +8,7 @@ no clock, no pages seen before.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,8 @@ class Extracted:
     """Why there is no text, one of `REASONS`."""
     detail: str = ""
     """For people: the error of an extractor, sizes."""
+    cpu_seconds: float = field(default=0.0, compare=False)
+    """Processor time of decoding, title, date and main text; of this machine, so no part of what a page gave."""
 
 
 class TooDeepError(Exception):

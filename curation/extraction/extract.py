@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -67,13 +68,18 @@ def extract(
 
     Raises: PluginError for an unknown extractor.
     """
-    extractor = _component(resolve(name))
-    too_large = oversized(page, limits or Limits())
+    started = time.thread_time()
+    found = _looked_at(_component(resolve(name)), page, url, declared_charset, limits or Limits())
+    return replace(found, cpu_seconds=time.thread_time() - started)
+
+
+def _looked_at(extractor: Extractor, page: bytes, url: str | None, declared: str | None, limits: Limits) -> Extracted:
+    too_large = oversized(page, limits)
     if too_large is not None:
         return too_large
     if _BINARY.match(page):
         return Extracted(text="", reason="not-html", detail="begins as a file of another kind")
-    decoded = decode(page, declared_charset)
+    decoded = decode(page, declared)
     if not decoded.html.isascii() and decoded.bad_fraction > MAX_UNDECODED_FRACTION:
         detail = f"{decoded.bad_fraction:.0%} of the characters beyond ASCII make no sense as {decoded.charset}"
         return Extracted(text="", charset=decoded.charset, reason="undecodable", detail=detail)

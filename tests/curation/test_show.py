@@ -105,7 +105,7 @@ def test_a_funnel_is_asked_of_a_corpus_only(shown: Any, store: Path, tmp_path: P
         shown("pool", funnel=True)
     with pytest.raises(CurateError, match="no corpus named"):
         shown(None, funnel=True)
-    with pytest.raises(CurateError, match="add --funnel"):
+    with pytest.raises(CurateError, match="add one of them"):
         shown("corpus", out=tmp_path / "x.html")
 
 
