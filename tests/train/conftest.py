@@ -45,16 +45,10 @@ WORDS = (
 )
 Docs = Mapping[str, Sequence[str]]
 StartWorker = Callable[[Mapping[str, object]], BaseProcess]
-IMPORTED = [
-    "pytest",
-    "pyarrow",
-    "torch",
-    "train.worker",
-    "train.loop",
-    "train.orders",
-    "train.score",
-    "train.telemetry",
-]
+IMPORTED = """
+    pytest pyarrow torch torch._dynamo awkward pandas numba gigatoken safetensors.torch curation.panel
+    mixtures.draws_kernels train.worker train.loop train.orders train.score train.telemetry train.observers
+""".split()
 """Once, by the server that forks: workers that are killed dozens of times need not import torch each time."""
 
 
