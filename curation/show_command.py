@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from curation.store import Artifact, Store
 
 SAMPLES_SHOWN = 8
+ExtractOption = Annotated[
+    str | None,
+    typer.Option(metavar="A,B", help="Compare extractors on pages: HTML files, a folder, WARC, JSONL with `html`."),
+]
 
 
 def show(
@@ -32,10 +36,7 @@ def show(
         bool,
         typer.Option("--provenance", help="Show the chain back to the pool's files, and whether every link holds."),
     ] = False,
-    extract: Annotated[
-        str | None,
-        typer.Option(metavar="A,B", help="Compare extractors on pages: HTML files, a folder, WARC, JSONL with `html`."),
-    ] = None,
+    extract: ExtractOption = None,
     out: Annotated[
         Path | None,
         typer.Option(

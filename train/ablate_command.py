@@ -25,6 +25,21 @@ if TYPE_CHECKING:
     from train.tiers import Tier
 
 
+PartitionOption = Annotated[
+    list[str], typer.Option("--partition", metavar="NAME=A+B", help="Slices that stay together (default: each alone).")
+]
+LargestOption = Annotated[
+    int | None, typer.Option("--largest", min=1, help="Score unions of up to so many (default: 64 unions at most).")
+]
+VerifyOption = Annotated[
+    str | None,
+    typer.Option("--verify", metavar="A+B,A+C,...", help="Train these unions for real as well; all: every one scored."),
+]
+PanelShareOption = Annotated[
+    float, typer.Option("--panel-share", min=0.01, max=1, help="Score averages on so much of each slice of the panel.")
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What one call says beside the text, as it was written."""
@@ -49,10 +64,7 @@ class Options:
 def mix_ablate(
     what: TextArgument,
     tier: TierOption,
-    partition: Annotated[
-        list[str],
-        typer.Option("--partition", metavar="NAME=A+B", help="Slices that stay together (default: each alone)."),
-    ] = [],  # noqa: B006 - typer copies the default
+    partition: PartitionOption = [],  # noqa: B006 - typer copies the default
     slices: SlicesOption = None,
     seed_tier: Annotated[
         str | None, typer.Option("--seed-tier", help="Budget of the shared start (default: --tier).")
@@ -61,24 +73,14 @@ def mix_ablate(
         str | None, typer.Option("--seed-run", help="A run of the store to start from instead.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=1, help="Of all runs alike.")] = 1,
-    largest: Annotated[
-        int | None, typer.Option("--largest", min=1, help="Score unions of up to so many (default: 64 unions at most).")
-    ] = None,
-    verify: Annotated[
-        str | None,
-        typer.Option(
-            "--verify", metavar="A+B,A+C,...", help="Train these unions for real as well; all: every one scored."
-        ),
-    ] = None,
+    largest: LargestOption = None,
+    verify: VerifyOption = None,
     target: Annotated[
         str | None, typer.Option("--target", metavar="SLICE=W,...", help="What is to be low (default: all alike).")
     ] = None,
     max_epochs: EpochsOption = 1.0,
     panel: PanelOption = None,
-    panel_share: Annotated[
-        float,
-        typer.Option("--panel-share", min=0.01, max=1, help="Score averages on so much of each slice of the panel."),
-    ] = 1.0,
+    panel_share: PanelShareOption = 1.0,
     overrides: SetOption = [],  # noqa: B006 - typer copies the default
     workers: WorkersOption = DEFAULT_WORKERS,
     store: StoreOption = None,

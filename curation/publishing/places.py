@@ -25,9 +25,9 @@ BLOCK_BYTES = 8 << 20
 FILES_A_COMMIT = 50
 
 
-def is_remote(target: str) -> bool:
+def is_remote(target: str | Path) -> bool:
     """Return whether a target is an address and no path."""
-    return "://" in target or "::" in target
+    return isinstance(target, str) and ("://" in target or "::" in target)
 
 
 def open_place(target: str, hub: Any = None) -> Remote:

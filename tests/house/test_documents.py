@@ -83,9 +83,8 @@ def test_a_wheel_carries_recipes_studies_tokenizers_and_templates(tmp_path: Path
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         names = set(wheel.namelist())
-    shipped = [
-        f"curation/bundled/{path.relative_to(ROOT)}" for path in [*ROOT.glob("recipes/*"), *ROOT.glob("studies/*")]
-    ]
+    files = [path for folder in ("recipes", "studies") for path in ROOT.glob(f"{folder}/**/*") if path.is_file()]
+    shipped = [f"curation/bundled/{path.relative_to(ROOT)}" for path in files]
     data = [str(path.relative_to(ROOT)) for path in [*ROOT.glob("curation/data/**/*.*"), *ROOT.glob("*/templates/*")]]
     assert [name for name in [*shipped, *data] if name not in names] == []
     assert not [name for name in names if name.startswith(("tests/", "docs/", ".curate"))]
