@@ -24,6 +24,7 @@ from curation.files import Json
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from curation.backends.sites import Site
     from curation.nodes import Planner, PlanStep
     from curation.publishing.out import Out
     from curation.recipe import Recipe
@@ -56,6 +57,13 @@ def build(
         bool, typer.Option("--removed", help="With --out: publish what the stages dropped too, with the reasons.")
     ] = False,
     workers: WorkersOption = DEFAULT_WORKERS,
+    backend: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where shards are made: local, ray or slurm (default: local).")
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(metavar="SITE", help="Profile of a cluster: in ~/.config/curate/sites, or a file."),
+    ] = None,
     store: StoreOption = None,
     dry_run: DryRunFlag = False,
     json_output: JsonFlag = False,
@@ -66,6 +74,7 @@ def build(
     Without arguments: the recipe `baseline` on the text of this Python environment. Finished steps are reused;
     after Ctrl-C or a crash the same command continues.
     """
+    from curation.backends.choose import chosen_site
     from curation.nodes import Planner
     from curation.publishing.out import out_of
     from curation.recipe import read_recipe
@@ -75,27 +84,36 @@ def build(
     read = read_recipe(recipe, base=base, pool=pool, filter_name=one_filter(filters), overrides=tuple(overrides))
     chosen, notes = read.recipe, [read.note] if read.note else []
     place = out_of(out, removed=removed, accepted=licence_ok)
+    name, site = chosen_site(backend, on)
     planner = Planner(store=Store.open(store), workers=workers, progress=progress_for(quiet=quiet))
     if dry_run:
         _dry_run(planner, chosen, place.folder, notes, as_json=json_output)
         return
     for note in notes:
         planner.progress.note(note)
-    corpus = _built(planner, chosen, place)
-    value = _result_json(chosen, corpus, out)
+    corpus, ran = _built(planner, chosen, place, name, site)
+    value = _result_json(chosen, corpus, out) | {"backend": ran}
     give(value, lambda console: _draw_result(console, chosen, corpus, out), as_json=json_output)
 
 
-def _built(planner: Planner, recipe: Recipe, place: Out) -> Artifact:
+def _built(planner: Planner, recipe: Recipe, place: Out, backend: str, site: Site) -> tuple[Artifact, dict[str, Json]]:
+    """Return the corpus, published to `place`, and what the back end did."""
+    from curation.backends.choose import elsewhere, launcher_for
     from curation.ingest import ensure_pool
     from curation.pipeline import plan_corpus
+    from curation.store import Store
 
+    launcher = launcher_for(backend, site)
+    if launcher is not None:
+        planner.store = Store(planner.store.root.absolute())  # workers stand elsewhere
+        planner.progress.note(f"back end {backend}: ingest, the panel and global steps run here, shards on the cluster")
     source = ensure_pool(planner.store, recipe.pool, workers=planner.workers, progress=planner.progress)
     planned = plan_corpus(recipe, source).corpus
+    planner.elsewhere = ran = elsewhere(launcher, site, recipe, source, planner.store)
     place.refuse_other(planned.fingerprint)
     corpus = planner.materialise(planned)
     place.publish(corpus, recipe, planner.store, planner.progress)
-    return corpus
+    return corpus, {"name": backend, **(ran.tally.as_json() if ran else {})}
 
 
 def _dry_run(planner: Planner, recipe: Recipe, out: Path | None, notes: list[str], *, as_json: bool) -> None:
@@ -142,7 +160,7 @@ def _draw_plan(console: Console, recipe: Recipe, steps: list[PlanStep], notes: l
     console.print(table)
 
 
-def _result_json(recipe: Recipe, corpus: Artifact, out: str | None) -> Json:
+def _result_json(recipe: Recipe, corpus: Artifact, out: str | None) -> dict[str, Json]:
     from curation.files import read_json
 
     return {

@@ -16,23 +16,21 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from curation.batches import GROUP_BYTES, TEXT_SCHEMA, read_table, write_pieces
+from curation.backends.shards import ShardOutputs
 from curation.corpus_counts import SliceCounts
 from curation.corpus_scan import (
     ROW_DIGEST,
     TEXT,
     TOKENS,
-    PartScan,
     RowDigests,
     TextVersion,
-    last_text,
     listed_names,
     scan_part,
 )
+from curation.corpus_shards import write_shards
 from curation.errors import RecipeError
-from curation.files import Json, read_json, replacing, write_json
+from curation.files import Json, read_json, write_json
 from curation.funnel import Counts, Step, count_sources
 from curation.funnel_remarks import judged_entry, unjudged_slices, warning_text
 from curation.mixture import MIXTURES, SCHEDULE_VERSION
@@ -40,7 +38,7 @@ from curation.nodes import Node, NodeRun
 from curation.quality_buckets import BUCKETS, Entries, quality_entries
 from curation.recipe import MixSpec, Recipe, as_json
 from curation.scores import ScoreColumn
-from curation.sidecars import map_parts, one_ahead
+from curation.sidecars import map_parts
 from curation.store import Artifact
 
 VERSION = "corpus@4"
@@ -128,7 +126,13 @@ def _build(context: NodeRun, recipe: Recipe, labels: Sequence[str], quality: Sco
     names = listed_names(pool)
     slices = names.slices
     verdicts = [context.inputs[name] for name in sorted(context.inputs) if name.startswith("verdict-")]
-    scans = map_parts(context, "count survivors", pool.num_parts, lambda part: scan_part(context, part, names, labels))
+    scans = map_parts(
+        context,
+        "count survivors",
+        pool.num_parts,
+        lambda part: scan_part(context, part, names, labels),
+        shards=ShardOutputs(),
+    )
     steps = _merged([scan.steps for scan in scans])
     _refuse_empty(recipe, steps)
     where, asked, entries = f"recipe `{recipe.name}`: mix", recipe.mix.quality, None
@@ -138,7 +142,7 @@ def _build(context: NodeRun, recipe: Recipe, labels: Sequence[str], quality: Sco
     masks = [scan.alive & kept[scan.rows.slices] for scan in scans]
     by_source = [count_sources(scan.rows, mask, len(names.sources)) for scan, mask in zip(scans, masks, strict=True)]
     steps[-1].left_by_source = np.sum(by_source, axis=0)
-    totals = _write_shards(context, scans, masks, entries, recipe.shard_bytes)
+    totals = write_shards(context, scans, masks, entries, recipe.shard_bytes)
     drawn = np.flatnonzero(kept).tolist()
     drawn_steps = [step.as_json(slices, names.sources) for step in steps]
     for verdict, step, drawn_step in zip(verdicts, steps[1:], drawn_steps[1:], strict=False):  # mix has no verdict
@@ -209,43 +213,6 @@ def _mixed(
         step.reasons["no-weight-in-mixture"] = left - step.left
     steps.append(step)
     return cast("list[Json]", entries), kept
-
-
-def _write_shards(
-    context: NodeRun,
-    scans: Sequence[PartScan],
-    masks: Sequence[npt.NDArray[np.bool_]],
-    entries: Entries | None,
-    shard_bytes: int,
-) -> dict[str, Json]:
-    sizes = [np.where(mask, scan.rows.num_bytes, 0) for scan, mask in zip(scans, masks, strict=True)]
-    total = int(sum(int(size.sum()) for size in sizes))
-    num_shards = max(1, -(-total // shard_bytes))
-    starts = np.cumsum([0, *(int(size.sum()) for size in sizes)])
-    shard_of = [
-        np.minimum((starts[i] + np.cumsum(size) - size) * num_shards // max(total, 1), num_shards - 1)
-        for i, size in enumerate(sizes)
-    ]
-
-    def write(shard: int) -> None:
-        path = context.out.path / "data" / f"train-{shard:05d}-of-{num_shards:05d}.parquet"
-        if path.is_file():
-            return
-        chosen = [mask & (owner == shard) for mask, owner in zip(masks, shard_of, strict=True)]
-        paths = last_text(context.inputs).part_paths()
-        tables = ((i, read_table(paths[i])) for i, rows in enumerate(chosen) if rows.any())
-        named = ((i, entries.relabelled(table, i) if entries else table) for i, table in tables)
-        pieces = (table.filter(pa.array(chosen[i])) for i, table in named)
-        with replacing(path) as temporary, one_ahead(pieces) as read:
-            write_pieces(temporary, TEXT_SCHEMA, read, GROUP_BYTES)
-
-    map_parts(context, "write corpus", num_shards, write)
-    return {
-        "num_docs": int(sum(int(mask.sum()) for mask in masks)),
-        "num_bytes": total,
-        "num_tokens": int(sum(int(scan.rows.num_tokens[mask].sum()) for scan, mask in zip(scans, masks, strict=True))),
-        "num_shards": num_shards,
-    }
 
 
 def _slice_counts(left: Counts, slices: Sequence[str]) -> dict[str, Json]:

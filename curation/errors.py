@@ -70,6 +70,10 @@ class IncompleteError(CurateError):
     exit_code = EXIT_INCOMPLETE
 
 
+class SchedulerError(CurateError):
+    """A cluster that cannot be reached, or does not take jobs as they are asked for."""
+
+
 class StoreBusyError(CurateError):
     """Another live process is building the same artifact."""
 

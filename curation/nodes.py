@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from curation.backends.attempts import forget
+from curation.backends.shards import PassRunner
 from curation.build_clock import keep_seconds
 from curation.errors import ShardError
 from curation.files import Json, digest_json
@@ -27,6 +29,10 @@ class NodeRun:
     workers: int
     progress: Progress
     store: Store
+    version: str = ""
+    """The node's component version."""
+    elsewhere: PassRunner | None = None
+    """Runs the passes that may run elsewhere; None is the threads of this process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +83,7 @@ class Planner:
     store: Store
     workers: int
     progress: Progress
+    elsewhere: PassRunner | None = None
     seconds: dict[str, float] = field(default_factory=dict)  # node label -> wall seconds of builds, not reuses
     _loaded: dict[str, Artifact] = field(default_factory=dict)
 
@@ -106,7 +113,15 @@ class Planner:
             raced = self.store.find(target.kind, target.fingerprint)
             if raced is not None:
                 return raced
-            context = NodeRun(out=out, inputs=inputs, workers=self.workers, progress=self.progress, store=self.store)
+            context = NodeRun(
+                out=out,
+                inputs=inputs,
+                workers=self.workers,
+                progress=self.progress,
+                store=self.store,
+                version=target.version,
+                elsewhere=self.elsewhere,
+            )
             summary = target.run(context)
             fields: dict[str, Json] = {
                 "version": target.version,
@@ -116,6 +131,7 @@ class Planner:
             }
             keep_seconds(self.store.root, target.kind, target.fingerprint, time.monotonic() - started)
             artifact = out.finish(fields)
+        forget(self.store.root, target.fingerprint)
         self.seconds[target.name] = self.seconds.get(target.name, 0.0) + time.monotonic() - started
         return artifact
 

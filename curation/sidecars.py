@@ -8,15 +8,17 @@ A *verdict* part has, per row of the pool's part: `kept` bool, `reason` int16 (i
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from curation.backends.shards import ShardOutputs, footer_rows
 from curation.batches import read_table, write_table
 from curation.files import replacing
 from curation.nodes import NodeRun
@@ -100,8 +102,15 @@ def one_ahead(items: Iterable[T]) -> Iterator[Iterator[T]]:
         yield walk()
 
 
-def map_parts(run: NodeRun, label: str, num_parts: int, work: Callable[[int], T]) -> list[T]:
-    """Return `work(part)` for every part in order, on `run.workers` threads; the result does not depend on them."""
+def map_parts(
+    run: NodeRun, label: str, num_parts: int, work: Callable[[int], T], *, shards: ShardOutputs | None = None
+) -> list[T]:
+    """Return `work(part)` for every part in order, on `run.workers` threads; the result does not depend on them.
+
+    With `shards`, which say what a part leaves behind, the back end of the run may make the parts on other machines.
+    """
+    if run.elsewhere is not None and shards is not None and num_parts:
+        return run.elsewhere.run_pass(run, label, num_parts, work, shards)
     with run.progress.task(label, num_parts) as task, ThreadPoolExecutor(max_workers=run.workers) as pool:
 
         def step(part: int) -> T:
@@ -110,3 +119,13 @@ def map_parts(run: NodeRun, label: str, num_parts: int, work: Callable[[int], T]
             return result
 
         return list(pool.map(step, range(num_parts)))
+
+
+def part_shards(run: NodeRun, source: Artifact, *, also: Callable[[int], Sequence[str]] | None = None) -> ShardOutputs:
+    """Return the outputs of a pass that writes `part-*.parquet` row by row beside `source`, and the files `also`."""
+    parts = source.part_paths()
+
+    def paths(part: int) -> list[Path]:
+        return [run.out.part_path(part), *(run.out.path / name for name in (also(part) if also else ()))]
+
+    return ShardOutputs(paths=paths, rows=lambda part: footer_rows(parts[part]))

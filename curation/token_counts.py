@@ -10,7 +10,7 @@ import pyarrow as pa
 from curation.batches import read_table, text_view, write_table
 from curation.files import Json, replacing
 from curation.nodes import Node, NodeRun
-from curation.sidecars import map_parts
+from curation.sidecars import map_parts, part_shards
 from curation.tokenizers import load_tokenizer
 
 VERSION = "token-counts@1"
@@ -34,7 +34,7 @@ def token_counts_node(pool: Node, tokenizer: str, *, label: str = "token counts"
                     write_table(temporary, pa.table({"num_tokens": frozen.count(view).astype(np.int32)}))
             return int(read_table(path)["num_tokens"].to_numpy().sum(dtype=np.int64))
 
-        totals = map_parts(context, "count tokens", source.num_parts, count)
+        totals = map_parts(context, "count tokens", source.num_parts, count, shards=part_shards(context, source))
         return {"num_tokens": sum(totals), "tokenizer": frozen.name}
 
     return Node(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from curation.files import Json
 from curation.nodes import Node, NodeRun
-from curation.sidecars import map_parts, write_verdict
+from curation.sidecars import map_parts, part_shards, write_verdict
 from curation.stages import StageInputs
 from curation.store import Artifact
 from filters.base import PartCount, count_part, verdict_summary
@@ -68,7 +68,7 @@ def measured_node(measured: Measured, inputs: StageInputs, scope: Scope) -> Node
             tallies = {name: Counter(tally(columns, judged)) for name, tally in measured.tallies.items()}
             return count_part(verdict, judged, slices, len(measured.rules)), tallies
 
-        parts = map_parts(context, f"filter {measured.name}", pool.num_parts, judge)
+        parts = map_parts(context, f"filter {measured.name}", pool.num_parts, judge, shards=part_shards(context, pool))
         summary = verdict_summary([rule.reason for rule in measured.rules], [count for count, _ in parts], scope)
         counted: dict[str, Json] = {
             name: dict(sorted(sum((found[name] for _, found in parts), Counter[str]()).items()))

@@ -13,7 +13,7 @@ from curation.errors import nearest
 from curation.files import Json
 from curation.nodes import Node, NodeRun
 from curation.recipe import Strings
-from curation.sidecars import map_parts, write_verdict
+from curation.sidecars import map_parts, part_shards, write_verdict
 from curation.stages import StageInputs
 from curation.store import Artifact
 from filters.base import FilterSettings, Kinds, PartCount, count_part, verdict_summary
@@ -72,7 +72,7 @@ class RuleFilter:
                 write_verdict(context.out, part, verdict)
                 return count_part(verdict, judged, slices, len(rules))
 
-            counts = map_parts(context, f"filter {self.name}", pool.num_parts, judge)
+            counts = map_parts(context, f"filter {self.name}", pool.num_parts, judge, shards=part_shards(context, pool))
             summary = verdict_summary([rule.reason for rule in rules], counts, scope)
             return {**summary, "bounds": {rule.setting: rule.value for rule in rules}}
 

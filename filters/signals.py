@@ -19,7 +19,7 @@ from curation.errors import PluginError, nearest
 from curation.files import Json, replacing
 from curation.nodes import Node, NodeRun
 from curation.registry import Registry
-from curation.sidecars import map_parts
+from curation.sidecars import map_parts, part_shards
 from curation.store import Artifact
 
 Columns = Mapping[str, npt.NDArray[np.int64] | npt.NDArray[np.float64]]
@@ -155,7 +155,9 @@ def signals_node(pool: Node, chosen: SignalSet) -> Node:
                     write_table(temporary, pa.table(dict(compute_signals(chosen, table))))
             return int(table.num_rows)
 
-        num_docs = sum(map_parts(context, f"signals {chosen.name}", texts.num_parts, annotate))
+        num_docs = sum(
+            map_parts(context, f"signals {chosen.name}", texts.num_parts, annotate, shards=part_shards(context, texts))
+        )
         return {"num_docs": num_docs, "columns": [signal.name for signal in chosen.signals]}
 
     return Node(

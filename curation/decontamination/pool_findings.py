@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from curation.backends.shards import ShardOutputs
 from curation.batches import TextView, read_table, text_view, write_table
 from curation.decontamination.detectors import Detector, DetectorIndex, Scan, facts_of, scan_all
 from curation.decontamination.examples import choose, example_rows
@@ -101,7 +102,13 @@ class _ScannedPart:
 def _find(context: NodeRun, detector: Detector, suites: Sequence[Suite]) -> dict[str, Json]:
     index = detector.index(suites)
     num_parts = context.inputs["pool"].num_parts
-    parts = map_parts(context, "scan for benchmark items", num_parts, lambda part: _scan(context, part, index))
+    parts = map_parts(
+        context,
+        "scan for benchmark items",
+        num_parts,
+        lambda part: _scan(context, part, index),
+        shards=ShardOutputs(),
+    )
     scans = [scan for part in parts for scan in part.scans]
     found = index.judge(scans)
     facts = facts_of(index, scans)

@@ -26,7 +26,7 @@ from curation.errors import PluginError
 from curation.files import Json, replacing, sha256_file
 from curation.nodes import Node, NodeRun
 from curation.registry import Registry
-from curation.sidecars import map_parts
+from curation.sidecars import map_parts, part_shards
 from curation.store import Artifact
 
 VERSION = "embeddings@1"
@@ -103,7 +103,11 @@ def embeddings_node(pool: Node, embedder: Embedder) -> Node:
                     write_table(temporary, pa.table({COLUMN: values}))
             return int(read_table(path)[COLUMN].type.list_size)
 
-        sizes = set(map_parts(context, f"embeddings {embedder.name}", source.num_parts, one))
+        sizes = set(
+            map_parts(
+                context, f"embeddings {embedder.name}", source.num_parts, one, shards=part_shards(context, source)
+            )
+        )
         sizes -= {1} if len(sizes) > 1 else set()  # a part without rows does not know the length
         if len(sizes) > 1:
             raise PluginError(

@@ -19,7 +19,7 @@ from curation.dedup.params import Banding
 from curation.files import Json, replacing
 from curation.nodes import Node, NodeRun
 from curation.randomness import stable_hash
-from curation.sidecars import map_parts
+from curation.sidecars import map_parts, part_shards
 from curation.words import NORMAL_FORM
 
 MINHASH_VERSION = "minhash-signatures@4"
@@ -198,6 +198,6 @@ def signatures_node(
                     write_table(temporary, sign(table))
             return int(table.num_rows)
 
-        return {"num_docs": sum(map_parts(context, label, source.num_parts, one))}
+        return {"num_docs": sum(map_parts(context, label, source.num_parts, one, shards=part_shards(context, source)))}
 
     return Node(kind="signatures", version=version, params=params, inputs={"pool": pool}, run=run, label=label)

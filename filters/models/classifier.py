@@ -22,7 +22,7 @@ import pyarrow as pa
 from curation.batches import read_table, write_table
 from curation.files import TEMPORARY_PREFIX, Json, digest_json, replacing, sha256_file
 from curation.nodes import Node, NodeRun
-from curation.sidecars import map_parts
+from curation.sidecars import map_parts, part_shards
 from curation.store import Artifact
 from filters.judged import Scope, encode_slices
 from filters.models.card import MODEL_FILE, Card, write_card
@@ -90,7 +90,11 @@ def scores_node(pool: Node, classifier: Node, scope: Scope) -> Node:
                     write_table(temporary, pa.table({"score": scores}))
             return int(np.isfinite(read_table(path)["score"].to_numpy()).sum())
 
-        return {"num_scored": sum(map_parts(context, "quality scores", texts.num_parts, score))}
+        return {
+            "num_scored": sum(
+                map_parts(context, "quality scores", texts.num_parts, score, shards=part_shards(context, texts))
+            )
+        }
 
     return Node(
         kind="scores",

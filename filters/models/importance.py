@@ -26,7 +26,7 @@ from curation.files import Json, replacing
 from curation.nodes import Node, NodeRun
 from curation.randomness import stable_hash
 from curation.recipe import Strings
-from curation.sidecars import map_parts
+from curation.sidecars import map_parts, part_shards
 from curation.stages import StageInputs
 from filters.base import FilterSettings
 from filters.judged import slice_codes
@@ -178,7 +178,11 @@ def _scores_node(settings: ImportanceSettings, inputs: StageInputs, model: Node)
                     write_table(temporary, pa.table(columns))
             return int(judged.sum())
 
-        return {"num_scored": sum(map_parts(context, "importance weights", pool.num_parts, score))}
+        return {
+            "num_scored": sum(
+                map_parts(context, "importance weights", pool.num_parts, score, shards=part_shards(context, pool))
+            )
+        }
 
     return Node(
         kind="scores",

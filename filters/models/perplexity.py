@@ -19,7 +19,7 @@ from curation.batches import read_table, text_view, write_table
 from curation.files import Json, replacing
 from curation.nodes import Node, NodeRun
 from curation.recipe import Strings
-from curation.sidecars import VerdictPart, map_parts, read_column, write_verdict
+from curation.sidecars import VerdictPart, map_parts, part_shards, read_column, write_verdict
 from curation.stages import StageInputs
 from curation.tokenizers import load_tokenizer
 from filters.base import FilterSettings, PartCount, count_part, verdict_summary
@@ -145,7 +145,11 @@ def perplexity_node(pool: Node, model: Node) -> Node:
                     write_table(temporary, pa.table({name: np.ascontiguousarray(v) for name, v in columns.items()}))
             return len(view)
 
-        return {"num_docs": sum(map_parts(context, "perplexity", texts.num_parts, measure))}
+        return {
+            "num_docs": sum(
+                map_parts(context, "perplexity", texts.num_parts, measure, shards=part_shards(context, texts))
+            )
+        }
 
     return Node(
         kind="scores",

@@ -22,7 +22,7 @@ from curation.batches import TextView, read_table, text_view, write_table
 from curation.files import Json, replacing
 from curation.nodes import Node, NodeRun
 from curation.randomness import generator
-from curation.sidecars import map_parts
+from curation.sidecars import map_parts, part_shards
 from curation.stages import StageInputs
 from filters.base import FilterSettings
 from filters.models.keep_share import SHARE, keep_share
@@ -191,7 +191,11 @@ def _scores_node(settings: PruningSettings, inputs: StageInputs, model: Node) ->
                     write_table(temporary, pa.table(columns))
             return len(view)
 
-        return {"num_docs": sum(map_parts(context, "pruning metric", pool.num_parts, score))}
+        return {
+            "num_docs": sum(
+                map_parts(context, "pruning metric", pool.num_parts, score, shards=part_shards(context, pool))
+            )
+        }
 
     return Node(
         kind="scores",

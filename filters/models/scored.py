@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from curation.batches import read_table, write_table
 from curation.files import Json, replacing
 from curation.nodes import Node, NodeRun
-from curation.sidecars import VerdictPart, map_parts, read_column, write_verdict
+from curation.sidecars import VerdictPart, map_parts, part_shards, read_column, write_verdict
 from curation.stages import StageInputs
 from filters.base import FilterSettings, PartCount, count_part, verdict_summary
 from filters.judged import Scope, encode_slices, slice_codes
@@ -86,7 +86,9 @@ def model_scores_node(
                     write_table(temporary, pa.table({"score": scores}))
             return int(np.isfinite(read_table(path)["score"].to_numpy()).sum())
 
-        return {"num_scored": sum(map_parts(context, label, texts.num_parts, score))}
+        return {
+            "num_scored": sum(map_parts(context, label, texts.num_parts, score, shards=part_shards(context, texts)))
+        }
 
     return Node(
         kind="scores",

@@ -18,7 +18,7 @@ from curation.batches import TEXT_SCHEMA, read_table, write_table
 from curation.files import Json, replacing
 from curation.nodes import Node, NodeRun
 from curation.recipe import StageSpec, validate
-from curation.sidecars import MAX_REASONS, map_parts, write_verdict
+from curation.sidecars import MAX_REASONS, map_parts, part_shards, write_verdict
 from curation.stages import Rewrite, StageInputs
 from curation.text_versions import (
     ChangesPart,
@@ -67,7 +67,13 @@ def _text_node(modifier: Modifier, settings: Any, scope: Scope, before: Node) ->
                 _rewrite_part(context, part, modifier, settings, scope)
             return part_sums(old.part_paths()[part], path, part)
 
-        sums = map_parts(context, f"modify {modifier.name}", old.num_parts, rewrite)
+        sums = map_parts(
+            context,
+            f"modify {modifier.name}",
+            old.num_parts,
+            rewrite,
+            shards=part_shards(context, old, also=lambda part: [changes_name(part)]),
+        )
         return {**text_version_summary(sums), "reasons": reasons, "rejected": {}}
 
     return Node(
