@@ -77,9 +77,13 @@ class RayLauncher:
                 watch()
                 if signs.look() or not signs.waits():
                     last_life = time.monotonic()
-                elif time.monotonic() - last_life > (limit := self._limit(signs)):
-                    self._give_up(signs, limit, attempt)
-                    return
+                elif time.monotonic() - last_life > self._limit(signs):
+                    if not self._lost(signs):
+                        raise IncompleteError(
+                            f"{attempt.name}: nothing ran for {self.wait_seconds:,.0f} s (`wait_seconds`): Ray gave no "
+                            "place to what waits; it is cancelled; finished shards are kept, the same command continues"
+                        )
+                    return  # what is missing is submitted again, or named
         finally:
             if thread.is_alive():
                 ray.shutdown()
@@ -88,15 +92,17 @@ class RayLauncher:
         """Do nothing: Ray ends a driver's actors when the driver goes."""
 
     def _limit(self, signs: SignsOfLife) -> float:
-        return self.silent_seconds if signs.begun_not_ended() else self.wait_seconds
+        return self.silent_seconds if self._lost(signs) else self.wait_seconds
 
-    def _give_up(self, signs: SignsOfLife, limit: float, attempt: Attempt) -> None:
-        """Return if ranks died, to be submitted again. Raises: IncompleteError if none ever got a place."""
-        if not signs.begun_not_ended():
-            raise IncompleteError(
-                f"{attempt.name}: nothing ran for {limit:,.0f} s (`wait_seconds`): Ray gave no place to what waits; "
-                "it is cancelled; finished shards are kept, the same command continues"
-            )
+    def _lost(self, signs: SignsOfLife) -> bool:
+        """Return whether silence means death: a rank began and owes parts, or none waits for a place any more.
+
+        The second is an actor that died before its rank began; datatrove then waits for ever.
+        """
+        from ray.util.placement_group import placement_group_table
+
+        asked = [group["state"] for group in placement_group_table().values()]
+        return signs.begun_not_ended() or not any(state in ("PENDING", "PREPARED", "RESCHEDULING") for state in asked)
 
     def _connected(self) -> Any:
         import logging
