@@ -9,10 +9,12 @@ import typer
 
 from curation.console import (
     DEFAULT_WORKERS,
+    BackendOption,
     DryRunFlag,
     JsonFlag,
     QuietFlag,
     SetOption,
+    SiteOption,
     StoreOption,
     WorkersOption,
     give,
@@ -57,13 +59,8 @@ def build(
         bool, typer.Option("--removed", help="With --out: publish what the stages dropped too, with the reasons.")
     ] = False,
     workers: WorkersOption = DEFAULT_WORKERS,
-    backend: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Where shards are made: local, ray or slurm (default: local).")
-    ] = None,
-    on: Annotated[
-        str | None,
-        typer.Option(metavar="SITE", help="Profile of a cluster: in ~/.config/curate/sites, or a file."),
-    ] = None,
+    backend: BackendOption = None,
+    on: SiteOption = None,
     store: StoreOption = None,
     dry_run: DryRunFlag = False,
     json_output: JsonFlag = False,

@@ -29,6 +29,14 @@ WorkersOption = Annotated[
         help="Threads or processes; results never depend on it.",
     ),
 ]
+BackendOption = Annotated[
+    str | None,
+    typer.Option("--backend", metavar="NAME", help="Where shards are made: local, ray or slurm (default: local)."),
+]
+SiteOption = Annotated[
+    str | None,
+    typer.Option("--on", metavar="SITE", help="Profile of a cluster: in ~/.config/curate/sites, or a file."),
+]
 SetOption = Annotated[
     list[str], typer.Option("--set", metavar="A.B=C", help="Override one setting; repeatable. C is YAML.")
 ]
