@@ -101,8 +101,14 @@ def files_of(store: Store, pool: Artifact) -> list[Mapping[str, Json]]:
 def known_pool(store: Store, spec: PoolSpec) -> Artifact | None:
     """Return the pool if the store has it; input files are hashed at most, their text is not parsed.
 
+    Where nothing was ever ingested, files are not even hashed.
+
     Raises: ShardError for missing input.
     """
+    if spec.source != "environment" and not any(store.root.glob(f"ingest-*/{_ALIAS}")):
+        pool_inputs(spec)
+        ingest_key(spec, [])  # its faults are told all the same
+        return None
     return _known(store, _origin(store, spec, workers=1).key)
 
 

@@ -13,7 +13,8 @@ from curation.errors import CurateError, ShardError, SuiteChangedError, nearest
 from curation.files import Json, appearing, sha256_file
 from curation.panel import DOCUMENTS, panel_digest
 from curation.progress import Progress
-from curation.store import MANIFEST, Artifact, Store, copy_files, load_artifact, reserved
+from curation.store import MANIFEST, Artifact, Store, copy_files, load_artifact
+from curation.store_locks import reserved
 
 
 def verified(panel: Artifact) -> Artifact:

@@ -18,7 +18,8 @@ from curation.files import Json, appearing, sha256_file, write_json, write_text
 from curation.progress import Progress, SilentProgress
 from curation.recipe import Recipe, as_json
 from curation.sources.taggers import tagger_identity
-from curation.store import MANIFEST, Artifact, Store, copy_files, load_artifact, reserved
+from curation.store import MANIFEST, Artifact, Store, copy_files, load_artifact
+from curation.store_locks import reserved
 
 CARD, RECIPE, CROISSANT, PROVENANCE = "README.md", "recipe.json", "croissant.json", "provenance.json"
 SAMPLE_FILE = "sample/train-00000-of-00001.parquet"

@@ -62,7 +62,7 @@ def show(
         return
     if out is not None and not (funnel or provenance):
         raise CurateError(f"--out {out}: only --funnel, --provenance and --extract write a page; add one of them")
-    opened = Store.open(store)
+    opened = Store.reading(store)
     if provenance:
         _give_provenance(opened, artifact, out, as_json=json_output)
         return

@@ -11,20 +11,19 @@ import contextlib
 import errno
 import os
 import shutil
-import socket
+import stat
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 from curation.errors import ShardError, StoreBusyError
 from curation.files import TEMPORARY_PREFIX, Json, read_json, sha256_file, write_json
+from curation.store_locks import Hold, acquire
 
 MANIFEST = "manifest.json"
 LOCK = "build.lock"
-IN_USE = ".in-use"
 FORMAT_VERSION = 1
 
 
@@ -105,32 +104,15 @@ class ArtifactWriter:
         return Artifact(path=self.path, manifest=manifest)
 
 
-class _Hold:
-    """A shared lock on a store for as long as this object lives; only `Store.alone` asks whether there is any."""
-
-    __slots__ = ("descriptor",)
-
-    def __init__(self, root: Path) -> None:
-        import fcntl
-
-        self.descriptor = os.open(root / IN_USE, os.O_RDWR | os.O_CREAT, 0o644)
-        fcntl.flock(self.descriptor, fcntl.LOCK_SH)
-
-    def __del__(self) -> None:
-        with contextlib.suppress(AttributeError, OSError):
-            os.close(self.descriptor)
-
-    def __reduce__(self) -> tuple[type[None], tuple[()]]:
-        return type(None), ()  # of another process it is no hold
-
-
 @dataclass(frozen=True, slots=True)
 class Store:
     """All artifacts under one root directory."""
 
     root: Path
-    hold: _Hold | None = field(default=None, compare=False, repr=False)
+    hold: Hold | None = field(default=None, compare=False, repr=False)
     """Keeps others from freeing artifacts while this object lives; None where no lock can be made."""
+    reads_only: bool = field(default=False, compare=False)
+    """Opened by `reading`: not even what would save time is kept in it."""
 
     @classmethod
     def open(cls, root: Path | None = None) -> Store:
@@ -138,19 +120,37 @@ class Store:
 
         Raises: ShardError if that is no directory and none can be made there.
         """
-        chosen = root or Path(os.environ.get("CURATE_STORE", ".curate"))
+        chosen = _chosen(root)
         try:
             chosen.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
                 raise  # of the machine: the command line names those
             found = "is a file" if error.errno == errno.EEXIST else f"cannot be made ({error.strerror})"
-            raise ShardError(
-                f"{chosen}: the store {found}, expected a directory; choose another --store (CURATE_STORE)"
-            ) from None
+            raise _no_directory(chosen, found) from None
         with contextlib.suppress(OSError):  # a store that is only read
-            return cls(chosen, _Hold(chosen))
+            return cls(chosen, Hold(chosen, reads_only=False))
         return cls(chosen)
+
+    @classmethod
+    def reading(cls, root: Path | None = None) -> Store:
+        """Open the store as `open` does, for commands that only look: nothing is made or written, no directory either.
+
+        Where no store is, it is an empty one. A store in which nothing was ever built has no lock to hold.
+
+        Raises: ShardError if there can be no directory of that name.
+        """
+        chosen = _chosen(root)
+        try:
+            if not stat.S_ISDIR(chosen.stat().st_mode):
+                raise _no_directory(chosen, "is a file")
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise _no_directory(chosen, f"cannot be read ({error.strerror})") from None
+        with contextlib.suppress(OSError):
+            return cls(chosen, Hold(chosen, reads_only=True), reads_only=True)
+        return cls(chosen, reads_only=True)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -206,13 +206,21 @@ class Store:
         """
         path = self.path_of(kind, fingerprint)
         path.mkdir(parents=True, exist_ok=True)
-        lock = _acquire(path / LOCK, path)
+        lock = acquire(path / LOCK, path)
         try:
             for stray in path.rglob(f"{TEMPORARY_PREFIX}*"):
                 stray.unlink()
             yield ArtifactWriter(path=path, kind=kind, fingerprint=fingerprint)
         finally:
             os.close(lock)
+
+
+def _chosen(root: Path | None) -> Path:
+    return root or Path(os.environ.get("CURATE_STORE", ".curate"))
+
+
+def _no_directory(root: Path, found: str) -> ShardError:
+    return ShardError(f"{root}: the store {found}, expected a directory; choose another --store (CURATE_STORE)")
 
 
 def load_artifact(path: Path) -> Artifact:
@@ -248,52 +256,3 @@ def _read_manifest(path: Path) -> Mapping[str, Json]:
 def copy_files(artifact: Artifact, folder: Path) -> None:
     """Copy the artifact into the empty directory `folder`, all but the lock of its building."""
     shutil.copytree(artifact.path, folder, ignore=shutil.ignore_patterns(LOCK), dirs_exist_ok=True)
-
-
-@contextlib.contextmanager
-def reserved(out: Path) -> Iterator[None]:
-    """Hold a directory that is to appear at `out`, by a lock file beside it that goes when the block ends.
-
-    Raises: StoreBusyError if a live process holds it.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    path = out.parent / f"{TEMPORARY_PREFIX}{out.name}.lock"
-    lock = _acquire(path, out)
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(lock)
-
-
-def held(path: Path) -> bool:
-    """Return whether a live process holds the lock file `path`."""
-    import fcntl
-
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def _acquire(path: Path, held: Path) -> int:
-    """Take an advisory lock that the kernel drops when its holder dies, however it dies."""
-    import fcntl
-
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(descriptor, 400).decode("utf-8", "replace").strip() or "(unknown)"
-        os.close(descriptor)
-        raise StoreBusyError(
-            f"{held}: process {holder} is building this artifact; wait for it, or stop it and rerun"
-        ) from None
-    os.ftruncate(descriptor, 0)
-    started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    os.write(descriptor, f"{os.getpid()} on host {socket.gethostname()} (since {started})".encode())
-    return descriptor

@@ -22,7 +22,8 @@ from pathlib import Path
 
 from curation.files import TEMPORARY_PREFIX
 from curation.ingest import was_ingested
-from curation.store import LOCK, MANIFEST, Store, held
+from curation.store import LOCK, MANIFEST, Store
+from curation.store_locks import held
 
 DERIVED = frozenset(
     """

@@ -17,7 +17,8 @@ from typing import Any
 
 from curation.errors import RunError
 from curation.files import appearing, sha256_file, write_json, write_text
-from curation.store import Artifact, reserved
+from curation.store import Artifact
+from curation.store_locks import reserved
 from curation.tokenizers import EOS_TOKEN, Tokenizer, load_tokenizer
 from train.run import MODEL
 from train.tier_table import STANDARD, Multipliers

@@ -49,7 +49,7 @@ def mix_plan(
     asked = None if tokens is None else amount_of(tokens)
     if asked is not None and not 0 < asked < float("inf"):
         raise RunError(f"--tokens: `{tokens}`, expected a number of tokens such as 20B; correct it")
-    chosen, opened = with_tokens(load_tier(tier), asked), Store.open(store)
+    chosen, opened = with_tokens(load_tier(tier), asked), Store.reading(store)
     recipe_file = Path(what) if what.endswith((".yaml", ".yml")) else None
     if recipe_file is None and (Path(what).is_dir() or what.startswith("corpus-") or _hex(what)):
         if pool is not None:

@@ -38,7 +38,7 @@ def watch(
     from curation.store import Store
     from train.run_state import RunFollower, find_run
 
-    root = Store.open(store).root
+    root = Store.reading(store).root
     follower = RunFollower(find_run(run or root, root))
     follower.look()
     terminal = Console().is_terminal

@@ -1,7 +1,8 @@
 """What a pool is made from, as one key: the digests of its input files and the settings that read them.
 
 Names and order of files are not part of it. Digests are remembered in the store by path, size, time and inode, so that
-asking about a large pool again costs one `stat` a file; a file changed in the last seconds is never remembered.
+asking about a large pool again costs one `stat` a file; a file changed in the last seconds is never remembered,
+and a store that is only read remembers nothing.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def digest_inputs(store: Store, files: Sequence[Input], workers: int) -> list[Se
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
         seen = list(pool.map(lambda item: _see(item, known), files))
     fresh = {entry.item.key: f"{entry.stamp}:{entry.sha256}" for entry in seen if _settled(entry)}
-    if any(known.get(path) != value for path, value in fresh.items()):
+    if not store.reads_only and any(known.get(path) != value for path, value in fresh.items()):
         write_json(store.root / DIGEST_CACHE, {**known, **fresh})
     return seen
 

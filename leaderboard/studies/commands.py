@@ -112,7 +112,7 @@ def study_status(
     from leaderboard.studies.status import study_status as status_of
     from leaderboard.studies.status_view import draw_status, status_json
 
-    found = status_of(study, Store.open(store), tuple(overrides))
+    found = status_of(study, Store.reading(store), tuple(overrides))
     give(status_json(found), lambda console: draw_status(console, found), as_json=json_output)
 
 
@@ -151,10 +151,10 @@ class _Options:
 def _run(study: Study, where: str, options: _Options) -> None:
     from curation.store import Store
 
-    store = Store.open(options.store)
     if options.dry_run:
-        _plan(study, where, store, options)
+        _plan(study, where, Store.reading(options.store), options)
         return
+    store = Store.open(options.store)
     from leaderboard.studies.run import run_study
 
     progress = progress_for(quiet=options.quiet or options.json_output)

@@ -58,7 +58,7 @@ def study_diff(
     frozen = read_words_of(before)
     loaded = load_study(study, tuple(overrides))
     arms = resolve_arms(loaded, str(study))
-    pool = known_pool(Store.open(store), arms[0].recipe.pool)
+    pool = known_pool(Store.reading(store), arms[0].recipe.pool)
     if pool is None:
         from curation.errors import StudyError
 

@@ -101,6 +101,8 @@ def test_a_store_that_is_no_directory_is_refused_by_name(tmp_path: Path, place: 
     (tmp_path / "file").write_text("x")
     with pytest.raises(ShardError, match=r"the store .*, expected a directory; choose another --store"):
         Store.open(tmp_path / place)
+    with pytest.raises(ShardError, match=r"the store .*, expected a directory; choose another --store"):
+        Store.reading(tmp_path / place)
 
 
 @pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
@@ -112,6 +114,6 @@ def test_a_store_that_cannot_be_written_is_for_the_user_to_mend(
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(SystemExit) as ended:
-        main(["show", "--store", str(tmp_path / "s")])
+        main(["doctor", "--gc", "--store", str(tmp_path / "s")])
     assert ended.value.code == 2
     assert re.search(rf"ShardError: .*/s: {os.strerror(code)}, .* --store", capsys.readouterr().err)

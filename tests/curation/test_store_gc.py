@@ -167,6 +167,21 @@ def test_a_build_after_gc_gives_the_same_bytes(tmp_path: Path) -> None:
     assert built() == first
 
 
+def test_nothing_is_freed_while_a_store_is_only_read(tmp_path: Path) -> None:
+    make(Store.open(tmp_path), "signals", "d")
+    reader = Store.reading(tmp_path)
+    assert apart(tmp_path).returncode == 3
+    del reader
+    assert apart(tmp_path).returncode == 0
+
+
+def test_reading_where_no_store_is_makes_none_and_finds_nothing(tmp_path: Path) -> None:
+    store = Store.reading(tmp_path / "none")
+    assert store.artifacts() == []
+    assert store.find("signals", digest("d")) is None
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_store_that_cannot_be_locked_is_still_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> int:
         raise PermissionError

@@ -12,7 +12,8 @@ import pytest
 from curation.cli import main
 from curation.errors import RunError
 from curation.nodes import Node
-from curation.store import Artifact, reserved
+from curation.store import Artifact
+from curation.store_locks import reserved
 from train.option_rules import APART, NEEDS, refuse_combination
 from train.tiers import Tier
 
