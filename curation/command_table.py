@@ -48,6 +48,11 @@ COMMANDS: tuple[Command, ...] = (
         "leaderboard.studies.commands:study_status",
     ),
     Command(
+        "study cancel",
+        "Cancel what a cluster has queued or runs of a study; what is finished stays.",
+        "leaderboard.cluster.commands:study_cancel",
+    ),
+    Command(
         "study measure",
         "Show what a kind of study must measure, and what is missing.",
         "leaderboard.protocols.command:study_measure",

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from train.loop import Report
 
 POLL_SECONDS = 0.5
+REPEATED_SIGNALS = "CURATE_REPEATED_SIGNALS"
+"""Set where a scheduler signals every process of a job, and a parent repeats it: only the first counts there."""
 
 
 def build_run(
@@ -78,6 +80,7 @@ def build_run(
 
 
 def patiently(planner: Planner, node: Node, progress: Progress) -> Artifact:
+    """Return the artifact of a node, waiting while another process builds it or what it needs."""
     """Return the node's artifact; waits while another process builds it."""
     told = False
     while True:
@@ -93,19 +96,24 @@ def patiently(planner: Planner, node: Node, progress: Progress) -> Artifact:
 def stoppable_watch(path: Path | None) -> Watch:
     """Return a watch that writes progress to `path`, if one is given, and asks to stop after SIGTERM or Ctrl-C.
 
-    A second signal ends the process at once, but not a rank: `torchrun` repeats what a scheduler has sent already.
+    A second signal ends the process at once, but not a rank, nor a job of a cluster (`REPEATED_SIGNALS`): what a
+    scheduler has sent already is repeated there.
     """
     training = False
     code = 0  # of the signal that asked to stop, as shells count; 0 before there was one
 
     def stop(number: int, _frame: FrameType | None) -> None:
         nonlocal code
-        code = code or 128 + number
+        first, code = not code, code or 128 + number
         if "WORLD_SIZE" in os.environ:
             return
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        if heeded:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if REPEATED_SIGNALS in os.environ:
+            if not first:
+                return
+        else:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            if heeded:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
         if not training:  # nothing to save: what is being built or scored goes on from its finished files
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(EXIT_STOPPED)
 

@@ -64,19 +64,21 @@ def run_jobs(
     label: str = "train",
     done_fraction: Callable[[int], float] | None = None,
     slots: Sequence[Slot] = (),
+    stop_seconds: float = STOP_SECONDS,
 ) -> list[Outcome]:
     """Run all jobs, at most `workers` at a time, and return their outcomes in order; a failed one stops no other.
 
     Each of `slots` gives a job its environment while it runs there; without any, all have the parent's.
     `done_fraction(i)` says how far job i is, for the bar. Call from the main thread (see `train.child`). On
-    Ctrl-C or any other exception the running children are ended before it goes on.
+    Ctrl-C or any other exception the running children are ended before it goes on: asked, and killed after
+    `stop_seconds`.
     """
     outcomes: dict[int, Outcome] = {}
     waiting = list(enumerate(jobs))
     running: list[_Child] = []
     places = list(slots[:workers]) or [{}] * workers
     free = list(range(len(places)))
-    with progress.task(label, sum(job.weight for job in jobs)) as task, _ending(running):
+    with progress.task(label, sum(job.weight for job in jobs)) as task, _ending(running, stop_seconds):
         meter = _Meter(task=task, weights=[job.weight for job in jobs], done_fraction=done_fraction)
         while waiting or running:
             while waiting and free:
@@ -143,14 +145,14 @@ def _outcome(child: _Child) -> Outcome:
 
 
 @contextlib.contextmanager
-def _ending(running: list[_Child]) -> Iterator[None]:
+def _ending(running: list[_Child], stop_seconds: float) -> Iterator[None]:
     """End the children that still run when the block is left by an exception: asked first, then killed."""
     try:
         yield
     except BaseException:
         for child in running:
             _signal(child, signal.SIGTERM)
-        until = time.monotonic() + STOP_SECONDS
+        until = time.monotonic() + stop_seconds
         for child in running:
             try:
                 child.process.wait(timeout=max(0.0, until - time.monotonic()))

@@ -6,11 +6,13 @@ The decisions are a function of the runs, so a study that was killed, or is run 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from curation.errors import StudyError
 from curation.nodes import Planner
+from curation.progress import Progress
+from curation.store import Store
 from curation.version import describe_version
 from leaderboard.noise.find import known_packs
 from leaderboard.protocols.measure import with_measurements
@@ -36,8 +38,22 @@ class Climb:
     watch: Stopwatch
 
 
-def climb(ready: Prepared, planner: Planner, start: Climb, *, ask: Asking) -> StudyResult:
-    """Return the result after the last tier that any arm was let on to.
+Trainer = Callable[[Sequence[RunPlan], Store, int, Progress], list[Failure]]
+"""(runs, store, workers, progress) -> those that failed; the others are in the store then."""
+
+
+def climb(
+    ready: Prepared,
+    planner: Planner,
+    start: Climb,
+    *,
+    ask: Asking,
+    train: Trainer | None = None,
+    last: str | None = None,
+) -> StudyResult:
+    """Return the result after the last tier that any arm was let on to, at most the tier `last`.
+
+    `train` makes the runs of a tier that the store lacks (`train_missing`).
 
     Raises: StudyError if no training finished at all.
     """
@@ -51,13 +67,15 @@ def climb(ready: Prepared, planner: Planner, start: Climb, *, ask: Asking) -> St
         if not plans:
             break
         with start.watch.stage("train and score"):
-            failures += train_missing(plans, planner.store, planner.workers, planner.progress)
+            failures += (train or train_missing)(plans, planner.store, planner.workers, planner.progress)
         with start.watch.stage("compare"):
             result = _so_far(ready, planner, start, promotion, failures)
             alive = [arm.name for arm in ready.arms if arm.role == "arm" and arm.name in names]
             decided = promote(ready.study, result, tier, order, alive, ask)
         promotion += decided
         _tell(ready, planner, decided, last=tier == order[-1])
+        if tier == last:
+            break
     assert result is not None  # the first tier has the baseline's runs
     return _without_broken(replace(result, facts=replace(result.facts, promotion=tuple(promotion))))
 

@@ -1,4 +1,4 @@
-"""Commands of studies: `demo`, `study plan`, `study run`, `study report`."""
+"""Commands of studies: `demo`, `study plan`, `study run`, `study status`, `study report`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from curation.console import (
     give,
     progress_for,
 )
-from curation.errors import EXIT_INCOMPLETE
+from curation.errors import EXIT_INCOMPLETE, StudyError
 from curation.files import Json
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from leaderboard.studies.study import Study
 
 StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study (docs/studies.md).")]
+OnOption = Annotated[
+    str | None, typer.Option("--on", metavar="NAME", help="On that cluster: a site's profile (docs/cluster.md).")
+]
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Also write page and result there.")]
 
 
@@ -56,6 +59,11 @@ def study_run(
     study: StudyArgument,
     overrides: SetOption = [],  # noqa: B006 - typer copies the default
     out: OutOption = None,
+    on: OnOption = None,
+    budget: Annotated[
+        str | None,
+        typer.Option("--budget", metavar="HOURS", help="With --on: the most that the plan may take, 120gpuh."),
+    ] = None,
     workers: WorkersOption = DEFAULT_WORKERS,
     store: StoreOption = None,
     dry_run: DryRunFlag = False,
@@ -65,11 +73,21 @@ def study_run(
     """Build, train, score and compare all arms of a study.
 
     Finished corpora and runs are reused, also between arms; after Ctrl-C or a crash the same command continues. If a
-    training fails the others finish, and the exit code is 3.
+    training fails the others finish, and the exit code is 3. With --on every step is submitted to a cluster and the
+    command returns; given again it submits what is missing.
     """
     from leaderboard.studies.study import load_study
 
     loaded = load_study(study, tuple(overrides))
+    if on is not None:
+        if out is not None:
+            raise StudyError(
+                "--out: given with --on, expected one of them; the page is in the store, see `study report`"
+            )
+        _run_on(loaded, str(study), on, budget, _Options(store=store, dry_run=dry_run, json_output=json_output))
+        return
+    if budget is not None:
+        raise StudyError("--budget: given without --on, expected both; here `curate study plan` shows the hours")
     options = _Options(store=store, workers=workers, dry_run=dry_run, json_output=json_output, quiet=quiet, out=out)
     _run(loaded, str(study), options)
 
@@ -104,11 +122,22 @@ def study_plan(
 def study_status(
     study: Annotated[Path, typer.Argument(metavar="STUDY.yaml|STUDY_DIR", help="The study, or its directory.")],
     overrides: SetOption = [],  # noqa: B006 - typer copies the default
+    on: OnOption = None,
     store: StoreOption = None,
     json_output: JsonFlag = False,
 ) -> None:
-    """Show what of a study is built, trained, running, failed or stopped at a gate, and what is next. Reads only."""
+    """Show what of a study is built, trained, running, failed or stopped at a gate, and what is next. Reads only.
+
+    With --on: every step on that cluster; the exit code is 3 where one has failed.
+    """
     from curation.store import Store
+
+    if on is not None:
+        from leaderboard.cluster.commands import status_on
+        from leaderboard.studies.study import load_study
+
+        status_on(load_study(study, tuple(overrides)), str(study), Store.open(store), on, json_output=json_output)
+        return
     from leaderboard.studies.status import study_status as status_of
     from leaderboard.studies.status_view import draw_status, status_json
 
@@ -163,6 +192,14 @@ def _run(study: Study, where: str, options: _Options) -> None:
     if ran.result.failures:
         _say_incomplete(ran.result)
         raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def _run_on(study: Study, where: str, on: str, budget: str | None, options: _Options) -> None:
+    from curation.store import Store
+    from leaderboard.cluster.commands import OnSite, run_on
+
+    told = OnSite(on=on, budget=budget, dry_run=options.dry_run, json_output=options.json_output)
+    run_on(study, where, Store.open(options.store), told)
 
 
 def _plan(study: Study, where: str, store: Store, options: _Options) -> None:

@@ -21,8 +21,9 @@ from leaderboard.studies.arms import resolve_arms
 from leaderboard.studies.asking import asker
 from leaderboard.studies.assemble_facts import Gathered
 from leaderboard.studies.checks import check_corpora, same_as_baseline, tiers_that_cannot
-from leaderboard.studies.climb import Climb, climb
+from leaderboard.studies.climb import Climb, Trainer, climb
 from leaderboard.studies.confirmed import read_confirmations
+from leaderboard.studies.facts import Promotion
 from leaderboard.studies.frozen import TIMINGS_FILE, Stopwatch, freeze, study_dir
 from leaderboard.studies.kinds import load_protocol
 from leaderboard.studies.plumbing import try_machinery
@@ -45,17 +46,62 @@ class Ran:
     page: Path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A study with all that is built before its first training."""
+
+    ready: Prepared
+    planner: Planner
+    start: Climb
+    folder: Path
+
+
 @on_own_shelf
 def run_study(
-    study: Study, where: str, *, store: Store, workers: int, progress: Progress, out: Path | None = None
+    study: Study,
+    where: str,
+    *,
+    store: Store,
+    workers: int,
+    progress: Progress,
+    out: Path | None = None,
+    train: Trainer | None = None,
 ) -> Ran:
     """Build, train, score and compare everything the study names, reusing whatever the store has.
 
-    Failed trainings are in the result's `failures`. `out` gets copies of page, Markdown and result.
+    Failed trainings are in the result's `failures`. `out` gets copies of page, Markdown and result. `train` makes the
+    runs that are missing (`train_missing`).
     Raises: StudyError, RecipeError, ShardError, RunError as the parts do.
     """
+    begun = begin_study(study, where, store=store, workers=workers, progress=progress, here=train is None)
+    result = climb(begun.ready, begun.planner, begun.start, ask=asker(begun.folder), train=train)
+    return _write(result, begun.folder, begun.start.watch, out)
+
+
+@on_own_shelf
+def promotions(
+    study: Study, where: str, last: str, *, store: Store, workers: int, progress: Progress, train: Trainer
+) -> tuple[Promotion, ...]:
+    """Return which arms go on, decided at every tier up to `last`; no page is written.
+
+    Raises: StudyError, RecipeError, ShardError, RunError as the parts do.
+    """
+    begun = begin_study(study, where, store=store, workers=workers, progress=progress, here=False)
+    result = climb(begun.ready, begun.planner, begun.start, ask=asker(begun.folder), train=train, last=last)
+    return tuple(result.facts.promotion)
+
+
+@on_own_shelf
+def begin_study(
+    study: Study, where: str, *, store: Store, workers: int, progress: Progress, here: bool = True
+) -> Begun:
+    """Build corpora, panel and token shards, try the machinery, and freeze the study; nothing is trained.
+
+    `here` says that this machine will train, so tiers that it cannot are refused.
+    Raises: StudyError, RecipeError, ShardError as the parts do.
+    """
     arms = resolve_arms(study, where)
-    faults = [*tiers_that_cannot(list(study.tiers)), *suites_that_cannot(study.suites)]
+    faults = [*(tiers_that_cannot(list(study.tiers)) if here else []), *suites_that_cannot(study.suites)]
     raise_faults(StudyError, f"study {study.name}", faults)
     watch = Stopwatch()
     planner = Planner(store=store, workers=workers, progress=progress)
@@ -89,8 +135,8 @@ def run_study(
         rollback=study.rollback,
         confirmations=read_confirmations(folder, ready.fingerprint),
     )
-    result = climb(ready, planner, Climb(frozen=frozen, built=built, gathered=gathered, watch=watch), ask=asker(folder))
-    return _write(result, folder, watch, out)
+    start = Climb(frozen=frozen, built=built, gathered=gathered, watch=watch)
+    return Begun(ready=ready, planner=planner, start=start, folder=folder)
 
 
 @on_own_shelf

@@ -56,7 +56,7 @@ def with_suites(result: StudyResult, suites: Sequence[str], planner: Planner) ->
         left_out = [name for name in suites if name not in able[tier]]
         if left_out:
             planner.progress.note(f"{tier}: no task of {', '.join(left_out)} may be judged there; not scored")
-    scored = {run.fingerprint: _scored(run, able[run.tier], planner) for run in result.runs}
+    scored = {run.fingerprint: scored_on(run.fingerprint, able[run.tier], planner) for run in result.runs}
     listed = [_scores(run, one) for run in result.runs for one in scored[run.fingerprint]]
     families = tuple(_families(result, scored, planner.store))
     found = replace(result, facts=replace(result.facts, suites=tuple(listed), families=families))
@@ -81,13 +81,13 @@ def may_be_judged(suite: str, tier: str) -> bool:
     return any(one.level == "judged" for one in found)
 
 
-def _scored(run: RunResult, suites: Sequence[str], planner: Planner) -> list[Scored]:
-    """Return a run's scores on every suite, made where the store lacks them."""
+def scored_on(run: str, suites: Sequence[str], planner: Planner) -> list[Scored]:
+    """Return the scores on every suite of the run with this fingerprint, made where the store lacks them."""
     from train.evals.suite_request import Request, finish, jobs_of
 
     if not suites:
         return []
-    artifact = planner.store.path_of("run", run.fingerprint)
+    artifact = planner.store.path_of("run", run)
     request = Request(model=artifact.name, suites=tuple(suites), workers=planner.workers)
     jobs = jobs_of(request, planner.store, SilentProgress())
     return [read_results(done.path) for done in finish(jobs, request, planner)]

@@ -23,7 +23,7 @@ from train.run import run_node
 from train.shards import tokens_node
 from train.tier_names import number_text
 from train.tiers import load_tier
-from train.workers import Job, Outcome, run_jobs
+from train.workers import STOP_SECONDS, Job, Outcome, run_jobs
 
 UNIGRAM_VERSION = "unigram@1"
 
@@ -91,11 +91,14 @@ def plan_runs(
     return plans
 
 
-def train_missing(plans: Sequence[RunPlan], store: Store, workers: int, progress: Progress) -> list[Failure]:
+def train_missing(
+    plans: Sequence[RunPlan], store: Store, workers: int, progress: Progress, stop_seconds: float = STOP_SECONDS
+) -> list[Failure]:
     """Train every run that the store lacks, tier by tier, several at a time, and return those that failed.
 
     Budgets of one model go shortest first, and each leaves the plateau that the next one starts from. Arms with equal
-    corpora share their runs. The tokens and panels must exist.
+    corpora share their runs. The tokens and panels must exist. Stopped, it gives its children `stop_seconds` for their
+    checkpoints.
     """
     missing: dict[str, RunPlan] = {}
     for plan in plans:
@@ -105,8 +108,8 @@ def train_missing(plans: Sequence[RunPlan], store: Store, workers: int, progress
         return []
     order = _shortest_budget_first(list(missing.values()))
     outcomes: list[Outcome] = []
-    for tier, group in groupby(order, key=lambda plan: plan.tier):
-        outcomes += _train_group(tier, list(group), store, workers, progress)
+    for _, group in groupby(order, key=lambda plan: plan.tier):
+        outcomes += _train_group(list(group), store, workers, progress, stop_seconds)
     failed = {
         plan.node.fingerprint: failure_message(outcome)
         for plan, outcome in zip(order, outcomes, strict=True)
@@ -141,7 +144,9 @@ def _keeps(plan: RunPlan) -> str:
     return number_text(own.multiple) if longer else ""
 
 
-def _train_group(tier: str, plans: Sequence[RunPlan], store: Store, workers: int, progress: Progress) -> list[Outcome]:
+def _train_group(
+    plans: Sequence[RunPlan], store: Store, workers: int, progress: Progress, stop_seconds: float
+) -> list[Outcome]:
     """Train the runs of one tier: on CPU as many at once as `workers` cores take, on GPUs as many as fit."""
     loaded = [load_tier(plan.trained) for plan in plans]
     slots = slots_for(max(loaded, key=lambda one: one.shape.total_params), cores=workers)
@@ -154,6 +159,7 @@ def _train_group(tier: str, plans: Sequence[RunPlan], store: Store, workers: int
             store.path_of("run", plans[number].node.fingerprint), loaded[number]
         ),
         slots=slots,
+        stop_seconds=stop_seconds,
     )
 
 
