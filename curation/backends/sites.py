@@ -53,6 +53,8 @@ class Partition(Spec):
     memory_gb: int = Field(default=4, ge=1)
     """Memory of one job."""
     gpus: int = Field(default=0, ge=0)
+    card: Word = "h200"
+    """Model of those GPUs, for how many small runs of a study share one (docs/cluster.md)."""
     jobs: int = Field(default=64, ge=1)
     """Jobs of one array at most; parts are dealt to them."""
     options: dict[Word, str | int | None] = Field(default_factory=dict)
