@@ -16,6 +16,7 @@ from curation.console import printable
 from curation.errors import CurateError
 from curation.files import Json, read_json
 from curation.funnel import changed_text
+from curation.funnel_files import FILE_HEADINGS, file_rows
 from curation.funnel_remarks import remarks, warning_text
 from curation.store import Artifact
 
@@ -173,9 +174,10 @@ def samples_of(steps: Steps) -> list[tuple[str, str]]:
     return found
 
 
-def draw_losses(console: Console, artifact: Artifact) -> None:
-    """Draw the losses by rule, by slice and by source, and samples."""
+def draw_losses(console: Console, artifact: Artifact, names: Mapping[str, str]) -> None:
+    """Draw the losses by file, by rule, by slice and by source, and samples; `names` are of files, by digest."""
     steps = funnel_of(artifact)
+    _draw_table(console, "Records by file", FILE_HEADINGS, file_rows(steps, names), num_left=1)
     rules = [rule_cells(loss) for loss in lost_by_rule(steps)]
     _draw_table(console, "Lost by rule", RULE_HEADINGS, rules, num_left=2)
     for key, word in (("by_slice", "slice"), ("by_source", "source")):
@@ -189,7 +191,7 @@ def draw_losses(console: Console, artifact: Artifact) -> None:
             console.print(f"{printable(label)} {printable(text)[:EXCERPT_CHARS]!r}", markup=False)
 
 
-def write_funnel_page(path: Path, artifact: Artifact) -> None:
+def write_funnel_page(path: Path, artifact: Artifact, names: Mapping[str, str]) -> None:
     """Write the funnel as one self-contained HTML page."""
     from curation.page import heading, paragraph, quote, table, write_page
 
@@ -198,9 +200,11 @@ def write_funnel_page(path: Path, artifact: Artifact) -> None:
         [s["step"], s["docs_in"], s["docs_out"], _mb(s["bytes_in"]), _mb(s["bytes_out"]), "\n".join(remarks(s))]
         for s in steps
     ]
+    files = file_rows(steps, names)
     parts = [
         table("Steps", ["step", "documents in", "out", "MB in", "MB out", "judged, changed, published, decided"], flow),
         *(paragraph(f"Warning: {text}.") for text in filter(None, map(warning_text, steps))),
+        *([table("Records by file", FILE_HEADINGS, files)] if files else []),
         heading("Lost by rule"),
         table("Documents by first reason", RULE_HEADINGS, [rule_cells(loss) for loss in lost_by_rule(steps)]),
     ]

@@ -53,7 +53,7 @@ def import_corpus(
     from curation.imported import import_files, origin_of
     from curation.nodes import Planner
     from curation.recipe import Recipe, validate
-    from curation.sources.locate import find_inputs
+    from curation.sources.find import pool_inputs
     from curation.store import Store
     from curation.yamlio import apply_overrides
 
@@ -65,8 +65,8 @@ def import_corpus(
     found = origin_of(sources[0])
     said = {"origin": origin or found["origin"], "revision": revision or found["revision"]}
     if dry_run:
-        inputs = find_inputs(recipe.pool.path)
-        size = sum(item.path.stat().st_size for item in inputs.files)
+        inputs = pool_inputs(recipe.pool)
+        size = sum(item.stored_bytes() for item in inputs.files)
         plan: dict[str, Json] = {**said, "files": len(inputs.files), "bytes": size, "ignored": inputs.num_ignored}
         give(plan, lambda console: console.print(printable(str(plan)), markup=False), as_json=json_output)
         return

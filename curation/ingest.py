@@ -29,8 +29,6 @@ from curation.store import Artifact, ArtifactWriter, Store
 
 POOL_VERSION = "1"
 _ALIAS = "pool.json"
-INPUTS = "inputs.json"
-"""Which files an ingest read: names, sizes and digests, so that `meta.place.file` can be followed back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +43,7 @@ class _Origin:
 
     def listed(self) -> list[Json]:
         """Return what was read, for provenance; the place where a file lay is kept in the store alone."""
-        files: list[Json] = [
-            {"name": seen.item.name, "bytes": seen.item.stored_bytes(), "sha256": seen.sha256} for seen in self.files
-        ]
-        return [*files, *({"name": version} for version in self.versions)]
+        return [*map(_listed, self.files), *({"name": version} for version in self.versions)]
 
 
 def ensure_pool(store: Store, spec: PoolSpec, *, workers: int, progress: Progress, empty_ok: bool = False) -> Artifact:
@@ -79,7 +74,6 @@ def ensure_pool(store: Store, spec: PoolSpec, *, workers: int, progress: Progres
         check_unchanged(origin.files)
         _check_tagger(spec, tagged_by)
         artifact = _publish(store, written, work)
-        write_json(work.path / INPUTS, list[Json]([_input_entry(entry) for entry in origin.files]))
         write_json(work.path / _ALIAS, {"key": origin.key, "pool": artifact.fingerprint, "files": origin.listed()})
         return artifact
 
@@ -87,7 +81,8 @@ def ensure_pool(store: Store, spec: PoolSpec, *, workers: int, progress: Progres
 def files_of(store: Store, pool: Artifact) -> list[Mapping[str, Json]]:
     """Return the files that the store read into `pool`: `name`, `bytes`, `sha256`; none of other stores' pools.
 
-    What is not a file (a distribution of the environment) has a name alone.
+    A remote file has its `stamp` and the digest of it as `stamp_sha256`: its bytes were read once and not kept. Either
+    digest begins with the document's `meta.place.file`. What is no file (a distribution of the environment) has a name.
     """
     for path in sorted(store.root.glob(f"ingest-*/{_ALIAS}")):
         alias: Json = None
@@ -152,8 +147,11 @@ def _check_tagger(spec: PoolSpec, before: list[str]) -> None:
         )
 
 
-def _input_entry(entry: Seen) -> Json:
-    return {"path": entry.item.name, "size": entry.item.stored_bytes(), "stamp": entry.stamp, "digest": entry.sha256}
+def _listed(entry: Seen) -> Json:
+    told: dict[str, Json] = {"name": entry.item.name, "bytes": entry.item.stored_bytes()}
+    if entry.item.url is None:
+        return {**told, "sha256": entry.sha256}
+    return {**told, "stamp": entry.stamp, "stamp_sha256": entry.sha256}
 
 
 def _names_matter(entry: Seen, spec: PoolSpec) -> str:

@@ -26,7 +26,10 @@ RECORD = "provenance.json"
 ENTRY = "entry.json"
 RESULT = "results.json"
 FORMAT = 1
-COUNTS = ("num_docs", "num_bytes", "num_tokens", "unique_tokens", "logical_digest", "digest", "tokenizer", "licenses")
+COUNTS = (
+    "num_docs", "num_bytes", "num_tokens", "unique_tokens", "logical_digest", "digest", "tokenizer", "licenses",
+    "files",
+)  # fmt: skip
 """What a link repeats of an artifact's summary."""
 COUNTED = ("reasons", "rejected")
 VERIFIED, RECORDED, NOT_HERE, CHANGED, UNCHECKED = "verified", "recorded", "not here", "changed", "here"
@@ -226,6 +229,7 @@ def _fault(link: Link) -> str:
     made: dict[str, Json] = {"kind": link.kind, "version": link.version}
     if link.kind == "pool" and not link.inputs:
         made |= {"logical_digest": link.told.get("logical_digest"), "rejected": link.told.get("rejected")}
+        made |= {"files": link.told["files"]} if "files" in link.told else {}
     else:
         made |= {"params": link.params, "inputs": link.inputs}
     found = digest_json(made)

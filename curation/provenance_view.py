@@ -70,7 +70,9 @@ def _state(link: Link) -> str:
 def _file_lines(chain: Chain, fingerprint: str) -> Iterator[str]:
     files = chain.files.get(fingerprint, [])
     for entry in files[:FILES_SHOWN]:
-        size = f", {entry['bytes']:,} bytes, sha256 {str(entry['sha256'])[:16]}" if "sha256" in entry else ""
+        size = f", {entry['bytes']:,} bytes" if "bytes" in entry else ""
+        size += f", sha256 {str(entry['sha256'])[:16]}" if "sha256" in entry else ""
+        size += f", {entry['stamp']}" if "stamp" in entry else ""
         yield f"read {entry['name']}{size}"
     if len(files) > FILES_SHOWN:
         yield f"and {len(files) - FILES_SHOWN:,} more; all of them: --json"

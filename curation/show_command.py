@@ -76,7 +76,7 @@ def show(
         return
     found = _find(opened, artifact)
     if funnel:
-        _give_funnel(found, out, as_json=json_output)
+        _give_funnel(opened, found, out, as_json=json_output)
         return
     give(
         {"path": str(found.path), **found.manifest, **_contamination(found)},
@@ -123,16 +123,17 @@ def _find(store: Store, name: str) -> Artifact:
     return matches[0]
 
 
-def _give_funnel(corpus: Artifact, out: Path | None, *, as_json: bool) -> None:
+def _give_funnel(store: Store, corpus: Artifact, out: Path | None, *, as_json: bool) -> None:
+    from curation.funnel_files import file_names
     from curation.funnel_view import draw_losses, funnel_json, write_funnel_page
 
-    value = funnel_json(corpus)
+    value, names = funnel_json(corpus), file_names(store, corpus)
     if out is not None:
-        write_funnel_page(out, corpus)
+        write_funnel_page(out, corpus, names)
 
     def draw(console: Console) -> None:
         draw_funnel(console, corpus)
-        draw_losses(console, corpus)
+        draw_losses(console, corpus, names)
         if out is not None:
             console.print(f"page: {out}", soft_wrap=True, markup=False)
 

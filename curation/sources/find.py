@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import cast
@@ -28,10 +28,14 @@ READABLE = (
 METADATA = frozenset(
     """
     dataset_info.json dataset_infos.json dataset_dict.json state.json manifest.json funnel.json contamination.json
-    recipe.json croissant.json
+    recipe.json croissant.json provenance.json
     """.split()
 )
 """Files beside records, by name; ours and those of the `datasets` library."""
+
+
+_OF_A_CORPUS, _COMPLETE = "contamination.json", "manifest.json"
+"""Of the files of a corpus the first and the last that is published."""
 
 
 def pool_inputs(spec: PoolSpec) -> Inputs:
@@ -61,6 +65,7 @@ def _remote(entry: str, spec: PoolSpec) -> tuple[list[Input], int]:
     if len(listed) == 1 and not listed[0][1]:
         return [remote.remote_input(listed[0][0], _kind_or_refuse(listed[0][0], listed[0][0], spec))], 0
     below = {relative or link: link for link, relative in listed}
+    _refuse_unfinished(below, url)
     names = [name for name in below if _chosen(PurePosixPath(name), spec)]
     readme = remote.read_small(f"{url.rstrip('/')}/README.md", 1 << 20) if "README.md" in below else None
     names = hugging_face.chosen_files(names, readme, spec, url)
@@ -169,6 +174,7 @@ def _sniffed(path: Path) -> Kind | None:
 def _directory(root: Path, spec: PoolSpec) -> tuple[list[Input], int]:
     """Return the chosen files under `root` and the number of others."""
     seen = list(_walk(root, spec))
+    _refuse_unfinished(seen, str(root))
     readme = root / "README.md"
     text = readme.read_bytes()[: 1 << 20] if readme.is_file() else None
     names = hugging_face.chosen_files(
@@ -195,6 +201,15 @@ def _directory(root: Path, spec: PoolSpec) -> tuple[list[Input], int]:
         for name, kind in ranked
     ]
     return found, len(seen) - len(found)
+
+
+def _refuse_unfinished(names: Collection[str], where: str) -> None:
+    """Raise ShardError for a corpus whose publication or download was cut: part of it would pass for all of it."""
+    if _OF_A_CORPUS in names and _COMPLETE not in names:
+        raise ShardError(
+            f"{where}: a corpus without {_COMPLETE}, expected all of it: its publication was cut short, or its "
+            "download; publish or fetch it again, or name the files to read (`data/*.parquet`)"
+        )
 
 
 def _walk(root: Path, spec: PoolSpec) -> Iterator[str]:
