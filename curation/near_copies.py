@@ -97,4 +97,7 @@ def _spans(panel: TextView) -> npt.NDArray[np.uint64]:
     """Return the distinct hashes of all windows of 50 words, sorted."""
     from curation.text_kernels import window_hashes
 
-    return np.unique(window_hashes(panel.data, panel.offsets, SPAN_WORDS))
+    hashes = np.sort(window_hashes(panel.data, panel.offsets, SPAN_WORDS))
+    first = np.ones(len(hashes), np.bool_)  # np.unique hashes before it sorts: five times the work on distinct values
+    np.not_equal(hashes[1:], hashes[:-1], out=first[1:])
+    return hashes[first]

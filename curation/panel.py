@@ -106,7 +106,7 @@ def _build(
         sizes = _family_sizes(parts, spec)
     family_roles = split_families(sizes, spec)
     roles = [np.array([family_roles[family] for family in part.families], np.uint8) for part in parts]
-    panel = _panel_documents(pool, parts, roles, targets)
+    panel = _panel_documents(run, parts, roles, targets)
     index = near_copy_index(text_view(panel["text"])) if len(panel) else None
     roles = map_parts(run, "panel near copies", len(paths), lambda part: _mark_near(pool, part, roles[part], index))
     for number, (part, role) in enumerate(zip(parts, roles, strict=True)):
@@ -162,14 +162,17 @@ def _family_sizes(parts: list[_Families], spec: PanelSpec) -> dict[str, dict[str
 
 
 def _panel_documents(
-    pool: Artifact, parts: list[_Families], roles: list[npt.NDArray[np.uint8]], targets: Targets | None
+    run: NodeRun, parts: list[_Families], roles: list[npt.NDArray[np.uint8]], targets: Targets | None
 ) -> pa.Table:
     """Return the panel's whole documents sorted by (slice, id)."""
-    tables = []
-    for number, (part, role) in enumerate(zip(parts, roles, strict=True)):
-        table = read_table(pool.part_paths()[number], [name for name in DOCUMENT_COLUMNS if name != "family"])
-        table = table.append_column("family", pa.array(part.families, pa.large_string()))
-        tables.append(table.filter(pa.array(role == ROLE_PANEL)).select(list(DOCUMENT_COLUMNS)))
+    paths = run.inputs["pool"].part_paths()
+
+    def chosen(number: int) -> pa.Table:
+        table = read_table(paths[number], [name for name in DOCUMENT_COLUMNS if name != "family"])
+        table = table.append_column("family", pa.array(parts[number].families, pa.large_string()))
+        return table.filter(pa.array(roles[number] == ROLE_PANEL)).select(list(DOCUMENT_COLUMNS))
+
+    tables = map_parts(run, "panel documents", len(paths), chosen)
     given = [table.cast(tables[0].schema) for table in targets.tables] if targets else []
     panel = pa.concat_tables([*tables, *given]).combine_chunks()
     return panel.take(pc.sort_indices(panel, sort_keys=[("slice", "ascending"), ("id", "ascending")])).combine_chunks()
