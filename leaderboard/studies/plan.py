@@ -1,7 +1,8 @@
 """What a study would do: per arm and tier text, epochs, runs, hours; per tier what its seeds can see; what is in vain.
 
-Nothing is built and no text is read. Numbers of corpora that exist are theirs; of others estimates, marked as such,
-from the pool's bytes: the share that a filter's `keep` names, else all of it (an upper bound).
+Nothing is built; text is read only where a mixture has epoch caps. Numbers of corpora that exist are theirs; of
+others estimates, marked as such, from the pool's bytes: the share that a filter's `keep` names, else all of it (an
+upper bound).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from curation.progress import Progress
 from curation.recipe import Recipe
 from curation.store import Artifact, Store
 from leaderboard.studies.arms import Arm, resolve_arms
+from leaderboard.studies.capped import beyond_caps, held_by
 from leaderboard.studies.foresight import doubts_of
 from leaderboard.studies.one_change import recipe_identity
 from leaderboard.studies.plan_costs import (
@@ -58,22 +60,22 @@ def plan_study(study: Study, where: str, *, store: Store, progress: Progress, wo
     known = known_of(store)
     pool = known_pool(store, arms[0].recipe.pool)
     if pool is None:
-        return _unread(study, arms, known, workers)
+        return _unread(study, arms, known, workers, store)
     ready = prepare(study, arms, pool)
     planner = Planner(store=store, workers=1, progress=progress)
     guess = guess_pool(pool, _bytes_a_token(ready, store))
-    rows = [_row(ready, arm, planner, guess) for arm in arms]
+    rows = _capped([_row(ready, arm, planner, guess) for arm in arms], arms, store)
     slices = [name for name in cast("Mapping[str, Json]", pool.summary["slices"]) if name not in study.selected_for]
     panel = store.find("panel", ready.runs[0].panel.fingerprint)
     plan = _plan(study, arms, rows, known, slices, fingerprint=ready.fingerprint, panel=panel, workers=workers)
     return replace(plan, earlier=versions_seen(store, ready.identity, ready.fingerprint))
 
 
-def _unread(study: Study, arms: Sequence[Arm], known: Known, workers: int) -> StudyPlan:
+def _unread(study: Study, arms: Sequence[Arm], known: Known, workers: int, store: Store) -> StudyPlan:
     """Return the plan of a study whose pool was never read: sizes guessed from the files."""
     spec = arms[0].recipe.pool
     guess = guess_pool(spec, BYTES_A_TOKEN)
-    rows = [_guessed_row(study, arm, guess) for arm in arms]
+    rows = _capped([_guessed_row(study, arm, guess) for arm in arms], arms, store)
     plan = _plan(study, arms, rows, known, [], fingerprint=None, panel=None, workers=workers)
     return replace(plan, pool=guess.told)
 
@@ -104,6 +106,22 @@ def _plan(
         doubts=tuple(doubts_of(study, arms, priced, effects, panel)),
         decision=study.decision,
     )
+
+
+def _capped(rows: Sequence[PlanRow], arms: Sequence[Arm], store: Store) -> list[PlanRow]:
+    """Return the rows with what epoch caps would refuse, where the corpus is not built and a run cannot say it."""
+    by_name = {arm.name: arm for arm in arms}
+    found = []
+    for row in rows:
+        tiers = row.tiers
+        arm = by_name[row.arm]
+        if row.estimated and arm.recipe.mix.max_epochs is not None and tiers:
+            loaded = [load_tier(one.tier) for one in tiers]
+            held = held_by(arm, loaded[0], store)
+            told = [beyond_caps(arm, tier, held) for tier in loaded]
+            tiers = tuple(replace(one, refused=one.refused or why) for one, why in zip(tiers, told, strict=True))
+        found.append(replace(row, tiers=tiers))
+    return found
 
 
 def _row(ready: Prepared, arm: Arm, planner: Planner, guess: PoolGuess) -> PlanRow:

@@ -24,6 +24,7 @@ def plan_json(plan: StudyPlan) -> dict[str, Json]:
         "kind": plan.kind,
         "fingerprint": plan.fingerprint,
         "pool": plan.pool,
+        "slices_checked": plan.pool == "known",
         "arms": [_arm_json(row) for row in plan.arms],
         "tiers": [_tier_json(row) for row in plan.tiers],
         "totals": {
@@ -90,6 +91,7 @@ def draw_plan(console: Console, plan: StudyPlan) -> None:
     console.print(f"{printable(plan.study)} ({plan.kind}, {told})", markup=False, style="bold")
     if plan.pool != "known":
         console.print(f"{plan.pool}; everything would be built, then trained", markup=False, soft_wrap=True)
+        console.print("Names of slices were not checked against the pool; `--build` does that.", markup=False)
     _draw_arms(console, plan)
     _draw_repeats(console, plan)
     _draw_tiers(console, plan)

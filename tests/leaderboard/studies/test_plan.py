@@ -134,3 +134,13 @@ def test_points_that_share_one_corpus_count_it_once(tmp_path: Path, store: Store
     assert len(plan.arms) > 2
     assert plan.disk.corpora == corpus
     assert plan.disk.tokens == plan.arms[0].token_bytes
+
+
+def test_a_budget_beyond_the_epoch_caps_is_foreseen_before_the_pool_is_read(tmp_path: Path, store: Store) -> None:
+    up = {"mix": {"weights": "uniform", "max_epochs": 2}}
+    words: dict[str, Any] = {"kind": "mixture", "vary": {"mine": up}, "tiers": {"pico-1x": 2}, "epochs": 1000}
+    plan = planned(tmp_path, store, **words)
+    told = [one.told for one in plan.doubts if one.arm == "mine" and one.rule == 4]
+    assert any("max_epochs" in line and "raise `max_epochs` to" in line for line in told)
+    value: Any = plan_json(plan)
+    assert value["slices_checked"] is False
