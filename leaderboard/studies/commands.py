@@ -136,7 +136,7 @@ def study_status(
         from leaderboard.cluster.commands import status_on
         from leaderboard.studies.study import load_study
 
-        status_on(load_study(study, tuple(overrides)), str(study), Store.open(store), on, json_output=json_output)
+        status_on(load_study(study, tuple(overrides)), str(study), Store.reading(store), on, json_output=json_output)
         return
     from leaderboard.studies.status import study_status as status_of
     from leaderboard.studies.status_view import draw_status, status_json
@@ -199,7 +199,8 @@ def _run_on(study: Study, where: str, on: str, budget: str | None, options: _Opt
     from leaderboard.cluster.commands import OnSite, run_on
 
     told = OnSite(on=on, budget=budget, dry_run=options.dry_run, json_output=options.json_output)
-    run_on(study, where, Store.open(options.store), told)
+    store = Store.reading(options.store) if options.dry_run else Store.open(options.store)
+    run_on(study, where, store, told)
 
 
 def _plan(study: Study, where: str, store: Store, options: _Options) -> None:
