@@ -1,4 +1,4 @@
-"""Quality and speed of the extractors on raw pages of the shared pool, and encodings against texts that are known.
+"""Quality and speed of the extractors on raw pages of the shared pool.
 
 Reference text: `web_extracted` (trafilatura with favor_recall, so trafilatura's own names are favoured), by `parent`.
 

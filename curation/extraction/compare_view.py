@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from curation.console import DEFAULT_WORKERS, give, printable
+from curation.console import DEFAULT_WORKERS, give, printable, progress_for
 from curation.errors import UsageFault
 from curation.extraction.compare import Comparison, compare, scores, words
 from curation.extraction.page_files import read_samples
@@ -34,12 +35,11 @@ def give_extract(names: str, pages: str | None, out: Path | None, *, as_json: bo
     chosen = [name.strip() for name in names.split(",") if name.strip()]
     if not chosen:
         raise UsageFault("--extract: no extractor named; expected names like trafilatura,resiliparse")
-    samples = []
-    for sample in read_samples(Path(pages)):
-        samples.append(sample)
-        if len(samples) == MAX_PAGES:
-            break
-    found = compare(chosen, samples, workers=DEFAULT_WORKERS)
+    some = list(islice(read_samples(Path(pages)), MAX_PAGES + 1))
+    if len(some) > MAX_PAGES:
+        note = f"{pages}: holds more than {MAX_PAGES:,} pages; only the first {MAX_PAGES:,} are compared"
+        progress_for(quiet=False).note(note)
+    found = compare(chosen, some[:MAX_PAGES], workers=DEFAULT_WORKERS)
     if out is not None:
         write_view(out, pages, found)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from curation.cli import main
-from curation.extraction import Page
+from curation.extraction import Page, compare_view
 from curation.extraction.compare import boilerplate_fraction, scores, words
 from curation.extraction.compare_view import differences
 from curation.extraction.page_files import Sample
@@ -71,3 +71,15 @@ def test_wrong_usage_is_one_line_and_exit_2(words: list[str], tmp_path: Path) ->
     with pytest.raises(SystemExit) as stop:
         main(["show", *(word.replace("HERE", str(tmp_path)) for word in words)])
     assert stop.value.code == 2
+
+
+def test_pages_beyond_the_limit_are_said_to_be_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare_view, "MAX_PAGES", 2)
+    for number in range(3):
+        (tmp_path / f"{number}.html").write_text(f"<p>Page {number} of a folder.</p>")
+    compare_view.give_extract("resiliparse-all", str(tmp_path), None, as_json=True)
+    said = capsys.readouterr()
+    assert [page["name"] for page in json.loads(said.out)["pages"]] == ["0.html", "1.html"]
+    assert "only the first 2 are compared" in said.err
