@@ -5,9 +5,12 @@ slices the arm without one raises the other alone, so `alone = without the other
 what one adds to the other less what it does alone. Contrasts are of ln(bits per byte) of one slice of the panel, with
 the noise of seeds pooled over all arms of the tier and families drawn for all runs alike (`paired`).
 
-A gain (`total` better) is attributed to every raised slice of which `adds` or `alone` is better. What counts as better:
-Holm's mark at 5 % over all contrasts of the slice. Where run noise was not measured, or a rule forbids a verdict, the
-verdict is `insufficient`, and `by_intervals` says what single intervals would give. Source: ours; the 2 x 2 factorial.
+A gain (`total` better) is attributed to every raised slice of which `adds` or `alone` is better, never to one of which
+`adds` is worse. Of every other raised slice it says `not tested` (no arm leaves it out), `makes it worse`, or `not
+resolved`; `alone` is said only where its `adds` and `alone` lie inside ±`MARGIN`: no proof of an effect is no proof of
+none. Better and worse are Holm's marks at 5 % over all contrasts of all judged slices of the tier. Where run noise was
+not measured, or a rule forbids a verdict, the verdict is `insufficient`, and `by_intervals` says what single intervals
+would give. Source: ours; the 2 x 2 factorial; Schuirmann 1987 (TOST).
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from curation.randomness import generator
 from leaderboard.compare_arms import SEED, Rules, delta_of, shared_seeds, slice_units, why_not_judged
 from leaderboard.comparison.multiple import holm
 from leaderboard.comparison.paired import Design, Paired, paired_designs
+from leaderboard.gates.statistics import neutral
 from leaderboard.scores import TierScores
 from leaderboard.studies.attribution_facts import (
     ADDS,
@@ -33,6 +37,9 @@ from leaderboard.studies.attribution_facts import (
     SliceAttribution,
 )
 from leaderboard.words import log_percent, side
+
+MARGIN = 0.0025
+"""Largest log ratio that counts as no effect. Source: the gates' `neutral.slice`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +71,19 @@ def attribute(
     asked = _contrasts(scores, factors)
     if not any(one.kind == ADDS for one in asked):
         return None
-    found = []
+    designs = [item.design for item in asked]
+    parts, own = {}, {}
     for name, one in scores.slices.items():
         prior = rules.noise.get(name)
-        designs = [item.design for item in asked]
-        parts = paired_designs(slice_units(one), designs, rng=generator(SEED, "families", name), prior=prior)
-        measured = prior is not None or name in dropped
-        why = reason or why_not_judged(one, rules.selected_for)
-        why = why or ("" if measured else "run noise of this slice was never measured (rule 9)")
-        found.append(_of_slice(name, _made(asked, parts, measured), why))
+        parts[name] = paired_designs(slice_units(one), designs, rng=generator(SEED, "families", name), prior=prior)
+        own[name] = why_not_judged(one, rules.selected_for)
+        if not own[name] and prior is None and name not in dropped:
+            own[name] = "run noise of this slice was never measured (rule 9)"
+    marks = marked({name: [part.p_value for part in of] for name, of in parts.items() if not own[name]})
+    found = [
+        _of_slice(name, _made(asked, of, marks.get(name)), reason or own[name], factors.raised)
+        for name, of in parts.items()
+    ]
     return Attribution(
         tier=scores.tier,
         arm=factors.arm,
@@ -80,7 +91,15 @@ def attribute(
         left_out=tuple(one.of for one in asked if one.kind == ADDS),
         seeds=min(len(one.design.pairs) for one in asked),
         slices=tuple(found),
+        tests=sum(one.p is not None for item in found for one in item.contrasts),
     )
+
+
+def marked(p_values: Mapping[str, Sequence[float | None]]) -> dict[str, list[tuple[float | None, bool | None]]]:
+    """Return every p of every slice with Holm's mark among them all; what has no p has no mark."""
+    known = [p for values in p_values.values() for p in values if p is not None]
+    marks = iter(holm(known))
+    return {name: [(p, None if p is None else next(marks)) for p in values] for name, values in p_values.items()}
 
 
 def _contrasts(scores: TierScores, factors: Factors) -> list[_Asked]:
@@ -122,27 +141,26 @@ def _interaction(scores: TierScores, factors: Factors, present: Mapping[str, str
     return [_Asked(kind=INTERACTION, of="", text=text, design=design)]
 
 
-def _made(asked: Sequence[_Asked], parts: Sequence[Paired], measured: bool) -> list[Contrast]:
-    values = [part.p_value if measured else None for part in parts]
-    known = [value for value in values if value is not None]
-    marks = iter(holm(known))
+def _made(
+    asked: Sequence[_Asked], parts: Sequence[Paired], tests: Sequence[tuple[float | None, bool | None]] | None
+) -> list[Contrast]:
     made = []
-    for one, part, p in zip(asked, parts, values, strict=True):
+    for one, part, (p, mark) in zip(asked, parts, tests or [(None, None)] * len(asked), strict=True):
         delta = delta_of(part)
         made.append(
             Contrast(
                 kind=one.kind, of=one.of, text=one.text, log_ratio=delta.log_ratio, low=delta.low, high=delta.high,
                 se_seeds=delta.se_seeds, se_families=delta.se_families, degrees=delta.degrees,
                 num_seeds=delta.num_seeds, side=side(delta) if delta.se_seeds is not None else "unknown", p=p,
-                holm=None if p is None else next(marks),
+                holm=mark,
             )
         )  # fmt: skip
     return made
 
 
-def _of_slice(name: str, contrasts: Sequence[Contrast], why: str) -> SliceAttribution:
-    by_intervals, _ = _said(contrasts, lambda one: one.side in ("better", "worse"))
-    verdict, to = (INSUFFICIENT, ()) if why else _said(contrasts, lambda one: bool(one.holm))
+def _of_slice(name: str, contrasts: Sequence[Contrast], why: str, raised: Sequence[str]) -> SliceAttribution:
+    by_intervals, _ = _said(contrasts, raised, lambda one: one.side in ("better", "worse"))
+    verdict, to = (INSUFFICIENT, ()) if why else _said(contrasts, raised, lambda one: bool(one.holm))
     found = SliceAttribution(
         slice=name,
         verdict=verdict,
@@ -155,19 +173,38 @@ def _of_slice(name: str, contrasts: Sequence[Contrast], why: str) -> SliceAttrib
     return replace(found, sentence=_sentence(found))
 
 
-def _said(contrasts: Sequence[Contrast], stands: Callable[[Contrast], bool]) -> tuple[str, tuple[str, ...]]:
+def _said(
+    contrasts: Sequence[Contrast], raised: Sequence[str], stands: Callable[[Contrast], bool]
+) -> tuple[str, tuple[str, ...]]:
     """Return what a gain is attributed to, and to which slices, if contrasts that stand count as found."""
     total = next((one for one in contrasts if one.kind == TOTAL), None)
     if total is None or not stands(total) or total.log_ratio >= 0:
         return NOT_RESOLVED, ()
-    own = [one for one in contrasts if one.kind in (ADDS, ALONE) and stands(one) and one.log_ratio < 0]
-    to = tuple(sorted({one.of for one in own}))
-    return _verdict(to), to
+    own = {name: [one for one in contrasts if one.of == name] for name in raised}
+    harm = {name for name, of in own.items() if any(c.kind == ADDS and stands(c) and c.log_ratio > 0 for c in of)}
+    better = {name for name, of in own.items() if any(stands(one) and one.log_ratio < 0 for one in of)}
+    to = tuple(sorted(better - harm))
+    others = {name: _other(own[name], worse=name in harm) for name in sorted({*raised} - {*to})}
+    return _verdict(to, others, len(raised)), to
 
 
-def _verdict(to: Sequence[str]) -> str:
-    told = {0: NOT_RESOLVED, 1: f"attributed to {''.join(to)}", 2: f"attributed to both, {' and '.join(to)}"}
-    return told.get(len(to), f"attributed to {', '.join(to)}")
+def _other(contrasts: Sequence[Contrast], *, worse: bool) -> str:
+    """Return what is known of a raised slice that a gain is not attributed to; empty where it has no effect."""
+    if worse:
+        return "makes it worse"
+    if not any(one.kind == ADDS for one in contrasts):
+        return "not tested"
+    none = all(neutral(one.low, one.high, MARGIN) for one in contrasts)
+    return "" if none else "not resolved"
+
+
+def _verdict(to: Sequence[str], others: Mapping[str, str], num_raised: int) -> str:
+    known = [f"{name} {told}" for name, told in others.items() if told]
+    if not to:
+        worse = [f"{name} {told}" for name, told in others.items() if told == "makes it worse"]
+        return "; ".join([NOT_RESOLVED, *worse])
+    names = f"both, {' and '.join(to)}" if len(to) == num_raised == 2 else " and ".join(to)
+    return "; ".join([f"attributed to {names}" + (" alone" if others and not known else ""), *known])
 
 
 def _why_not(contrasts: Sequence[Contrast]) -> str:

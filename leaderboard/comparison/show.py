@@ -176,6 +176,9 @@ def _draw_attribution(console: Console, outcome: Outcome) -> None:
         return
     raised = ", ".join(outcome.attribution.raised)
     console.print(f"attribution of the gain on {printable(raised)}, by arms without one of them:", markup=False)
+    tests = outcome.attribution.tests
+    if tests:
+        console.print(f"  Holm's marks over the {tests} contrasts of this arm and tier in all judged slices")
     for one in outcome.attribution.slices:
         if one.slice in outcome.attribution.raised:
             console.print(printable(f"  {one.sentence}"), markup=False)

@@ -26,7 +26,14 @@ from leaderboard.studies.changes import (
 from leaderboard.studies.controls import RANDOM_CONTROLS, WEIGHT_CONTROLS, matched_stages, matched_text, weight_recipe
 from leaderboard.studies.kinds import Protocol, load_protocol
 from leaderboard.studies.leave_one_out import arm_name, left_out_mixes, moved_points, shift_text
-from leaderboard.studies.one_change import Known, change_faults, differences, equal_arms, recipe_identity
+from leaderboard.studies.one_change import (
+    Known,
+    change_faults,
+    differences,
+    equal_arms,
+    recipe_identity,
+    repeated_names,
+)
 from leaderboard.studies.study import BASELINE, Study
 from leaderboard.studies.study_faults import split_faults
 from leaderboard.studies.sweep import Point, arm_points, base_points, unknown_optimizer
@@ -68,7 +75,7 @@ def resolve_arms(study: Study, where: str) -> list[Arm]:
     """Return the baseline, every arm, and after each arm its controls; the base's pool and panel settings replaced.
 
     Raises: StudyError that lists every base or change that gives no valid recipe, arms that vary more or less than one
-    component (rule 17), and arms that are equal.
+    component (rule 17), and arms that are equal or have one name.
     """
     arms, faults = _resolved(study, where)
     raise_faults(StudyError, where, faults)
@@ -103,7 +110,15 @@ def _resolved(study: Study, where: str) -> tuple[list[Arm], list[str]]:
             if arm.role in SIDES
         ]
     )
-    return [*arms, *_weight_controls(terms, arms)], faults
+    arms = [*arms, *_weight_controls(terms, arms)]
+    return arms, faults + repeated_names([(arm.name, _origin(arm)) for arm in arms])
+
+
+def _origin(arm: Arm) -> str:
+    """Return the place in the study that an arm comes from."""
+    if arm.role == "leave-one-out":
+        return f"vary.{arm.of}.{LEAVE_ONE_OUT} (without `{arm.left_out}`)"
+    return f"vary.{arm.name}" if arm.role == "arm" else f"{arm.role} of `{arm.of}`"
 
 
 def _arm_with_controls(terms: _Terms, baseline: Arm, name: str) -> tuple[list[Arm], list[str]]:

@@ -29,9 +29,9 @@ class Contrast:
     side: str
     """`better`, `worse`, `level` (the interval holds zero) or `unknown`."""
     p: float | None
-    """None without measured run noise (rule 9)."""
+    """None without measured run noise (rule 9), and in slices that are not judged."""
     holm: bool | None
-    """Whether it stands among all contrasts of its slice; None without measured run noise."""
+    """Whether it stands among all contrasts of all judged slices; None where `p` is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,8 @@ class SliceAttribution:
 
     slice: str
     verdict: str
-    """`attributed to math`, `attributed to code and math`, `not resolved`, or `insufficient`."""
+    """`attributed to math alone`, `attributed to math; code not resolved` (or `not tested`, `makes it worse`),
+    `attributed to both, code and math`, `not resolved`, or `insufficient`."""
     to: tuple[str, ...]
     """Raised slices that it is attributed to; empty unless something is."""
     by_intervals: str
@@ -63,3 +64,5 @@ class Attribution:
     seeds: int
     """Fewest that a contrast was taken over."""
     slices: tuple[SliceAttribution, ...]
+    tests: int = 0
+    """Contrasts that Holm's marks are over, of all judged slices."""

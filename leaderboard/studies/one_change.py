@@ -107,3 +107,17 @@ def equal_arms(arms: Sequence[Known]) -> list[str]:
                 "drop one of them"
             )
     return list(faults.values())
+
+
+def repeated_names(arms: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the faults of arms, as names with where each comes from, that are called as an arm before them."""
+    first: dict[str, str] = {}
+    faults = []
+    for name, origin in arms:
+        if name in first:
+            faults.append(
+                f"{origin}: is called `{name}`, as {first[name]} is, expected a name of its own; rename an "
+                "arm of `vary`, or list under `leave_one_out` slices that differ in letters a-z or digits"
+            )
+        first.setdefault(name, origin)
+    return faults

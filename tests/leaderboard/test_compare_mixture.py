@@ -61,7 +61,7 @@ def test_the_object_of_an_arm_has_attribution_protected_slices_and_what_was_to_b
     more = next(item for item in told if item["arm"] == "more")
     assert more["attribution"]["raised"] == ["code", "math"]
     math = next(item for item in more["attribution"]["slices"] if item["slice"] == "math")
-    assert (math["verdict"], math["by_intervals"]) == ("insufficient", "attributed to math")
+    assert (math["verdict"], math["by_intervals"]) == ("insufficient", "attributed to math; code not resolved")
     assert [item["kind"] for item in math["contrasts"]] == ["total", "adds", "adds", "alone", "alone", "interaction"]
     assert {item["slice"]: item["state"] for item in more["protect"]} == {"code": "held", "web": "worse"}
     rows = {row["name"]: row for row in more["rows"]}

@@ -47,7 +47,7 @@ def test_an_arm_that_only_shifts_shifts_the_shares_of_the_base() -> None:
         "plus15.without-code",
         "plus15.without-math",
     }
-    assert len(study.decision) == 5
+    assert len(study.decision) == 6
 
 
 def test_given_weights_are_left_out_by_their_difference_from_the_base() -> None:
@@ -87,3 +87,31 @@ def test_what_cannot_be_left_out_is_refused_at_its_place(change: dict[str, Any],
 def test_a_filter_arm_has_nothing_to_leave_out() -> None:
     with pytest.raises(StudyError, match=r"vary\.a\.leave_one_out: belongs to arms that change the `mix`"):
         arms_of({"a": {"filter": "quality_v1", "leave_one_out": True}}, kind="filter")
+
+
+UP = {"mix": {"shift": {"code": 0.05, "math": 0.1, "web": -0.15}}, "leave_one_out": True}
+
+
+@pytest.mark.parametrize(
+    ("vary", "first", "second"),
+    [
+        (
+            {"a": UP, "a.without-math": {"mix": "uniform"}},
+            r"vary\.a\.leave_one_out \(without `math`\)",
+            r"vary\.a\.without-math",
+        ),
+        (
+            {"a": {"mix": {"shift": {"web/code": 0.1, "web-code": 0.1, "web": -0.2}}, "leave_one_out": True}},
+            r"vary\.a\.leave_one_out \(without `web-code`\)",
+            r"vary\.a\.leave_one_out \(without `web/code`\)",
+        ),
+        (
+            {"a": {"mix": {"shift": {"код": 0.1, "мат": 0.1, "web": -0.2}}, "leave_one_out": True}},
+            r"vary\.a\.leave_one_out \(without `код`\)",
+            r"vary\.a\.leave_one_out \(without `мат`\)",
+        ),
+    ],
+)
+def test_two_arms_of_one_name_are_refused_with_both_origins(vary: dict[str, Any], first: str, second: str) -> None:
+    with pytest.raises(StudyError, match=rf"{second}: is called `.*`, as {first} is"):
+        arms_of(vary)
