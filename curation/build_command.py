@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -88,6 +89,7 @@ def build(
         return
     for note in notes:
         planner.progress.note(note)
+    chosen = _pinned(chosen)
     corpus, ran = _built(planner, chosen, place, name, site)
     value = _result_json(chosen, corpus, out) | {"backend": ran}
     give(value, lambda console: _draw_result(console, chosen, corpus, out), as_json=json_output)
@@ -113,20 +115,42 @@ def _built(planner: Planner, recipe: Recipe, place: Out, backend: str, site: Sit
     return corpus, {"name": backend, **(ran.tally.as_json() if ran else {})}
 
 
+def _pinned(recipe: Recipe) -> Recipe:
+    """Return the recipe with revisions of its pool as commits, so that what is published names what was read."""
+    from curation.sources.survey import is_remote, pinned
+
+    return recipe.model_copy(update={"pool": pinned(recipe.pool)}) if is_remote(recipe.pool) else recipe
+
+
 def _dry_run(planner: Planner, recipe: Recipe, out: Path | None, notes: list[str], *, as_json: bool) -> None:
     from curation.ingest import known_pool
     from curation.pipeline import plan_corpus
     from curation.publish import refusal
+    from curation.sources.survey import is_remote, survey
 
-    known = known_pool(planner.store, recipe.pool)
+    reads = survey(recipe.pool) if is_remote(recipe.pool) else None
+    reached = reads is None or reads.inputs is not None
+    known = known_pool(planner.store, recipe.pool, reads.inputs if reads else None) if reached else None
     planned = plan_corpus(recipe, known).corpus if known else None
     steps = planner.plan(planned) if planned else []
     warning = refusal(out, planned.fingerprint if planned else None) if out is not None else None
-    told = [*notes, f"warning: {warning}"] if warning else notes
-    give(_plan_json(recipe, steps, told), lambda console: _draw_plan(console, recipe, steps, told), as_json=as_json)
+    told = [*notes, f"warning: {warning}"] if warning else [*notes]
+    plan = _plan_json(recipe, steps, told)
+    problem = reads.problem() if reads else None
+    if reads is not None:
+        plan["reads"] = reads.as_json()
+        told += reads.lines()
+    if problem is not None:
+        plan["error"] = {"kind": type(problem).__name__, "message": str(problem)}
+    give(plan, lambda console: _draw_plan(console, recipe, steps, told), as_json=as_json)
+    if problem is not None and not as_json:
+        raise problem
+    if problem is not None:  # its message is in the one object already
+        print(f"{type(problem).__name__}: {problem}", file=sys.stderr)
+        raise typer.Exit(problem.exit_code)
 
 
-def _plan_json(recipe: Recipe, steps: list[PlanStep], notes: list[str]) -> Json:
+def _plan_json(recipe: Recipe, steps: list[PlanStep], notes: list[str]) -> dict[str, Json]:
     listed: list[Json] = [
         {"step": s.node.name, "kind": s.node.kind, "action": s.action, "why": s.why, "fingerprint": s.node.fingerprint}
         for s in steps

@@ -22,6 +22,7 @@ from curation.sources.collect import Collected, collect_environment, collect_fil
 from curation.sources.find import pool_inputs
 from curation.sources.identity import Seen, check_unchanged, digest_inputs, ingest_key
 from curation.sources.inputs import ONE_DOCUMENT, ROW_CONTAINERS
+from curation.sources.locate import Inputs
 from curation.sources.pages import extractor_version, needs_extraction
 from curation.sources.partitions import WrittenPool, write_partitions
 from curation.sources.taggers import tagger_identity
@@ -93,18 +94,20 @@ def files_of(store: Store, pool: Artifact) -> list[Mapping[str, Json]]:
     return []
 
 
-def known_pool(store: Store, spec: PoolSpec) -> Artifact | None:
+def known_pool(store: Store, spec: PoolSpec, inputs: Inputs | None = None) -> Artifact | None:
     """Return the pool if the store has it; input files are hashed at most, their text is not parsed.
 
-    Where nothing was ever ingested, files are not even hashed.
+    Where nothing was ever ingested, files are not even hashed. `inputs` are its files where they have been looked for
+    already.
 
     Raises: ShardError for missing input.
     """
     if spec.source != "environment" and not any(store.root.glob(f"ingest-*/{_ALIAS}")):
-        pool_inputs(spec)
+        if inputs is None:
+            pool_inputs(spec)
         ingest_key(spec, [])  # its faults are told all the same
         return None
-    return _known(store, _origin(store, spec, workers=1).key)
+    return _known(store, _origin(store, spec, workers=1, inputs=inputs).key)
 
 
 def was_ingested(path: Path) -> bool:
@@ -121,13 +124,13 @@ def pool_node(pool: Artifact) -> Node:
     return Node(kind="pool", version=POOL_VERSION, params={}, inputs={}, run=run, known_fingerprint=pool.fingerprint)
 
 
-def _origin(store: Store, spec: PoolSpec, workers: int) -> _Origin:
+def _origin(store: Store, spec: PoolSpec, workers: int, inputs: Inputs | None = None) -> _Origin:
     if spec.source == "environment":
         from curation.sources.environment import environment_versions
 
         versions = environment_versions()
         return _Origin(key=ingest_key(spec, versions), versions=tuple(versions))
-    inputs = pool_inputs(spec)
+    inputs = inputs or pool_inputs(spec)
     seen = digest_inputs(store, inputs.files, workers)
     contents = [f"{entry.sha256}{_names_matter(entry, spec)}" for entry in seen]
     if needs_extraction(inputs.files, spec):

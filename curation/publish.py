@@ -22,6 +22,7 @@ from curation.store import MANIFEST, Artifact, Store, copy_files, load_artifact
 from curation.store_locks import reserved
 
 CARD, RECIPE, CROISSANT, PROVENANCE = "README.md", "recipe.json", "croissant.json", "provenance.json"
+PUBLIC = ("hf://", "https://")
 SAMPLE_FILE = "sample/train-00000-of-00001.parquet"
 
 
@@ -133,9 +134,14 @@ def refusal(out: Path, fingerprint: str | None) -> str | None:
 
 
 def _portable(recipe: Recipe, corpus: Artifact) -> dict[str, Json]:
-    """Return the recipe with its pool and targets named by content: where the files lay says nothing elsewhere."""
+    """Return the recipe with its pool and targets named by content: where local files lay says nothing elsewhere.
+
+    Public addresses (`hf://` at its commit, `https://` without a query) stay, so that the recipe builds without --pool.
+    """
     value = as_json(recipe)
-    pool = {key: item for key, item in as_json(recipe.pool).items() if key not in ("path", "include", "exclude")}
+    public = recipe.pool.path and all(entry.startswith(PUBLIC) and "?" not in entry for entry in recipe.pool.path)
+    left_out = () if public else ("path", "include", "exclude")
+    pool = {key: item for key, item in as_json(recipe.pool).items() if key not in left_out}
     if recipe.pool.tagger is not None and ":" in recipe.pool.tagger:
         pool["tagger"] = " ".join(tagger_identity(recipe.pool.tagger))
     inputs = cast("Mapping[str, Json]", corpus.manifest["inputs"])

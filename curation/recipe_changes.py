@@ -228,7 +228,11 @@ def recipe_name(*parts: str) -> str:
 
 
 def replaced_pool(current: object, path: str) -> object:
-    """Return the pool setting with another place for its documents, other keys (columns, globs) kept."""
+    """Return the pool setting with another place for its documents, other keys (columns, globs) kept.
+
+    What was said of the old place alone goes: its sample, its base, its configuration, that it is a path list.
+    """
     if path == "environment" or not isinstance(current, dict) or current.get("source") == "environment":
         return path
-    return {**current, "path": path}
+    gone = {"sample", "base", "config", "split", *(("format",) if current.get("format") == "paths" else ())}
+    return {**{key: value for key, value in current.items() if key not in gone}, "path": path}

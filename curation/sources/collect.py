@@ -58,6 +58,8 @@ class Collected:
     """With a cap: `hash`, `slice` and `bytes` of each document."""
     num_without_text: int = 0
     """Rejected records whose text is missing, null or empty."""
+    fields: tuple[str, ...] = ()
+    """Of the first record without the text or id that the pool's settings name: what it has instead."""
     num_harmless: int = 0
     """Records passed over for what they are."""
     tallies: dict[int, Tally] = field(default_factory=dict)
@@ -127,6 +129,8 @@ def _take(one: Found, reader: RecordReader, rows: RowBuffer, collected: Collecte
         tally.records += 1
     if isinstance(row, Rejected):
         collected.reject(row, collected.files[one.file], one.number)
+        if row.reason in ("no-text", "no-id") and not collected.fields and isinstance(one.value, dict):
+            collected.fields = tuple(map(str, one.value))
         collected.num_without_text += not row.harmless and _has_no_text(row, one.value, reader.spec)
         if tally is not None:
             tally.rejected[row.reason] += 1
@@ -192,9 +196,10 @@ def _check_rejected(collected: Collected, spec: PoolSpec, *, harmless: int) -> N
     counts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(collected.rejected.items()))
     shown = "\n".join(f"  - {case}" for case in collected.cases)
     limit = f"at most {spec.max_bad_fraction:g} of all" if collected.num_docs else "at least one usable document"
-    fields = f"set `pool.text` to the text field (now `{spec.text}`), "
+    there = f"; fields there: {', '.join(collected.fields)[:300]}" if collected.fields else ""
+    fields = f"set `pool.text` to the text field (now `{spec.text}`{there}), "
     if collected.rejected["no-id"]:
-        fields = f"set `pool.id` to the id field (now `{spec.id}`) or leave it out to have ids computed, "
+        fields = f"set `pool.id` to the id field (now `{spec.id}`{there}) or leave it out to have ids computed, "
     raise ShardError(
         f"{where}: {bad:,} of {records:,} records rejected ({counts}), expected {limit}; mend them, {fields}"
         f"leave files out with `pool.exclude`, or raise `pool.max_bad_fraction`; first cases:\n{shown}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import cast
@@ -55,7 +55,7 @@ def pool_inputs(spec: PoolSpec) -> Inputs:
         item = found[key]
         files.extend(path_lists.entries(item, spec) if item.container == "paths" else [item])
     limits = Limits(max_ratio=spec.max_expansion, max_bytes=spec.max_expanded_bytes)
-    told = [remote.describe(item) if item.url else item for item in files]
+    told = remote.describe_all(files)
     return Inputs(files=tuple(replace(item, limits=limits) for item in told), num_ignored=ignored)
 
 
@@ -67,12 +67,15 @@ def _remote(entry: str, spec: PoolSpec) -> tuple[list[Input], int]:
     below = {relative or link: link for link, relative in listed}
     _refuse_unfinished(below, url)
     names = [name for name in below if _chosen(PurePosixPath(name), spec)]
-    readme = remote.read_small(f"{url.rstrip('/')}/README.md", 1 << 20) if "README.md" in below else None
+    has_card = "README.md" in below and not remote.has_wildcard(url)
+    readme = remote.read_small(f"{url.rstrip('/')}/README.md", 1 << 20) if has_card else None
     names = hugging_face.chosen_files(names, readme, spec, url)
     ranked = _by_rank([(name, _kind(name, spec)) for name in names], spec)
     if not ranked:
         raise ShardError(f"{url}: no readable file in this folder; expected {READABLE}; mend `path`")
-    return [remote.remote_input(below[name], kind, name) for name, kind in ranked], len(below) - len(ranked)
+    kept = _sampled((name for name, _ in ranked), spec)
+    chosen = [remote.remote_input(below[name], kind, name) for name, kind in ranked if name in kept]
+    return chosen, len(below) - len(ranked)
 
 
 def _local(entry: str, spec: PoolSpec) -> tuple[list[Input], int]:
@@ -86,6 +89,11 @@ def _local(entry: str, spec: PoolSpec) -> tuple[list[Input], int]:
         else:
             found.append(_file(path, spec, one_of_many="**" in entry))
     return found, ignored
+
+
+def _sampled(names: Iterable[str], spec: PoolSpec) -> frozenset[str]:
+    """Return which of many files are read; of path lists all, since theirs are the entries that are drawn."""
+    return frozenset(names if spec.format == "paths" else path_lists.sampled(names, spec))
 
 
 def _expand(entry: str) -> list[Path]:
@@ -189,6 +197,7 @@ def _directory(root: Path, spec: PoolSpec) -> tuple[list[Input], int]:
         under = f" under {' and '.join(limits)}" if limits else ""
         raise ShardError(f"{root}: no readable file in this directory{under}; expected {READABLE}; mend `path`")
     licences = code_trees.licences_of_tree(root, seen) if spec.format == "code" else None
+    kept = _sampled((name for name, _ in ranked), spec)
     found = [
         Input(
             path=root / name,
@@ -199,8 +208,9 @@ def _directory(root: Path, spec: PoolSpec) -> tuple[list[Input], int]:
             license=licences.nearest(name) if licences else None,
         )
         for name, kind in ranked
+        if name in kept
     ]
-    return found, len(seen) - len(found)
+    return found, len(seen) - len(ranked)
 
 
 def _refuse_unfinished(names: Collection[str], where: str) -> None:

@@ -1,10 +1,11 @@
-"""Path lists as Common Crawl publishes them (`wet.paths.gz`): one file a line, relative to a base.
+"""Path lists as Common Crawl publishes them (`wet.paths.gz`): one file a line, relative to a base or a whole URL.
 
-A sample is the entries with the smallest hashes, so that it depends on neither their order nor the list's length.
+A sample is the names with the smallest hashes, so that it depends on neither their order nor how many there are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 import xxhash
@@ -35,19 +36,28 @@ def entries(item: Input, spec: PoolSpec) -> list[Input]:
             names.add(text)
     if not names:
         raise ShardError(f"{item.name}: an empty list; expected a path a line; mend `path`")
-    chosen = sorted(names, key=lambda name: (xxhash.xxh64_intdigest(name), name))[: spec.sample]
-    base = spec.base or (COMMON_CRAWL if all(name.startswith("crawl-data/") for name in chosen) else None)
+    chosen = sampled(names, spec)
+    relative = [name for name in chosen if remote.protocol_of(name) is None]
+    base = spec.base or (COMMON_CRAWL if all(name.startswith("crawl-data/") for name in relative) else None)
     if base is None:
         raise ShardError(f"{item.name}: its entries are relative, but to what? set `pool.base` to a directory or URL")
-    return [_entry(name, base, item, spec) for name in sorted(chosen)]
+    return [_entry(name, base, item, spec) for name in chosen]
+
+
+def sampled(names: Iterable[str], spec: PoolSpec) -> list[str]:
+    """Return the pool's sample of the names of files, sorted; all where it wants none or more than there are."""
+    if spec.sample is None:
+        return sorted(names)
+    return sorted(sorted(names, key=lambda name: (xxhash.xxh64_intdigest(name), name))[: spec.sample])
 
 
 def _entry(name: str, base: str, item: Input, spec: PoolSpec) -> Input:
     kind = kinds.kind_of_name(name)
     if kind is None or kind.container == "paths":
         raise ShardError(f"{item.name}: {name}: unknown kind of file; expected names such as `x.warc.wet.gz`")
-    if remote.protocol_of(base):
-        url = remote.check_allowed(f"{base.rstrip('/')}/{name}", spec.protocols)
+    whole = name if remote.protocol_of(name) else f"{base.rstrip('/')}/{name}"
+    if remote.protocol_of(whole):
+        url = remote.check_allowed(whole, spec.protocols)
         return remote.remote_input(url, kind, name)
     path = Path(base).expanduser() / name
     if not path.is_file():

@@ -22,10 +22,12 @@ from curation.sources.inputs import Input
 ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.5
 BLOCK_BYTES = 8 << 20
+QUESTIONS_AT_ONCE = 16
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?:://|::)")
 _HF = re.compile(r"hf://datasets/(?P<repo>[^/@]+/[^/@]+)@(?P<revision>[^/]+)(?:/(?P<path>.*))?")
 _ALIASES = {"gcs": "gs", "s3a": "s3", "abfs": "az"}
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "hf": "huggingface_hub", "https": "aiohttp", "http": "aiohttp"}
+_EXTRAS = {"s3": "'curate-ladder[s3]'", "gs": "'curate-ladder[gcs]'", "hf": "'curate-ladder[hub]'"}
 _ETAGS = (
     "ETag",
     "etag",
@@ -93,6 +95,16 @@ def _pinned(url: str) -> str:
     return f"hf://datasets/{found['repo']}@{commit}{rest}"
 
 
+def pinned_paths(paths: Sequence[str], protocols: Sequence[str]) -> tuple[str, ...]:
+    """Return the entries of `path` with every revision as its commit. Raises: ShardError, IncompleteError."""
+    return tuple(check_allowed(entry, protocols) if protocol_of(entry) else entry for entry in paths)
+
+
+def has_wildcard(url: str) -> bool:
+    """Return whether a URL names many files by a pattern."""
+    return re.search(r"[*?\[]", url) is not None
+
+
 def list_remote(url: str) -> list[tuple[str, str]]:
     """Return (URL, path below `url`) of a file, of all in a folder or of a glob; `url` has been allowed.
 
@@ -103,9 +115,11 @@ def list_remote(url: str) -> list[tuple[str, str]]:
         scheme = url.partition("://")[0]
         if scheme in ("http", "https"):
             return [(url, "")]
-        if re.search(r"[*?\[]", path):
+        fs.invalidate_cache()
+        if has_wildcard(path):
+            fixed = re.split(r"[*?\[]", path)[0].rpartition("/")[0]
             found = sorted(name for name, info in fs.glob(path, detail=True).items() if info["type"] == "file")
-            below = [(name, "") for name in found]
+            below = [(name, name[len(fixed) :].lstrip("/")) for name in found]
         elif fs.isfile(path):
             below = [(path, "")]
         else:
@@ -116,14 +130,18 @@ def list_remote(url: str) -> list[tuple[str, str]]:
         return [(str(fs.unstrip_protocol(name)), relative) for name, relative in below]
 
 
-def describe(item: Input) -> Input:
-    """Return the file with size, stamp and a way to open it. Raises: ShardError, IncompleteError."""
+def describe(item: Input, *, listed: bool = False) -> Input:
+    """Return the file with size, stamp and a way to open it; what was `listed` just now is not asked for again.
+
+    Raises: ShardError, IncompleteError.
+    """
     from dataclasses import replace
 
     url = item.name
     with explained(url):
         fs, path = _filesystem(url)
-        fs.invalidate_cache()
+        if not listed:
+            fs.invalidate_cache()
         info = retried(lambda: fs.info(path))
     if info.get("type") == "directory":
         raise ShardError(f"{url}: is a folder, expected a file; mend `path`")
@@ -140,6 +158,16 @@ def describe(item: Input) -> Input:
 
     stamp = f"{size}/{tag}" if tag else ""
     return replace(item, size=int(size), stamp=stamp, opener=opener)
+
+
+def describe_all(files: Sequence[Input]) -> list[Input]:
+    """Return every file as `describe` does, in the given order; many servers are asked at once, local files are not."""
+    if not any(item.url for item in files):
+        return list(files)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(max_workers=QUESTIONS_AT_ONCE) as pool:
+        return list(pool.map(lambda item: describe(item, listed=True) if item.url else item, files))
 
 
 def remote_input(url: str, kind: Any, relative: str = "") -> Input:
@@ -219,7 +247,10 @@ def _explanation(url: str, error: BaseException) -> ShardError | IncompleteError
     said = " ".join(str(error).split())[:200] or type(error).__name__
     if isinstance(error, ImportError):
         package = _PACKAGES.get(protocol, protocol)
-        return ShardError(f"{url}: `{package}` is not installed ({said}); `pip install {package}`")
+        return ShardError(
+            f"{url}: `{package}` is not installed ({said}), expected the library of {protocol}://; "
+            f"pip install {_EXTRAS.get(protocol, package)}"
+        )
     if kinds & {"NoCredentialsError", "PartialCredentialsError"}:
         return ShardError(
             f"{url}: no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a profile, or "
@@ -228,7 +259,10 @@ def _explanation(url: str, error: BaseException) -> ShardError | IncompleteError
     if isinstance(error, PermissionError) or status in (401, 403) or "GatedRepoError" in kinds:
         return ShardError(f"{url}: no permission to read it ({said}); expected credentials that may; check them")
     if isinstance(error, FileNotFoundError) or status == 404 or "RepositoryNotFoundError" in kinds:
-        return ShardError(f"{url}: not found ({said}); expected an existing bucket and object; mend `path`")
+        expected = "an existing bucket and object"
+        if protocol == "hf":
+            expected = "a repository, revision and file (a history that is rewritten loses its commits)"
+        return ShardError(f"{url}: not found ({said}); expected {expected}; mend `path`")
     if is_transient(error):
         return IncompleteError(
             f"{url}: could not be read after {ATTEMPTS} attempts ({type(error).__name__}: {said}); "
