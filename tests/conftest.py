@@ -27,14 +27,34 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "clusters"))  # the scripts that start clusters
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with the reason, what this machine lacks; torch is asked only when a test needs a device."""
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip, with the reason, what this machine lacks; torch is asked only when a test needs a device.
+
+    Under `--dist loadgroup` tests that share a set-up go to one process, which then makes it once.
+    """
+    if config.getoption("loadgroup", False):
+        for item in items:
+            _name_group(item)
     lacking = {"browser": _no_browser, "gpu": _no_gpu}
     for marker, reason_of in lacking.items():
         marked = [item for item in items if item.get_closest_marker(marker)]
         reason = reason_of() if marked else None
         for item in marked if reason else []:
             item.add_marker(pytest.mark.skip(reason=reason or ""))
+
+
+def _name_group(item: pytest.Item) -> None:
+    """End the test's id by `@` and its group: the one marked, else its file where it uses a fixture of module scope.
+
+    That suffix is what pytest-xdist distributes by. Its 3.8 writes it where pytest 9.2 no longer reads it.
+    """
+    marker = item.get_closest_marker("xdist_group")
+    fixtures = item._fixtureinfo.name2fixturedefs.values() if isinstance(item, pytest.Function) else ()
+    shares = any(found[-1].scope == "module" for found in fixtures)
+    group = marker.args[0] if marker else item.nodeid.partition("::")[0] if shares else None
+    if group is not None and not item.nodeid.endswith(f"@{group}"):
+        item._id = type(item._id).parse(f"{item.nodeid}@{group}")
 
 
 def _no_browser() -> str | None:
