@@ -25,7 +25,7 @@ test-slow: $(VENV)/.ready-dev kernels ## the long checks: kills, real pool, whol
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "slow and not gpu and not cluster" --durations=40
 
 test-full: export CURATE_FULL = 1
-test-full: test-slow ## the long checks on as many documents as the docs state: 20,000, not an even 4,000 of them
+test-full: test-slow ## the long checks as large as the docs state them: 20,000 documents, 50 x 200 entries
 
 test-cluster: $(VENV)/.ready-dev kernels ## builds on a real Ray and a real Slurm; as root on Debian it installs Slurm
 	$(PIP) install -c constraints.txt -e '.[ray]'
