@@ -72,9 +72,10 @@ def classifier_train(
     _refuse_mixed(positive, negative, labelled)
     settings = _train_settings(overrides, seed, topics=bool(labelled))
     refuse_foreign_folder(out)
-    specs = {"labelled": _pool_spec(labelled, settings.text).model_copy(update={"slice": label_field})}
-    if not labelled:
-        specs = {"positive": _pool_spec(positive, settings.text), "negative": _pool_spec(negative, settings.text)}
+    given = {"labelled": labelled, "positive": positive, "negative": negative}
+    specs = {name: _pool_spec(paths, settings.text) for name, paths in given.items() if paths}
+    if labelled:
+        specs["labelled"] = specs["labelled"].model_copy(update={"slice": label_field})
     if dry_run:
         give(_plan(specs, settings, out), lambda it: _draw_plan(it, specs, settings, out), as_json=json_output)
         return

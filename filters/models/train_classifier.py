@@ -145,20 +145,31 @@ def epochs_for(num_bytes: int, settings: TrainSettings) -> int:
     return max(settings.epochs, min(MAX_EPOCHS, -(-settings.min_fit_bytes // max(1, num_bytes))))
 
 
-def train_classifier(split: Split, settings: TrainSettings, out: Path, progress: Progress) -> Card:
-    """Fit, measure on what is held out, and write `model.bin` and `card.json`; the card last. Returns the card."""
+def fit_model(
+    lines: list[tuple[str, str]], settings: TrainSettings, out: Path, progress: Progress, *, what: str
+) -> tuple[Path, int]:
+    """Fit fastText on pairs of line and label, ordered by hash, into a folder cleared of what a killed training left.
+
+    Returns the path of `model.bin` and the number of epochs.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    lines = [(line, POSITIVE) for line in split.positives] + [(line, NEGATIVE) for line in split.negatives]
-    lines.sort(key=lambda pair: (stable_hash("train-classifier", settings.seed, pair[0]), pair[1]))
+    lines = sorted(lines, key=lambda pair: (stable_hash("train-classifier", settings.seed, pair[0]), pair[1]))
     epochs = epochs_for(sum(len(line.encode("utf-8")) for line, _ in lines), settings)
     for stale in (out / CARD_FILE, *out.glob(f"{TEMPORARY_PREFIX}*")):  # of a training that was killed: its documents
         stale.unlink(missing_ok=True)
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix=TEMPORARY_PREFIX, dir=out, newline="\n") as stream:
         stream.writelines(f"{label} {line}\n" for line, label in lines)
         stream.flush()
-        with progress.task(f"train classifier, {epochs} epochs", 1) as task:
+        with progress.task(f"train {what}, {epochs} epochs", 1) as task:
             model = train_apart(Path(stream.name), fasttext_arguments(settings, epochs), out / MODEL_FILE)
             task.advance()
+    return model, epochs
+
+
+def train_classifier(split: Split, settings: TrainSettings, out: Path, progress: Progress) -> Card:
+    """Fit, measure on what is held out, and write `model.bin` and `card.json`; the card last. Returns the card."""
+    lines = [(line, POSITIVE) for line in split.positives] + [(line, NEGATIVE) for line in split.negatives]
+    model, epochs = fit_model(lines, settings, out, progress, what="classifier")
     card = Card(
         name=out.resolve().name.removesuffix(CONTAINER_SUFFIX),
         version=VERSION,

@@ -7,7 +7,6 @@ out. Classes keep their sizes unless `balance` is set.
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,21 +16,19 @@ import numpy as np
 
 from curation.batches import read_table, text_array
 from curation.errors import RecipeError
-from curation.files import TEMPORARY_PREFIX, Json, digest_json, sha256_file
+from curation.files import Json, digest_json, sha256_file
 from curation.progress import Progress
 from curation.randomness import stable_hash
 from curation.store import Artifact
 from curation.tags.agreement import DIGITS, Agreement
-from filters.models.card import CARD_FILE, CONTAINER_SUFFIX, MODEL_FILE, Card, write_card
+from filters.models.card import CONTAINER_SUFFIX, Card, write_card
 from filters.models.fasttext_model import FastTextModel
-from filters.models.fasttext_training import train_apart
 from filters.models.normalisation import find_normalisation, without_labels
 from filters.models.topic_tagger import PREFIX
 from filters.models.train_classifier import (
     MIN_HELD_OUT_DOCS,
     TrainSettings,
-    epochs_for,
-    fasttext_arguments,
+    fit_model,
     smallest_lines,
 )
 from filters.models.training_set import MIN_CLASS_DOCS
@@ -114,18 +111,8 @@ def _spelled(label: str) -> str:
 
 def train_topics(topics: Topics, settings: TopicSettings, out: Path, progress: Progress) -> Card:
     """Fit, measure on what is held out, and write `model.bin` and `card.json`; the card last. Returns the card."""
-    out.mkdir(parents=True, exist_ok=True)
     lines = [(line, _spelled(name)) for name, own in topics.fitted.items() for line in own]
-    lines.sort(key=lambda pair: (stable_hash("train-classifier", settings.seed, pair[0]), pair[1]))
-    epochs = epochs_for(sum(len(line.encode("utf-8")) for line, _ in lines), settings)
-    for stale in (out / CARD_FILE, *out.glob(f"{TEMPORARY_PREFIX}*")):
-        stale.unlink(missing_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix=TEMPORARY_PREFIX, dir=out, newline="\n") as stream:
-        stream.writelines(f"{label} {line}\n" for line, label in lines)
-        stream.flush()
-        with progress.task(f"train {len(topics.fitted)} labels, {epochs} epochs", 1) as task:
-            model = train_apart(Path(stream.name), fasttext_arguments(settings, epochs), out / MODEL_FILE)
-            task.advance()
+    model, epochs = fit_model(lines, settings, out, progress, what=f"{len(topics.fitted)} labels")
     card = Card(
         name=out.resolve().name.removesuffix(CONTAINER_SUFFIX),
         version=VERSION,
