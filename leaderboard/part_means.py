@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from curation.numerics import MIN_DEGREES, Floats, Variance, added, pooled_variance, shared_bootstrap_sums, t_interval
 from curation.randomness import generator
-from leaderboard.comparison.paired import shared_noise, total_variance, two_sided
+from curation.significance import two_sided
+from leaderboard.comparison.paired import shared_noise, total_variance
 
 SEED = 1
 """Of the bootstrap's draws; fixed, so that an estimate is a function of its scores."""

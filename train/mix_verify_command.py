@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -55,16 +54,16 @@ def mix_verify(
     json_output: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Train proposed mixtures afresh, beside the natural and the uniform one, and say which is better.
+    """Train proposed mixtures afresh, beside the natural and the uniform one, and say how far they differ.
 
-    Differences carry t intervals of pooled run noise; finished runs stay, the same command goes on.
+    Differences carry t intervals of pooled run noise and Holm's marks; finished runs stay, the same command goes on.
     """
     from curation.nodes import Planner
     from curation.store import Store
     from train.cpu_plan import refuse_infeasible
     from train.many_runs import parse_seeds
     from train.mix_corpus import built_corpus, held_by, natural_shares, shared_text
-    from train.mix_verify import parse_mixtures, verify
+    from train.mix_verify import parse_mixtures, targets_of, verify
     from train.packing import visible_gpus
     from train.swarm import Swarm
     from train.tiers import load_tier
@@ -84,7 +83,9 @@ def mix_verify(
     natural = natural_shares(held_by(text.corpus, text.streams), loaded, names_of(slices))
     mixtures = parse_mixtures(mixture, natural)
     swarm = Swarm(tier=loaded, mixtures=tuple(mixtures.values()), seeds=chosen)
-    found = verify(planner, text, swarm, list(mixtures), workers=workers, epochs=max_epochs)
+    found = verify(
+        planner, text, swarm, list(mixtures), workers=workers, epochs=max_epochs, targets=targets_of(mixture)
+    )
     give(_json(found), lambda console: _draw(console, found), as_json=json_output)
 
 
@@ -103,29 +104,33 @@ def _draw(console: Console, found: Verified) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from train.mix_verify import MEAN
+    from train.mix_verify import INSUFFICIENT, MEAN
 
     title = f"{found.tier.name}, {len(found.seeds)} seeds each: less is better"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for column in ("mixture", "against", "slice"):
         table.add_column(column, overflow="fold")
-    for column in ("difference", "95 %", "verdict"):
+    for column in ("difference", "95 %", "Holm"):
         table.add_column(column, justify="right")
     for one in found.differences:
-        told = cast("Mapping[str, str]", one.as_json())
         scale, digits, mark = (100.0, 1, " %") if one.slice == MEAN else (1.0, 3, "")
         low, high = one.interval.low * scale, one.interval.high * scale
         table.add_row(
             printable(one.mixture),
             printable(one.against),
-            "all slices" if one.slice == MEAN else printable(one.slice),
+            ("all slices" if one.slice == MEAN else printable(one.slice))
+            + (" (selected-for)" if one.selected_for else ""),
             f"{one.value * scale:+.{digits}f}{mark}",
             f"{low:+.{digits}f} to {high:+.{digits}f}",
-            told["verdict"],
+            one.direction,
         )
     console.print(table)
     console.print(
-        f"n = {len(found.seeds)} runs a mixture; run noise pooled over {len(found.mixtures)} mixtures (rule 8)"
+        f"n = {len(found.seeds)} runs a mixture; run noise pooled over {len(found.mixtures)} mixtures (rule 8), "
+        f"intervals uncorrected, Holm's marks over {len(found.differences)} differences; "
+        f"verdict: {INSUFFICIENT}, no noise pack is read (rule 9)"
     )
+    if any(one.selected_for for one in found.differences):
+        console.print("selected-for: a proposal was fitted to lower it (rule 2); it shows no gain of the search's own")
     if not found.tier.evidence:
         console.print(f"{found.tier.name} is a laptop tier: plumbing, no evidence for larger models (rule 18)")

@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 
 from curation.errors import RunError
 from curation.randomness import generator
+from curation.significance import holm
 from leaderboard.compare_arms import SEED, Rules, delta_of, shared_seeds, slice_units, why_not_judged
-from leaderboard.comparison.multiple import holm
 from leaderboard.comparison.paired import Design, Paired, paired_designs
 from leaderboard.gates.statistics import neutral
 from leaderboard.scores import TierScores

@@ -1,7 +1,7 @@
-"""Marks over many comparisons: Holm's and Benjamini and Hochberg's procedures, max-T, and McNemar's exact test.
+"""Marks over many comparisons: Benjamini and Hochberg's procedure, max-T, and McNemar's exact test.
 
-Within one table of one measure: slices among themselves, tasks among themselves. Source: Holm 1979; Benjamini and
-Hochberg 1995; Westfall and Young 1993 (max-T); McNemar 1947, exact form.
+Within one table of one measure: slices among themselves, tasks among themselves. Holm's is in
+`curation.significance`. Source: Benjamini and Hochberg 1995; Westfall and Young 1993 (max-T); McNemar 1947, exact form.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import numpy.typing as npt
 from curation.numerics import Floats
 from leaderboard.comparison.paired import Paired
 
-ALPHA = 0.05
-"""Family-wise level of Holm's marks and of max-T."""
 FALSE_DISCOVERY = 0.10
 """Level q of Benjamini and Hochberg's marks. Source: gate G1."""
 
@@ -29,17 +27,6 @@ class Discordant:
     left_only: int
     right_only: int
     p: float
-
-
-def holm(p_values: Sequence[float], alpha: float = ALPHA) -> list[bool]:
-    """Return which hypotheses fall at family-wise level `alpha`, stepping down."""
-    count = len(p_values)
-    marks = [False] * count
-    for step, number in enumerate(sorted(range(count), key=lambda place: p_values[place])):
-        if p_values[number] > alpha / (count - step):
-            break
-        marks[number] = True
-    return marks
 
 
 def benjamini_hochberg(p_values: Sequence[float], q: float = FALSE_DISCOVERY) -> list[bool]:

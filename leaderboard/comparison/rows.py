@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from curation.randomness import generator
+from curation.significance import ALPHA, holm
 from leaderboard.compare_arms import HEADLINE, SEED, SlicePairs
-from leaderboard.comparison.multiple import ALPHA, benjamini_hochberg, holm, max_t, mcnemar
+from leaderboard.comparison.multiple import benjamini_hochberg, max_t, mcnemar
 from leaderboard.comparison.paired import Design, Paired, mean_of, paired_together
 from leaderboard.comparison.row import (
     ALL_SLICES,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from leaderboard.comparison.multiple import holm
-from leaderboard.comparison.paired import two_sided
+from curation.significance import holm, two_sided
 from leaderboard.part_means import MIN_CLUSTERS, Estimate
 
 KINDS = {

@@ -21,7 +21,8 @@ from functools import lru_cache
 from typing import Literal
 
 from curation.numerics import NoisePrior
-from leaderboard.comparison.multiple import benjamini_hochberg, holm
+from curation.significance import holm
+from leaderboard.comparison.multiple import benjamini_hochberg
 
 Verdict = Literal["passes", "goes-on", "futile", "worse", "not-found"]
 TABLE_PRIOR = 8

@@ -24,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from curation.numerics import MIN_DEGREES, Floats, Interval, Variance, t_interval
-from leaderboard.comparison.multiple import holm
-from leaderboard.comparison.paired import total_variance, two_sided
+from curation.significance import holm, two_sided
+from leaderboard.comparison.paired import total_variance
 from leaderboard.noise.power import detectable_at
 from leaderboard.ranking.first import FirstModel, first_probabilities
 

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from curation.errors import LawError
-from train.mix_verify import MEAN, differences, parse_mixtures
+from train.mix_verify import MEAN, differences, parse_mixtures, targets_of
 from train.swarm_command import cost_json, cost_text
 from train.tiers import load_tier
 
@@ -58,7 +58,8 @@ def test_a_difference_has_the_interval_of_the_pooled_t() -> None:
     half = stats.t.ppf(0.975, 3) * math.sqrt(0.04 * (1 / 2 + 1 / 2))
     assert one.value == pytest.approx(-0.1)
     assert (one.interval.low, one.interval.high) == (pytest.approx(-0.1 - half), pytest.approx(-0.1 + half))
-    assert one.as_json()["verdict"] == "not resolved"
+    assert one.p == pytest.approx(2 * stats.t.sf(0.1 / math.sqrt(0.04), 3))
+    assert (one.resolved, one.direction) == (False, "not resolved")
 
 
 def test_over_slices_it_is_the_mean_of_log_ratios() -> None:
@@ -66,7 +67,38 @@ def test_over_slices_it_is_the_mean_of_log_ratios() -> None:
     found = differences({"natural": [high, high], "uniform": [high, high], "law": [low, low]})
     mean = next(one for one in found if one.slice == MEAN and one.mixture == "law" and one.against == "natural")
     assert mean.value == pytest.approx(math.log(0.5))
-    assert mean.as_json()["verdict"] == "better"
+    told = mean.as_json()
+    assert (told["direction"], told["resolved"], told["verdict"]) == ("better", True, "insufficient")
+
+
+def test_a_difference_whose_interval_leaves_zero_out_may_fall_to_holm_over_all_of_them() -> None:
+    """Of 12 differences the smallest p must be below 0.05 / 12; here it is about 0.02, whatever its slice."""
+    flat = [{"a": 2.0, "b": 2.0, "c": 2.0}, {"a": 2.2, "b": 2.2, "c": 2.2}]
+    law = [{**run, "a": run["a"] - 0.53} for run in flat]
+    found = differences({"natural": flat, "uniform": flat, "law": law})
+    one = next(one for one in found if (one.mixture, one.against, one.slice) == ("law", "natural", "a"))
+    assert len(found) == 12
+    assert one.interval.high < 0
+    assert 0.05 / 12 < one.p < 0.05
+    assert not one.resolved
+
+
+def test_slices_that_a_proposal_was_fitted_to_are_selected_for(tmp_path: Path) -> None:
+    file = tmp_path / "fit.json"
+    target = {"bpb_a": 0.5, "bpb_b": 0.0}
+    file.write_text(json.dumps({"proposal": {"weights": {"weight_a": 0.6, "weight_b": 0.4}, "target": target}}))
+    assert targets_of([f"law={file}", "mine=a=0.5,b=0.5"]) == {"a"}
+    runs = [{"a": 2.0, "b": 2.0}, {"a": 2.1, "b": 2.1}]
+    found = differences({"natural": runs, "uniform": runs}, frozenset({"a"}))
+    assert {one.slice for one in found if one.selected_for} == {"a", MEAN}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, True, "0.5", None])
+def test_a_weight_that_is_no_finite_number_is_refused_with_its_file_and_slice(tmp_path: Path, value: object) -> None:
+    file = tmp_path / "weights.json"
+    file.write_text(json.dumps({"code": 1.0, "web": value}))
+    with pytest.raises(LawError, match=r"weights\.json: the weight of `web` is .*, expected a finite number"):
+        parse_mixtures([f"mine={file}"], NATURAL)
 
 
 @pytest.mark.parametrize(("tier", "unit"), [("pico-0.1x", "core"), ("micro", "H200")])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from curation.randomness import generator
-from leaderboard.comparison.multiple import benjamini_hochberg, holm, max_t, mcnemar
+from curation.significance import holm
+from leaderboard.comparison.multiple import benjamini_hochberg, max_t, mcnemar
 from leaderboard.comparison.paired import Design, Paired, Units, paired
 
 BH_1995 = [

@@ -11,6 +11,7 @@ import pytest
 
 from curation.numerics import Floats, NoisePrior, Variance, bootstrap_sums
 from curation.randomness import generator
+from curation.significance import two_sided
 from leaderboard.comparison.paired import (
     Design,
     Paired,
@@ -21,7 +22,6 @@ from leaderboard.comparison.paired import (
     paired_together,
     shared_noise,
     total_variance,
-    two_sided,
 )
 
 WORLDS = 1_000
