@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from curation.errors import RecipeError, nearest, raise_faults
-from curation.mix_spec import MixSpec, SchemeSpec, slice_of
+from curation.mix_spec import BUCKET_MARK, MixSpec, SchemeSpec, slice_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,8 @@ def mentions(mix: MixSpec) -> Iterator[Mention]:
 
 def unknown_slices(mix: MixSpec, known: Collection[str], place: str = "") -> list[str]:
     """Return one fault a slice that `mix` names and `known` lacks, each with the nearest; `place` stands before it."""
+    if mix.quality is not None and (marked := like_buckets(known)):
+        return [f"{place}{marked}"]  # first: the nearest name would be one that is refused
     found = {
         f"{place}{mention.key}: the pool has no slice `{mention.name}`, expected one of its slices; "
         f"{nearest(mention.name, known)}": None
@@ -41,6 +43,12 @@ def unknown_slices(mix: MixSpec, known: Collection[str], place: str = "") -> lis
         if not any(fnmatchcase(name, pattern) for name in known for pattern in mention.patterns)
     }
     return list(found)
+
+
+def like_buckets(known: Collection[str]) -> str | None:
+    """Return the fault of `quality` beside a slice whose name could be a bucket's; None when there is none."""
+    marked = next((name for name in known if BUCKET_MARK in name), None)
+    return f"quality: slice `{marked}` has `{BUCKET_MARK}`, which marks buckets; rename it" if marked else None
 
 
 def refuse_unknown_slices(mix: MixSpec, known: Collection[str], where: str) -> None:

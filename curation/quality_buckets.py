@@ -21,6 +21,7 @@ from curation.corpus_counts import SliceCounts
 from curation.corpus_scan import PartScan
 from curation.errors import RecipeError
 from curation.files import Json
+from curation.mix_names import like_buckets
 from curation.mix_spec import BUCKET_MARK, QualitySpec
 from curation.nodes import NodeRun
 from curation.scores import ScoreColumn
@@ -71,9 +72,8 @@ def quality_entries(
 
     Raises: RecipeError for a slice whose name could be a bucket's, or if no slice is meant.
     """
-    marked = [name for name in slices if BUCKET_MARK in name]
-    if marked:
-        raise RecipeError(f"{where}.quality: slice `{marked[0]}` has `{BUCKET_MARK}`, which marks buckets; rename it")
+    if marked := like_buckets(slices):
+        raise RecipeError(f"{where}.{marked}")
     meant = [not spec.slices or any(fnmatchcase(name, pattern) for pattern in spec.slices) for name in slices]
     if not any(meant):
         raise RecipeError(
