@@ -22,7 +22,7 @@ from curation.randomness import generator
 from curation.store import Artifact
 from mixtures.unions import unions_of
 from train.ablate import run_scores
-from train.ablate_agreement import agreement, overall
+from train.ablate_agreement import Agreement, agreement, overall
 from train.averaging import PanelScorer, average_node, uniform_average
 from train.mixed import Mixed, with_mixture
 from train.panel_part import part_rows
@@ -71,9 +71,8 @@ def trained(covariance: Floats, moment: Floats, start: Floats) -> Floats:
     return np.asarray(np.linalg.solve(covariance + 0.5 * np.eye(len(start)), moment + 0.5 * start))
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_averages_rank_unions_of_ridge_problems_better_than_the_mean_of_losses(seed: int) -> None:
-    """Visible case S2: Pearson of the merged proxy above .98 and above that of the members' mean (about .8)."""
+def ridge_agreements(seed: int) -> tuple[dict[str, Agreement], dict[str, Agreement]]:
+    """Return what averages and trained unions of a ridge problem have in common, over all 63 and the 57 of 2 to 6."""
     covariances, moments = ridge_world(seed)
     names = [str(number) for number in range(len(moments))]
     start = np.linalg.solve(np.sum(covariances, axis=0), np.sum(moments, axis=0))
@@ -97,14 +96,39 @@ def test_averages_rank_unions_of_ridge_problems_better_than_the_mean_of_losses(s
         covariance = np.mean([covariances[i] for i in members], axis=0)
         moment = np.mean([moments[i] for i in members], axis=0)
         truth[union] = losses(trained(covariance, moment, start))
-    found = agreement(proxies, truth)
-    assert sorted(found) == names
-    for one in found.values():
-        assert one.pearson is not None
-        assert one.baseline_pearson is not None
-        assert one.pearson > 0.98
-        assert one.pearson > one.baseline_pearson
-    assert np.mean([one.baseline_pearson for one in found.values()]) < 0.9  # type: ignore[type-var]
+    several = {union: found for union, found in truth.items() if len(union) > 1}
+    assert (len(truth), len(several)) == (63, 57)
+    return agreement(proxies, truth), agreement(proxies, several)
+
+
+def correlations(found: Mapping[str, Agreement]) -> tuple[Floats, Floats]:
+    """Return Pearson's correlation of the averages and of the members' means, by domain."""
+    pairs = np.array([(one.pearson, one.baseline_pearson) for one in found.values()], np.float64)
+    assert np.isfinite(pairs).all()
+    return pairs[:, 0], pairs[:, 1]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_averages_rank_unions_of_ridge_problems_better_than_the_mean_of_losses(seed: int) -> None:
+    """Visible case S2: Pearson of the merged proxy above .98 and above that of the members' mean (about .8)."""
+    every, _ = ridge_agreements(seed)
+    averages, means = correlations(every)
+    assert averages.min() > 0.98
+    assert (averages > means).all()
+    assert means.mean() < 0.9
+
+
+@pytest.mark.parametrize(("seed", "lowest"), [(1, 0.9799), (2, 0.9803), (3, 0.9780)])
+def test_without_partitions_alone_averages_still_beat_means_but_not_every_domain_reaches_098(
+    seed: int, lowest: float
+) -> None:
+    """A partition alone is its own average, exact by construction: the 6 of 63 that flatter the correlation."""
+    every, several = ridge_agreements(seed)
+    averages, means = correlations(several)
+    assert averages.min() == pytest.approx(lowest, abs=1e-4)  # as docs/mixtures.md reports, two of them below the bar
+    assert averages.mean() > 0.98
+    assert (averages > means).all()
+    assert averages.min() < correlations(every)[0].min()
 
 
 def test_members_that_are_equal_have_their_own_score_as_average(
