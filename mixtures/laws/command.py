@@ -56,7 +56,10 @@ PredictOption = Annotated[
 ]
 WhereOption = Annotated[str | None, typer.Option("--where", metavar="EXPR", help='Rows to use: "step == 30000".')]
 TargetOption = Annotated[
-    str | None, typer.Option("--target", metavar="LOSS=W,...", help="What is to be low (default: all alike).")
+    str | None,
+    typer.Option(
+        "--target", metavar="LOSS=W,...", help="Weights of the mean of ln L that is to be low (default: all alike)."
+    ),
 ]
 SupplyOption = Annotated[
     str | None,

@@ -43,6 +43,7 @@ class Proposed:
     weights_K: Floats
     predicted_M: Floats
     value: float
+    """Weighted mean of ln L there."""
     centre_value: float
     low_K: Floats | None = None
     high_K: Floats | None = None
@@ -55,7 +56,7 @@ class Proposed:
 
     @property
     def gain(self) -> float:
-        """How much lower the target is predicted to be than at the centre."""
+        """How much lower the target is predicted to be than at the centre: a weighted mean log ratio."""
         return self.centre_value - self.value
 
 
@@ -112,7 +113,7 @@ def proposal(fit: MixFit, goal: Goal, draws: int, done: Callable[[], None] = no_
     point = Proposed(
         weights_K=weights,
         predicted_M=predicted,
-        value=float(predicted @ goal.target_M),
+        value=float(goal.of_losses(predicted[None, :])[0]),
         centre_value=float(goal.value(fit, goal.centre_K[None, :])[0]),
     )
     return point if draws == 0 else _with_bounds(fit, goal, point, draws=draws, done=done)

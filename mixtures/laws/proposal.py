@@ -1,8 +1,9 @@
 """Weights proposed for a target: those whose predicted losses are lowest, under caps on repetition.
 
-The target is a weighted mean of predicted losses. Smooth laws are minimised on the simplex from several starts; trees
-and lines by the lowest 128 of 100,000 drawn mixtures, averaged, as RegMix does (a line's own minimum is a corner, which
-no run has been near). A cap is the share at which a domain would be read `max_epochs` times within the token budget.
+The target is a weighted mean of ln L over the predicted losses, never of L itself: bytes a character and levels differ
+from loss to loss, and differences of ln L are log ratios (rule 5). Smooth laws are minimised on the simplex from
+several starts; trees and lines by the lowest 128 of 100,000 drawn mixtures, averaged, as RegMix does (a line's own
+minimum is a corner, which no run has been near). A cap is the share at which a domain would be read `max_epochs` times within the token budget.
 Sources: RegMix (Liu et al. 2407.01492); repetition constraints: Olmix 2602.12237.
 """
 
@@ -23,6 +24,8 @@ NUM_DRAWN, NUM_BEST, NUM_SHORT = 100_000, 128, 4_000
 STRENGTHS = (1.0, 4.0, 16.0)
 """Dirichlet concentrations, as multiples of the number of domains over four: sparse, middling and near the centre."""
 TINY = 1e-12
+FLOOR_FRACTION = 0.5
+"""Below this share of the lowest loss of any run ln goes on as its tangent: lines can predict less than nothing."""
 DRAWN_BY = ("regmix-lightgbm", "regmix-linear")
 
 
@@ -32,6 +35,8 @@ class Goal:
 
     target_M: Floats
     """Weight of every loss; sums to 1."""
+    floor_M: Floats
+    """Lowest loss that ln is taken of."""
     centre_K: Floats
     """The mixture that proposals are compared with: the mean of the runs' weights, or the supply's own shares."""
     centre_name: str
@@ -42,9 +47,18 @@ class Goal:
     def value(self, fit: MixFit, weights_NK: Floats) -> Floats:
         """Return the predicted target of mixtures, shape N."""
         table = self.table(fit.table, weights_NK)
-        found = np.zeros(len(weights_NK))
+        losses_NM = np.ones((len(weights_NK), len(self.target_M)))
         for place in np.flatnonzero(self.target_M):
-            found += self.target_M[place] * fit.predict_loss(table, int(place))
+            losses_NM[:, place] = fit.predict_loss(table, int(place))
+        return self.of_losses(losses_NM)
+
+    def of_losses(self, losses_NM: Floats) -> Floats:
+        """Return the weighted mean of ln L of each row, shape N; losses without weight may be anything."""
+        counted = np.flatnonzero(self.target_M)
+        losses, floors = losses_NM[:, counted], self.floor_M[counted]
+        above = np.maximum(losses, floors)
+        logs = np.log(above) + (losses - above) / floors
+        found: Floats = logs @ self.target_M[counted]
         return found
 
     def table(self, like: MixTable, weights_NK: Floats) -> MixTable:
@@ -95,6 +109,7 @@ def goal_for(
         centre_name = "mean of the runs' weights"
     return Goal(
         target_M=wanted / wanted.sum(),
+        floor_M=FLOOR_FRACTION * np.fmin.reduce(table.losses_NM, axis=0),
         centre_K=centre / centre.sum(),
         centre_name=centre_name,
         caps_K=caps,
@@ -176,7 +191,7 @@ def _descended(fit: MixFit, goal: Goal, starts_SK: Floats) -> Floats:
 
 def _starts(fit: MixFit, goal: Goal) -> Floats:
     """Return the centre, equal weights, the best run's weights, and five drawn mixtures."""
-    values = fit.table.losses_NM @ goal.target_M if np.isfinite(fit.table.losses_NM).all() else None
+    values = goal.of_losses(fit.table.losses_NM) if np.isfinite(fit.table.losses_NM).all() else None
     K = len(goal.centre_K)
     starts = [goal.centre_K, np.full(K, 1 / K)]
     if values is not None:

@@ -84,6 +84,7 @@ def _proposal_json(found: Fitted) -> Json:
         "high": _named(found, proposed.high_K),
         "predicted": {name: float(value) for name, value in zip(losses, proposed.predicted_M, strict=True)},
         "target": {name: float(value) for name, value in zip(losses, goal.target_M, strict=True)},
+        "target_is": "weighted mean of ln L",
         "value": proposed.value,
         "against": goal.centre_name,
         "against_weights": _named(found, goal.centre_K),
@@ -171,8 +172,8 @@ def _draw_proposal(console: Console, found: Fitted, goal: Goal) -> None:
     if proposed.gain_low is not None and proposed.gain_high is not None:
         ends = f" ({proposed.gain_low:.4f} to {proposed.gain_high:.4f} over {proposed.num_refits} refits)"
     console.print(
-        f"predicted target {proposed.value:.4f}, {proposed.gain:.4f} below the {goal.centre_name}{ends}; chosen as the "
-        "lowest, so optimistic: verify it with fresh runs",
+        f"predicted target, a weighted mean of ln L: {proposed.value:.4f}, {proposed.gain:.4f} below the "
+        f"{goal.centre_name}{ends}; chosen as the lowest, so optimistic: verify it with fresh runs",
         highlight=False,
     )
 

@@ -117,7 +117,54 @@ def test_the_proposal_is_the_minimum_on_the_simplex() -> None:
     goal = goal_for(fit.table, target={}, supply={}, max_epochs=4, size=None, tokens=None)
     found = proposal(fit, goal, 0)
     assert found.weights_K == pytest.approx([0, 0, 1, 0], abs=1e-6)  # all on the domain with the lowest t
-    assert found.value == pytest.approx(1.8 + np.exp(-2.0), rel=1e-4)
+    assert found.value == pytest.approx(np.log(1.8 + np.exp(-2.0)), rel=1e-4)
+
+
+def two_losses() -> MixTable:
+    """Return runs of two domains: `big` is 8 + 4 w, `small` 1 + (1 - w), of the share w of the first domain."""
+    first = np.linspace(0.0, 1.0, 11)
+    losses = np.stack([8 + 4 * first, 2 - first], axis=1)
+    return MixTable(
+        source="runs.csv",
+        domains=("a", "b"),
+        losses=("big", "small"),
+        weights_NK=np.stack([first, 1 - first], axis=1),
+        losses_NM=losses,
+        size_N=None,
+        tokens_N=None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "at_a", "at_b"),
+    [
+        ({}, (np.log(12) + np.log(1)) / 2, (np.log(8) + np.log(2)) / 2),  # ln 12 / 2 = 1.2425, ln 16 / 2 = 1.3863
+        ({"big": 3, "small": 1}, 0.75 * np.log(12), 0.75 * np.log(8) + 0.25 * np.log(2)),  # 1.8637, 1.7329
+        ({"small": 5}, 0.0, np.log(2)),
+    ],
+)
+def test_the_target_is_the_weighted_mean_of_the_logarithms_of_losses(
+    target: dict[str, float], at_a: float, at_b: float
+) -> None:
+    """By hand: raw means are 6.5 at a and 5 at b, so that the mean of losses would take b, and that of ln L takes a."""
+    fit = fit_all(two_losses(), METHODS["regmix-linear"])
+    goal = goal_for(fit.table, target=target, supply={}, max_epochs=4, size=None, tokens=None)
+    corners = np.eye(2)
+    assert goal.value(fit, corners) == pytest.approx([at_a, at_b], abs=1e-9)
+    proposed = proposal(fit, goal, 0)
+    assert proposed.weights_K[int(at_a > at_b)] > 0.95
+    predicted = [8 + 4 * proposed.weights_K[0], 2 - proposed.weights_K[0]]
+    assert proposed.value == pytest.approx(float(goal.target_M @ np.log(predicted)))
+    half = float(goal.target_M @ np.log([10.0, 1.5]))  # the mean of the runs' weights is one half each
+    assert proposed.gain == pytest.approx(half - proposed.value)
+
+
+def test_predictions_below_what_ln_is_taken_of_stay_finite_and_in_order() -> None:
+    """Half of the lowest loss, 0.5 for `small`, is the last ln is taken of: below it ln goes on as its tangent."""
+    runs = two_losses()
+    goal = goal_for(runs, target={"small": 1}, supply={}, max_epochs=4, size=None, tokens=None)
+    found = goal.of_losses(np.array([[9.0, 0.5], [9.0, 0.25], [9.0, -0.5], [np.nan, 1.0]]))
+    assert found == pytest.approx([np.log(0.5), np.log(0.5) - 0.5, np.log(0.5) - 2.0, 0.0])
 
 
 def test_a_supply_caps_the_proposal() -> None:
