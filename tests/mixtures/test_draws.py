@@ -103,14 +103,6 @@ def test_draws_from_any_step_are_those_of_the_whole_order(
     assert triples(draw(*mix, seed=5, start=start, count=count)) == whole[start:]
 
 
-@pytest.mark.parametrize("world_size", [1, 2, 4])
-def test_ranks_that_take_every_nth_draw_see_the_one_order(world_size: int) -> None:
-    shares, sizes = {"a": 0.7, "b": 0.3}, {"a": 13, "b": 5}
-    ranks = [triples(draw(shares, sizes, seed=2, start=8, count=40))[rank::world_size] for rank in range(world_size)]
-    together = [row for rows in zip(*ranks, strict=True) for row in rows]
-    assert together == triples(draw(shares, sizes, seed=2, start=0, count=48))[8:]
-
-
 @settings(max_examples=30, deadline=None)
 @given(mixes)
 def test_the_kernel_interleaves_as_exact_fractions_do(mix: tuple[dict[str, float], dict[str, int]]) -> None:
