@@ -3,7 +3,8 @@
 The target is a weighted mean of ln L over the predicted losses, never of L itself: bytes a character and levels differ
 from loss to loss, and differences of ln L are log ratios (rule 5). Smooth laws are minimised on the simplex from
 several starts; trees and lines by the lowest 128 of 100,000 drawn mixtures, averaged, as RegMix does (a line's own
-minimum is a corner, which no run has been near). A cap is the share at which a domain would be read `max_epochs` times within the token budget.
+minimum is a corner, which no run has been near). A cap is the share at which a domain would be read `max_epochs` times
+within the token budget.
 Sources: RegMix (Liu et al. 2407.01492); repetition constraints: Olmix 2602.12237.
 """
 
