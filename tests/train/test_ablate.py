@@ -186,6 +186,32 @@ def test_regret_is_what_the_averages_choice_has_more_than_the_lowest_trained_uni
     assert found.proxy.regret.interval.low == pytest.approx(math.log(1.1))  # equal families: every draw is alike
 
 
+def test_the_target_weighs_slices_in_the_estimate_and_in_every_draw() -> None:
+    """By hand: web has a+b lower by 10 %, code a+c by 4 %: three to one for web a+b wins, one to nine a+c."""
+    nats = {
+        ("a", "b"): {"web": 100.0, "code": 104.0},
+        ("a", "c"): {"web": 110.0, "code": 100.0},
+    }
+    alone = {(name,): {"web": 100.0, "code": 100.0} for name in "abc"}
+    tables = {union: table_of(found) for union, found in {**nats, **alone}.items()}
+    for target, best in (({"web": 0.75, "code": 0.25}, 0), ({"web": 0.1, "code": 0.9}, 1)):
+        found = overall(tables, {union: tables[union] for union in nats}, target)
+        assert found is not None
+        # two families of 100 bytes and as many nats as said a slice: bits per byte are nats / 100 / ln 2
+        expected = [
+            sum(weight * math.log(one[name] / 100 / math.log(2)) for name, weight in target.items())
+            for one in nats.values()
+        ]
+        assert found.trained == pytest.approx(expected)
+        assert found.trained[best] == min(found.trained)
+        proxies = {union: tables[other] for union, other in zip(nats, reversed(list(nats)), strict=True)}
+        swapped = overall({**tables, **proxies}, {union: tables[union] for union in nats}, target)
+        assert swapped is not None
+        assert swapped.proxy.regret.value == pytest.approx(abs(expected[0] - expected[1]))
+        assert swapped.proxy.regret.interval is not None
+        assert swapped.proxy.regret.interval.high == pytest.approx(abs(expected[0] - expected[1]))
+
+
 def test_a_part_of_the_panel_holds_its_share_of_every_slice_and_grows_with_the_share() -> None:
     slices = ["web"] * 50 + ["code"] * 3
     panel = PanelDocuments(
