@@ -150,6 +150,15 @@ def test_what_seeds_do_to_single_units_by_hand() -> None:
     assert found.both == pytest.approx(1.0)
 
 
+def test_an_interaction_of_four_arms_has_twice_the_shared_noise_of_two_by_hand() -> None:
+    """Arms a and c as above, b and d flat: squares 2 over 4 degrees, times 2/(2 - 1), times 4 runs over 2 seeds."""
+    values = np.array([[0.0, 2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0], [0.0, -2.0, 0.0, 0.0, 0.0, -2.0, 0.0, 0.0]])
+    arms = tuple(arm for arm in "abcd" for _ in range(2))
+    pairs, against = ((0, 2), (1, 3)), ((4, 6), (5, 7))
+    assert paired(units(values), Design(arms=arms, pairs=pairs, against=against), generator(1)).both == pytest.approx(2)
+    assert paired(units(values), Design(arms=arms, pairs=pairs), generator(1)).both == pytest.approx(1)
+
+
 @pytest.mark.parametrize(
     ("parts", "value"), [((1, 1, 3), 0.5), ((4, 1, 4.9), 2.0), ((1, 4, 4.9), 2.0), ((2, 3, 1), 4.0)]
 )
