@@ -2,7 +2,8 @@
 
 Colours diverge from 0: blue where A is better, orange where it is worse, in five steps of the largest value of a
 table. A difference that its noise does not resolve stands in brackets and without colour, so that a screen without
-colours says the same. Resolved is Holm's mark where run noise was measured, else an interval that leaves zero out.
+colours says the same. Resolved is Holm's mark where run noise was measured, else an interval that leaves zero out; the
+legend says which, and in a table with both `°` marks the cells of the second kind. Intervals are never corrected.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ LEVELS = ("headline", "slice", "panel", "all-tasks", "family")
 BLUES = ("#d1e5f0", "#92c5de", "#4393c3", "#2166ac", "#053061")
 ORANGES = ("#fee0b6", "#fdb863", "#e08214", "#b35806", "#7f3b08")
 """Source: ColorBrewer RdBu and PuOr, told apart with every common kind of colour blindness."""
+HOLM = "resolved by Holm's correction at 5 % over an arm's judged rows of this table, not over arms"
+SINGLE = "resolved by its single 95 % interval, uncorrected"
+UNCORRECTED = "°"
+"""After a value that Holm's correction did not see, in a table where it saw others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,19 +47,27 @@ class Cell:
     step: int
     """-5 (much worse) to 5 (much better), 0 in the middle."""
     resolved: bool
+    is_marked: bool = False
+    """Whether the value bears `UNCORRECTED`."""
 
     @property
     def text(self) -> str:
         """The value, in brackets where noise does not resolve it."""
         told = f"{self.value:+.2f}".replace("-", "−")
-        return told if self.resolved else f"({told})"
+        return (told if self.resolved else f"({told})") + (UNCORRECTED if self.is_marked else "")
+
+    @property
+    def basis(self) -> str:
+        """What `resolved` rests on, in words."""
+        said = SINGLE if self.row.holm is None else HOLM
+        return said if self.resolved else f"not {said}"
 
     @property
     def interval(self) -> str:
         """The interval; `?` where nothing is known of it."""
         if self.low is None or self.high is None:
             return "?"
-        return f"{self.low:+.1f} to {self.high:+.1f}".replace("-", "−")
+        return f"{_two_digits(self.low)} to {_two_digits(self.high)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +82,14 @@ class Heat:
     cells: dict[tuple[str, str], Cell]
     """By arm and column; an arm that lacks a column was not scored on it."""
     largest: float
+
+    @property
+    def basis(self) -> str:
+        """What resolved means in this table, in words."""
+        kinds = {cell.row.holm is None for cell in self.cells.values()}
+        if len(kinds) == 2:
+            return f"{HOLM}; with {UNCORRECTED} {SINGLE}"
+        return SINGLE if True in kinds else HOLM
 
 
 def resolved(row: Row) -> bool:
@@ -104,12 +125,14 @@ def draw_heat(console: Console, found: Sequence[Compared]) -> None:
             told = [Text("–") if cell is None else Text(cell.text, style=_style(cell)) for cell in cells]
             table.add_row(printable(arm), *told)
         console.print(table)
+        console.print(f"without brackets: {heat.basis}", soft_wrap=True, highlight=False)
 
 
 def _heat(place: str, title: str, against: str, by_arm: dict[str, list[Row]]) -> Heat:
     rows = [row for group in by_arm.values() for row in group]
     largest = max((abs(shown(row.delta, row)) for row in rows), default=0.0)
-    cells = {(arm, row.name): _cell(row, largest) for arm, group in by_arm.items() for row in group}
+    corrected = any(row.holm is not None for row in rows)
+    cells = {(arm, row.name): _cell(row, largest, corrected) for arm, group in by_arm.items() for row in group}
     return Heat(
         place=place,
         title=title,
@@ -121,7 +144,7 @@ def _heat(place: str, title: str, against: str, by_arm: dict[str, list[Row]]) ->
     )
 
 
-def _cell(row: Row, largest: float) -> Cell:
+def _cell(row: Row, largest: float, corrected: bool) -> Cell:
     value = shown(row.delta, row)
     gain = -value if row.unit == LOG_RATIO else math.copysign(abs(value), row.gain)
     step = math.ceil(STEPS * abs(value) / largest - 1e-9) if largest else 0
@@ -132,7 +155,17 @@ def _cell(row: Row, largest: float) -> Cell:
         high=None if row.high is None else shown(row.high, row),
         step=step if gain > 0 else -step,
         resolved=resolved(row),
+        is_marked=corrected and row.holm is None,
     )
+
+
+def _two_digits(value: float) -> str:
+    """Return a signed number with two significant digits: `−0.053`, `+1.2`, `+12`, `0.0`."""
+    if not value:
+        return "0.0"
+    value = float(f"{value:.1e}")
+    decimals = max(0, 1 - math.floor(math.log10(abs(value))))
+    return f"{value:+.{decimals}f}".replace("-", "−")
 
 
 def _style(cell: Cell) -> str:

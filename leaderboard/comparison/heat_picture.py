@@ -17,7 +17,7 @@ from leaderboard.comparison.marks import mark_words
 from leaderboard.comparison.picture import write_drawing
 
 WIDTH, HEIGHT, LABELS, MARGIN = 108, 44, 190, 14
-HEAD = 88
+HEAD = 104
 """Room for a table's title and the names of its columns."""
 MIDDLE = "#f7f7f7"
 DARK_MIDDLE = "#2a2a2a"
@@ -57,11 +57,12 @@ def svg(found: Sequence[Compared], *, themed: bool = True) -> str:
 def _table(heat: Heat, top: float) -> list[str]:
     legend = (
         f"blue: better, orange: worse, full colour at {heat.largest:.2f}; hatched and in brackets: not resolved; "
-        "below each value its 95 % interval"
+        "below each value its single 95 % interval, uncorrected"
     )
     marks = [
         _text(MARGIN, top + 14, f"{heat.title}, against {heat.against}, {heat.place}", weight="bold", size=14),
         _text(MARGIN, top + 32, legend),
+        _text(MARGIN, top + 48, f"not hatched: {heat.basis}"),
     ]
     left, first = MARGIN + LABELS, top + HEAD
     for number, name in enumerate(heat.columns):
@@ -90,7 +91,8 @@ def _below(heat: Heat, name: str) -> str:
 def _cell(cell: Cell, x: float, y: float, arm: str) -> list[str]:
     fill, style, ink = _colour(cell.step)
     box = f'x="{x + 1:.1f}" y="{y + 1:.1f}" width="{WIDTH - 2}" height="{HEIGHT - 2}"'
-    tip = "; ".join([f"{arm}, {cell.row.name}: {cell.text} ({cell.interval})", *mark_words(cell.row), cell.row.note])
+    told = f"{arm}, {cell.row.name}: {cell.text} ({cell.interval})"
+    tip = "; ".join([told, cell.basis, *mark_words(cell.row), cell.row.note])
     marks = [f"<g><title>{escape(printable(tip))}</title>", f'<rect class="{style}" {box} fill="{fill}"/>']
     if not cell.resolved:  # the value stands on a plain field, so that the hatching does not cross it
         marks.append(f'<rect {box} fill="url(#hatch)"/>')

@@ -16,9 +16,10 @@ from rich.console import Console
 
 from curation.errors import RunError
 from leaderboard.compare_command import Compared, compared, compared_json
-from leaderboard.comparison.heat import BLUES, ORANGES, draw_heat, heats
+from leaderboard.comparison.heat import BLUES, HOLM, ORANGES, SINGLE, draw_heat, heats
 from leaderboard.comparison.heat_picture import svg, write_heatmap
 from leaderboard.comparison.marks import mark_words, with_marks
+from leaderboard.comparison.row import Row
 from leaderboard.comparison.show import draw_compared
 from leaderboard.studies.results import RESULT_FILE, write_result
 
@@ -110,6 +111,85 @@ def test_the_picture_has_every_cell_with_its_interval_and_asks_nobody(found: lis
     assert "prefers-color-scheme: dark" in text
     assert not re.search(r"<script|(src|href)=|@import|url\((?!#)", text)
     assert "prefers-color-scheme" not in svg(found, themed=False)
+
+
+def only(found: list[Compared], rows: list[Row]) -> list[Compared]:
+    """Return the first comparison's first outcome with these rows alone."""
+    return [replace(found[0], outcomes=(replace(found[0].outcomes[0], rows=tuple(rows)),))]
+
+
+def test_holms_mark_wins_over_the_single_interval_and_each_cell_says_which_it_had(found: list[Compared]) -> None:
+    base = next(row for row in found[0].outcomes[0].rows if row.name == "math")
+    held, lost, plain = (
+        replace(base, name=name, side=side, holm=mark)
+        for name, side, mark in (("held", "level", True), ("lost", "better", False), ("plain", "better", None))
+    )
+    mixed = only(found, [held, lost, plain])
+    (heat,) = heats(mixed)
+    assert {name: cell.resolved for (_, name), cell in heat.cells.items()} == {
+        "held": True, "lost": False, "plain": True,
+    }  # fmt: skip
+    texts = {name: cell.text for (_, name), cell in heat.cells.items()}
+    assert (texts["lost"][0], texts["plain"][-1], texts["held"][-1].isdigit()) == ("(", "°", True)
+    titles = [item.text or "" for item in ElementTree.fromstring(svg(mixed)).iter("{http://www.w3.org/2000/svg}title")]
+    assert [HOLM in title for title in titles] == [True, True, False]
+    assert ["not resolved" in title for title in titles] == [False, True, False]
+    assert SINGLE in titles[2]
+
+
+@pytest.mark.parametrize(
+    ("marks", "said", "not_said"),
+    [((None, None), SINGLE, "Holm"), ((True, False), HOLM, SINGLE), ((True, None), f"{HOLM}; with ° {SINGLE}", "!")],
+)
+def test_screen_and_picture_say_plainly_what_was_corrected(
+    found: list[Compared], marks: tuple[bool | None, bool | None], said: str, not_said: str
+) -> None:
+    base = next(row for row in found[0].outcomes[0].rows if row.name == "math")
+    told = only(found, [replace(base, name=name, holm=mark) for name, mark in zip("xy", marks, strict=True)])
+    drawing = " ".join(item.text or "" for item in ElementTree.fromstring(svg(told)).iter())
+    assert f"not hatched: {said}" in drawing
+    assert not_said not in drawing
+    assert "single 95 % interval, uncorrected" in drawing  # what stands below the values
+    screen = Console(file=io.StringIO(), width=400, color_system=None)
+    draw_heat(screen, [*told, replace(told[0], outcomes=tuple(replace(o, a="other") for o in told[0].outcomes))])
+    assert f"without brackets: {said}" in screen.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("unit", "lower", "delta", "good"),
+    [
+        ("log-ratio", True, -0.02, True),
+        ("log-ratio", True, 0.02, False),
+        ("difference", False, 0.02, True),
+        ("difference", False, -0.02, False),
+        ("difference", True, -0.02, True),
+        ("difference", True, 0.02, False),
+    ],
+)
+def test_blue_is_better_whichever_way_a_measure_counts(
+    found: list[Compared], unit: str, lower: bool, delta: float, good: bool
+) -> None:
+    base = found[0].outcomes[0].rows[0]
+    level = "slice" if unit == "log-ratio" else "family"
+    row = replace(base, name="one", level=level, unit=unit, lower_is_better=lower, delta=delta)
+    (heat,) = heats(only(found, [row]))
+    (cell,) = heat.cells.values()
+    assert cell.step == (5 if good else -5)
+    assert (cell.value > 0) is (delta > 0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (-0.0534, 0.00123, "−0.053 to +0.0012"),
+        (-1.249, 12.4, "−1.2 to +12"),
+        (0.0, 0.0996, "0.0 to +0.10"),
+        (-123.4, 9.96, "−120 to +10"),
+    ],
+)
+def test_intervals_have_two_significant_digits(found: list[Compared], low: float, high: float, said: str) -> None:
+    (heat,) = heats(found)
+    assert replace(heat.cells["more", "math"], low=low, high=high).interval == said
 
 
 def test_another_kind_of_picture_is_refused(found: list[Compared], tmp_path: Path) -> None:
