@@ -11,6 +11,7 @@ Source: R. Tijdeman, The chairman assignment problem, Discrete Mathematics 32 (1
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -97,6 +98,11 @@ def draw_stretches(
 def worst_share_error(num_slices: int, draws: int) -> float:
     """Return how far any slice's realised share can be from its target after so many draws: 1 - 1/(2k-2) draws."""
     return 0.0 if num_slices < 2 else (1.0 - 1.0 / (2 * num_slices - 2)) / max(draws, 1)
+
+
+def draws_within(num_slices: int, error: float) -> int:
+    """Return after how many draws, and from then on, every realised share is within `error` of its target."""
+    return max(1, math.ceil(worst_share_error(num_slices, 1) / error - 1e-9))
 
 
 def _units(shares: list[float]) -> npt.NDArray[np.int64]:

@@ -15,12 +15,15 @@ from curation.files import Json
 from curation.mix_names import explicit_slices, unknown_slices
 from curation.mix_spec import MixSpec, slice_of
 from mixtures.course import Course
-from mixtures.draws import worst_share_error
+from mixtures.draws import draws_within, worst_share_error
 from mixtures.repeats import effective_tokens, repeat_warnings
 from train.drawing import Mixture, course_json, course_of
 from train.shards import windows_in
 from train.supply import DEFAULT_EPOCHS, Supply, shortage, supply
 from train.tiers import Tier
+
+SHARE_ERROR = 0.001
+"""Furthest that a realised share may be off its target at any prefix of 1 % of the budget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +82,7 @@ class MixPlan:
     @property
     def share_error(self) -> float:
         """Furthest that a realised share can be off after 1 % of the run, whole steps."""
-        tier = self.tier
-        return worst_share_error(len(self.slices), max(1, tier.num_steps // 100) * tier.batch_rows)
+        return worst_share_error(_num_drawn(self.slices), _first_draws(self.tier))
 
 
 def with_tokens(tier: Tier, tokens: float | None) -> Tier:
@@ -122,7 +124,33 @@ def mix_plan(spec: MixSpec, held: Held, tier: Tier, *, where: str, epochs: float
         course=course,
         slices=rows,
         refusal=shortage(found, epochs),
-        warnings=tuple(repeat_warnings(seen, {name: windows[name] * size for name in seen})),
+        warnings=(
+            *repeat_warnings(seen, {name: windows[name] * size for name in seen}),
+            *_share_warning(tier, _num_drawn(rows)),
+        ),
+    )
+
+
+def _first_draws(tier: Tier) -> int:
+    """Return the windows of the first 1 % of a run, whole steps; at least one step."""
+    return max(1, tier.num_steps // 100) * tier.batch_rows
+
+
+def _num_drawn(rows: tuple[SlicePlan, ...]) -> int:
+    return sum(row.tokens > 0 for row in rows)
+
+
+def _share_warning(tier: Tier, num_slices: int) -> tuple[str, ...]:
+    """Return what to know of a budget whose first 1 % has too few windows for shares within `SHARE_ERROR`."""
+    off = worst_share_error(num_slices, _first_draws(tier))
+    if off <= SHARE_ERROR:
+        return ()
+    needed = draws_within(num_slices, SHARE_ERROR)
+    smallest = 100 * -(-needed // tier.batch_rows) * tier.batch_tokens
+    return (
+        f"1 % of this budget is {_first_draws(tier):,} windows: a realised share of {num_slices} slices can be off by "
+        f"{100 * off:.2g} points there, not within {100 * SHARE_ERROR:g}; that holds after {needed:,} windows, and at "
+        f"1 % of budgets of {smallest:,} tokens or more (at this batch and context)",
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from curation.cli import main
 from curation.randomness import generator
+from train.tiers import TIERS
 
 SIZES = {"web/news": 300, "web/blogs": 100, "code": 40}
 WEB = "groups: {web: {weight: 0.6, within: uniform}, code: {weight: 0.4}}"
@@ -102,6 +103,33 @@ def test_the_table_fits_eighty_columns_and_says_what_would_be_refused(
     assert max(len(line) for line in lines if line[:1] in "│┏┡└┃") <= 80
     assert any(line.startswith("`curate train` would refuse") for line in lines)
     assert any(line.startswith("warning: slice") for line in lines)
+
+
+def test_a_budget_too_small_for_exact_shares_names_the_smallest_for_which_they_hold(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three slices need (1 - 1/4) / 0.001 = 750 draws; pico's 4 rows of 128 make them 188 steps, 18,800 in all."""
+    smallest = 18_800 * 4 * TIERS["pico"].shape.context_tokens
+    recipe = str(folder / "r.yaml")
+    at_1x = plan(folder, recipe, capsys=capsys, store="empty")
+    (told,) = [text for text in at_1x["warnings"] if text.startswith("1 % of this budget is 28 windows")]
+    assert "of 3 slices can be off by 2.7 points there, not within 0.1" in told  # 0.75 / 28
+    assert f"holds after 750 windows, and at 1 % of budgets of {smallest:,} tokens or more" in told
+    enough, short = (
+        plan(folder, recipe, "--tokens", str(tokens), capsys=capsys, store="empty")
+        for tokens in (smallest, smallest - 4 * TIERS["pico"].shape.context_tokens)
+    )
+    assert not any("of this budget" in text for text in enough["warnings"])
+    assert enough["share_error_at_1_percent"] == pytest.approx(0.75 / 752)
+    assert any("of this budget is 748 windows" in text for text in short["warnings"])
+
+
+def test_one_slice_is_always_exact(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Slices of weight 0 are not drawn and do not count."""
+    only = "mix={weights: {web/news: 1, web/blogs: 0, code: 0}}"
+    alone = plan(folder, str(folder / "r.yaml"), "--set", only, capsys=capsys, store="empty")
+    assert alone["share_error_at_1_percent"] == 0
+    assert not any("of this budget" in text for text in alone["warnings"])
 
 
 @pytest.mark.parametrize(
