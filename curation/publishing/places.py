@@ -10,12 +10,13 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from curation.errors import IncompleteError
 from curation.files import sha256_file
+from curation.hub_access import hub_refusal
 from curation.publishing.remote import Remote, RemoteError
 
 OBJECT_STORES = {"s3": "s3", "gs": "gcs", "gcs": "gcs"}
@@ -23,6 +24,8 @@ OBJECT_STORES = {"s3": "s3", "gs": "gcs", "gcs": "gcs"}
 HUB = re.compile(r"hf://datasets/([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([\w./-]+))?/?")
 BLOCK_BYTES = 8 << 20
 FILES_A_COMMIT = 50
+REFUSED = (400, 404, 410, 413, 422)
+"""Answers that stay the same however often one asks."""
 
 
 def is_remote(target: str | Path) -> bool:
@@ -64,8 +67,10 @@ def _object_store(target: str, protocol: str) -> Remote:
 def _api() -> Any:
     try:
         from huggingface_hub import HfApi
+        from huggingface_hub.utils.tqdm import disable_progress_bars
     except ImportError:
         raise RemoteError("huggingface_hub: is not installed; pip install 'curate-ladder[hub]'") from None
+    disable_progress_bars()  # it draws one a file, also where we were told to be quiet
     return HfApi()
 
 
@@ -85,8 +90,12 @@ def _told(address: str) -> Iterator[None]:
         raise
     except Exception as error:  # of aiohttp, botocore, httpx and the Hub, which share no base
         name = type(error).__name__
-        if "Credential" in name or "Unauthorized" in name or "RepositoryNotFound" in name or "NoSuchBucket" in name:
+        if refused := hub_refusal(error, writing=True):
+            raise RemoteError(f"{address}: {refused}") from None
+        if "Credential" in name or "Unauthorized" in name or "NoSuchBucket" in name:
             raise RemoteError(f"{address}: {name}: {_line(error)}; set the credentials in the environment") from None
+        if getattr(getattr(error, "response", None), "status_code", None) in REFUSED:
+            raise RemoteError(f"{address}: {name}: {_line(error)}; expected a request it takes; mend it") from None
         raise IncompleteError(
             f"{address}: the connection broke ({name}: {_line(error)}); nothing there has a manifest yet; run the same "
             "command again, it sends what is missing"
@@ -94,7 +103,7 @@ def _told(address: str) -> Iterator[None]:
 
 
 def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0][:200]
+    return (str(error).strip().splitlines() or [""])[0][:200]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,20 +161,26 @@ class HubPlace:
     repository: str
     revision: str
     api: Any
+    seen: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The tree as it was listed since the last commit: one question, not one a file."""
 
     def listing(self) -> Mapping[str, int]:
         """Return the size of every file of the branch."""
+        self.seen.clear()
         return {path: int(item.size) for path, item in self._tree().items()}
 
     def _tree(self) -> dict[str, Any]:
-        with _told(self.address):
-            known = self.api.repo_exists(self.repository, repo_type="dataset")
-            if not known or not self.api.revision_exists(self.repository, self.revision, repo_type="dataset"):
-                return {}
-            found = self.api.list_repo_tree(
-                self.repository, recursive=True, revision=self.revision, repo_type="dataset"
-            )
-            return {item.path: item for item in found if hasattr(item, "blob_id")}
+        if self.revision not in self.seen:
+            with _told(self.address):
+                self.seen[self.revision] = self._listed()
+        return self.seen[self.revision]
+
+    def _listed(self) -> dict[str, Any]:
+        known = self.api.repo_exists(self.repository, repo_type="dataset")
+        if not known or not self.api.revision_exists(self.repository, self.revision, repo_type="dataset"):
+            return {}
+        found = self.api.list_repo_tree(self.repository, recursive=True, revision=self.revision, repo_type="dataset")
+        return {item.path: item for item in found if hasattr(item, "blob_id")}
 
     def read(self, path: str) -> bytes:
         """Return a file, by way of the client's cache."""
@@ -189,14 +204,21 @@ class HubPlace:
 
         with _told(self.address):
             self.api.create_repo(self.repository, repo_type="dataset", private=True, exist_ok=True)
-            if self.revision != "main":
-                self.api.create_branch(self.repository, branch=self.revision, repo_type="dataset", exist_ok=True)
+            if not self.api.revision_exists(self.repository, self.revision, repo_type="dataset"):
+                self._make_branch()
             for first in range(0, len(files), FILES_A_COMMIT):
                 some = files[first : first + FILES_A_COMMIT]
                 adding = [CommitOperationAdd(path_in_repo=path, path_or_fileobj=str(local)) for local, path in some]
                 message = f"curate publish: {', '.join(path for _, path in some[:3])}"
                 self._commit(adding, message)
                 sent(sum(local.stat().st_size for local, _ in some))
+
+    def _make_branch(self) -> None:
+        """Make the branch empty: the Hub starts it with all files of `main`, another corpus' manifest among them."""
+        self.api.create_branch(self.repository, branch=self.revision, repo_type="dataset", exist_ok=True)
+        inherited = [path for path in self._listed() if path != ".gitattributes"]
+        if inherited:
+            self.remove(inherited)
 
     def remove(self, paths: Sequence[str]) -> None:
         """Remove files in one commit."""
@@ -206,6 +228,7 @@ class HubPlace:
             self._commit([CommitOperationDelete(path_in_repo=path) for path in paths], "curate publish: remove")
 
     def _commit(self, operations: list[Any], message: str) -> None:
+        self.seen.clear()
         self.api.create_commit(
             self.repository, operations, commit_message=message, repo_type="dataset", revision=self.revision
         )

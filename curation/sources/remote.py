@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from curation.errors import IncompleteError, ShardError
+from curation.hub_access import hub_refusal
 from curation.sources.inputs import Input
 
 ATTEMPTS = 4
@@ -256,9 +257,11 @@ def _explanation(url: str, error: BaseException) -> ShardError | IncompleteError
             f"{url}: no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a profile, or "
             "FSSPEC_S3_ANON=true for a public bucket"
         )
-    if isinstance(error, PermissionError) or status in (401, 403) or "GatedRepoError" in kinds:
+    if protocol == "hf" and (refused := hub_refusal(error, writing=False)):
+        return ShardError(f"{url}: {refused}")
+    if isinstance(error, PermissionError) or status in (401, 403):
         return ShardError(f"{url}: no permission to read it ({said}); expected credentials that may; check them")
-    if isinstance(error, FileNotFoundError) or status == 404 or "RepositoryNotFoundError" in kinds:
+    if isinstance(error, FileNotFoundError) or status == 404:
         expected = "an existing bucket and object"
         if protocol == "hf":
             expected = "a repository, revision and file (a history that is rewritten loses its commits)"

@@ -12,12 +12,10 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
-
-import pytest
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 LARGE = 1000
 """Files of more bytes go by LFS."""
@@ -33,6 +31,19 @@ class Hub:
         self.blobs: dict[str, bytes] = {}
         self.asked: list[tuple[str, str]] = []
         self.ranges: list[str] = []
+        self.history: list[tuple[str, list[str]]] = []
+        """Branch and paths of every commit that a client made."""
+        self.tokens: dict[str, str] = {}
+        """What each token may do, `read` or `write`; while there is none, everybody may write."""
+        self.private: set[str] = set()
+        self.gated: set[str] = set()
+        """Data sets whose files are for those alone whom their owner let in: nobody here."""
+        self.num_listed = 1000
+        """Entries that one page of a tree holds."""
+        self.damaged: str | None = None
+        """File of which a commit keeps other bytes than were sent."""
+        self.uploaded: Callable[[], None] = lambda: None
+        """Called when a large file has arrived."""
         self.status: int | None = None
         """Answer of every request."""
         self.refuse: dict[str, int] = {}
@@ -75,6 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
             if refused is not None:
                 self._send(refused, {"error": "refused"})
                 return
+            if self._turned_away(url.path):
+                return
             for pattern, answer in _ROUTES:
                 found = re.fullmatch(pattern, f"{self.command} {url.path}")
                 if found is not None:
@@ -94,6 +107,29 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
+
+    def _turned_away(self, path: str) -> bool:
+        """Answer as the Hub does whoever may not do what is asked; return whether that was so."""
+        hub, repo = self.hub, re.search(r"/datasets/([^/]+/[^/.]+)", path)
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        may = hub.tokens.get(token, "write" if not hub.tokens else "")
+        writes = self.command == "POST" and "/paths-info/" not in path  # addresses of large files are signed
+        if hub.tokens and token and not may:
+            self._refuse(401, "Invalid credentials in Authorization header")
+        elif writes and not may:
+            self._refuse(401, "Invalid username or password.")
+        elif writes and may != "write":
+            self._refuse(403, "Forbidden: you must use a write token to upload to a repository.")
+        elif repo and repo[1] in hub.private and not may:
+            self._refuse(401, "Repository not found", "RepoNotFound")
+        elif repo and repo[1] in hub.gated and "/resolve/" in path:
+            self._refuse(403 if token else 401, f"Access to dataset {repo[1]} is restricted.", "GatedRepo")
+        else:
+            return False
+        return True
+
+    def _refuse(self, status: int, said: str, code: str | None = None) -> None:
+        self._send(status, {"error": said}, X_Error_Message=said, **({"X_Error_Code": code} if code else {}))
 
     def _sha(self, repo: str, revision: str) -> str | None:
         """Return the commit of a revision; answer that it is not there."""
@@ -130,7 +166,13 @@ class _Handler(BaseHTTPRequestHandler):
         listed += [{"type": "directory", "path": path, "oid": "0" * 40, "size": 0} for path in folders]
         if query.get("recursive", ["false"])[0].lower() != "true":
             listed = [item for item in listed if "/" not in item["path"][start:]]
-        self._send(200, sorted(listed, key=lambda item: str(item["path"])))
+        ordered = sorted(listed, key=lambda item: str(item["path"]))
+        first = int(query.get("cursor", ["0"])[0])
+        after, more = first + self.hub.num_listed, {}
+        if after < len(ordered):
+            asked = {**{key: values[0] for key, values in query.items()}, "cursor": str(after)}
+            more = {"Link": f'<{self.hub.url}{urlsplit(self.path).path}?{urlencode(asked)}>; rel="next"'}
+        self._send(200, ordered[first:after], **more)
 
     def paths_info(self, found: re.Match[str], body: bytes, query: dict[str, list[str]]) -> None:
         sha = self._sha(found["repo"], found["rev"])
@@ -196,12 +238,15 @@ class _Handler(BaseHTTPRequestHandler):
             return
         assert hashlib.sha256(body).hexdigest() == found["oid"]
         self.hub.blobs[found["oid"]] = body
+        self.hub.uploaded()
         self._send(200, {})
 
     def take_commit(self, found: re.Match[str], body: bytes, query: dict[str, list[str]]) -> None:
         repo, branch = found["repo"], unquote(found["rev"])
         tree = dict(self.hub.tree(repo, branch))
-        for line in map(json.loads, body.splitlines()):
+        lines = [json.loads(line) for line in body.splitlines()]
+        self.hub.history.append((branch, [line["value"]["path"] for line in lines if line["key"] != "header"]))
+        for line in lines:
             value = line["value"]
             if line["key"] == "file":
                 tree[value["path"]] = base64.b64decode(value["content"])
@@ -209,6 +254,8 @@ class _Handler(BaseHTTPRequestHandler):
                 tree[value["path"]] = self.hub.blobs[value["oid"]]
             elif line["key"] == "deletedFile":
                 del tree[value["path"]]
+        if self.hub.damaged in tree:
+            tree[str(self.hub.damaged)] = tree[str(self.hub.damaged)][:-1] + b"\0"
         sha = self.hub.commit(repo, branch, tree)
         self._send(200, {"commitOid": sha, "commitUrl": f"{self.hub.url}/datasets/{repo}/commit/{sha}"})
 
@@ -246,25 +293,3 @@ def _file(path: str, data: bytes) -> dict[str, Any]:
     if len(data) > LARGE:
         told["lfs"] = {"size": len(data), "oid": hashlib.sha256(data).hexdigest(), "pointerSize": 130}
     return told
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Hub]:
-    """An empty Hub that the client library of this process asks."""
-    library = pytest.importorskip("huggingface_hub", reason="needs the extra `hub`")
-    from huggingface_hub import constants
-
-    running = Hub()
-    settings = {
-        "ENDPOINT": running.url,
-        "HUGGINGFACE_CO_URL_TEMPLATE": f"{running.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}",
-        "HF_HUB_DISABLE_XET": True, "HF_HUB_CACHE": str(tmp_path / "hub-cache"), "HF_HUB_OFFLINE": False,
-    }  # fmt: skip
-    for name, value in settings.items():
-        monkeypatch.setattr(constants, name, value)
-    monkeypatch.setattr("curation.sources.remote.FIRST_PAUSE_SECONDS", 0.01)
-    library.HfFileSystem.clear_instance_cache()
-    yield running
-    library.HfFileSystem.clear_instance_cache()
-    running.server.shutdown()
-    running.server.server_close()

@@ -18,7 +18,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from curation.recipe import load_recipe
 from curation.sources.survey import survey
-from tests.curation.hub_server import Hub, hub
+from tests.curation.hub_client import hub
+from tests.curation.hub_server import Hub
 from tests.curation.publishing.conftest import WORDS, curate
 
 __all__ = ["hub"]
