@@ -18,6 +18,9 @@ help: ## list the targets
 demo: $(VENV)/.ready kernels ## the whole path on this machine's own text (about 10 minutes on 2 cores)
 	$(BIN)/curate demo
 
+# Each test process has one core: without this every library in it starts a thread for each core of the machine.
+test test-slow test-full test-cluster: export OMP_NUM_THREADS = 1
+
 test: lint kernels ## style, types, layers, and every test that is not slow
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not slow and not gpu and not cluster"
 

@@ -1,7 +1,7 @@
 """The same verdict as the installed datatrove filters on real documents of the shared pool.
 
 Documents are spread over the pool's sources as evenly as these go. The default test reads each document's first 4,000
-characters; the slow one 4,000 whole documents of up to `MAX_CHARS` characters, 20,000 in `make test-full`.
+characters; the slow one 1,000 whole documents of up to `MAX_CHARS` characters, 20,000 in `make test-full`.
 docs/dialects.md explains disagreements.
 """
 
@@ -89,7 +89,7 @@ def test_a_thousand_pool_documents_get_datatroves_verdict(family: str, thousand:
 
 @pytest.fixture(scope="module")
 def whole_documents(shared: Path, datatrove_reasons: Any, full: bool) -> Judged:
-    texts = spread(shared, 20_000 if full else 4_000, MAX_CHARS, cut=False)
+    texts = spread(shared, 20_000 if full else 1_000, MAX_CHARS, cut=False)
     return texts, all_reasons(texts, datatrove_reasons)
 
 
@@ -100,5 +100,5 @@ def test_whole_pool_documents_get_datatroves_verdict(
     family: str, whole_documents: Judged, our_reasons: Any, full: bool
 ) -> None:
     texts, theirs = whole_documents
-    assert len(texts) == (20_000 if full else 4_000)
+    assert len(texts) == (20_000 if full else 1_000)
     assert agreement(family, texts, our_reasons(family, texts), theirs[family]) >= MIN_AGREEMENT
