@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -31,10 +32,16 @@ def imported(tree: ast.AST) -> Iterator[str]:
             yield node.module
 
 
+@cache
+def imports_of(path: Path) -> frozenset[str]:
+    """Return the names that a file imports; several tests ask, and each file is parsed once for them."""
+    return frozenset(imported(ast.parse(path.read_text())))
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_imports_only_its_own_layer_and_below(path: Path) -> None:
     level = LAYERS[path.relative_to(ROOT).parts[0]]
-    tops = {name.partition(".")[0] for name in imported(ast.parse(path.read_text()))}
+    tops = {name.partition(".")[0] for name in imports_of(path)}
     assert [top for top in tops if LAYERS.get(top, 0) > level] == []
 
 
@@ -64,7 +71,7 @@ def test_the_layer_contract_holds() -> None:
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_kernels_live_in_files_named_for_them(path: Path) -> None:
     """The compiled cache is keyed by these files; a kernel elsewhere could be served stale."""
-    names = set(imported(ast.parse(path.read_text())))
+    names = imports_of(path)
     if not path.name.endswith("_kernels.py"):
         assert not re.search(r"^@kernel", path.read_text(), re.MULTILINE)
     if path.relative_to(ROOT) != Path("curation/compiled.py"):
@@ -76,7 +83,7 @@ def test_every_imported_distribution_is_declared() -> None:
     owners = packages_distributions()
     missing = set()
     for path in modules():
-        for name in imported(ast.parse(path.read_text())):
+        for name in imports_of(path):
             top = name.partition(".")[0]
             if top in sys.stdlib_module_names or top in PACKAGES:
                 continue
