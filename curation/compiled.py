@@ -8,6 +8,7 @@ modules of kernels that it imports, directly or not: an edit recompiles what dep
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib
 import os
@@ -42,9 +43,14 @@ def cache_root() -> Path:
 def cache_directory(module: str) -> Path:
     """Return the directory of the compiled kernels of one module, for exactly the sources that they come from."""
     digest = hashlib.sha256()
-    for name in sorted(_imported(module, frozenset())):
+    for name in sorted(kernels_behind(module)):
         digest.update(name.encode() + b"\0" + _source(name) + b"\0")
     return cache_root() / digest.hexdigest()[:16]
+
+
+def kernels_behind(module: str) -> frozenset[str]:
+    """Return the names of a module of kernels and of all that it imports, directly or not."""
+    return _imported(module, frozenset())
 
 
 def _imported(module: str, known: frozenset[str]) -> frozenset[str]:
@@ -80,7 +86,29 @@ def _numba() -> Any:
             importlib.import_module("numba.np.arraymath")
         finally:
             del sys.modules[blas]  # a stranger's kernel may use it: numba imports it where a function needs it
+    _save_one_at_a_time()
     return numba
+
+
+def _save_one_at_a_time() -> None:
+    """Let one process at a time add to the index of a function's compiled versions.
+
+    Numba reads the index, chooses the next free number and writes it back. Two processes that compile a helper for
+    different types at once would choose one number, and one of them would be served what the other compiled.
+    """
+    from numba.core.caching import IndexDataCacheFile
+
+    save = IndexDataCacheFile.save
+
+    def save_alone(self: Any, key: Any, data: Any) -> None:
+        descriptor = os.open(self._cache_path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            save(self, key, data)
+        finally:
+            os.close(descriptor)
+
+    IndexDataCacheFile.save = save_alone
 
 
 def kernel(*signatures: str, inline: bool = False, lean: bool = False) -> Callable[[F], F]:
