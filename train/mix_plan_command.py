@@ -51,19 +51,28 @@ def mix_plan(
         raise RunError(f"--tokens: `{tokens}`, expected a number of tokens such as 20B; correct it")
     chosen, opened = with_tokens(load_tier(tier), asked), Store.reading(store)
     recipe_file = Path(what) if what.endswith((".yaml", ".yml")) else None
+    tier_word = tier if asked is None else chosen.model
     if recipe_file is None and (Path(what).is_dir() or what.startswith("corpus-") or _hex(what)):
         if pool is not None:
             raise RunError(f"--pool: {what} is a corpus, which has its text; give a recipe")
         spec, held = corpus_held(opened, what, chosen, tuple(overrides))
         where = f"{held.told}: mix"
+        step = (
+            f"curate train {what} --tier {tier_word}"
+            if not overrides
+            else "put this `mix` into its recipe and build it"
+        )
     else:
         base = None if recipe_file is not None else what
         recipe = load_recipe(recipe_file, base=base, pool=pool, overrides=tuple(overrides))
         spec, where = recipe.mix, f"{what}: mix"
         held = recipe_held(opened, recipe, chosen)
+        step = f"curate build {what}, then curate train CORPUS --tier {tier_word}"
     plan = planned(spec, held, chosen, where=where)
     give(
-        {**plan_json(plan), "mix": mixture_json(spec)}, lambda console: _draw(console, plan, what), as_json=json_output
+        {**plan_json(plan), "mix": mixture_json(spec)},
+        lambda console: _draw(console, plan, what, step),
+        as_json=json_output,
     )
 
 
@@ -71,7 +80,7 @@ def _hex(name: str) -> bool:
     return len(name) >= 6 and all(char in "0123456789abcdef" for char in name)
 
 
-def _draw(console: Console, plan: MixPlan, what: str) -> None:
+def _draw(console: Console, plan: MixPlan, what: str, step: str) -> None:
     tier = plan.tier
     about = "" if plan.held.exact else "about, "
     console.print(
@@ -94,9 +103,7 @@ def _draw(console: Console, plan: MixPlan, what: str) -> None:
     if plan.refusal:
         console.print(f"`curate train` would refuse: {plan.refusal}", markup=False, soft_wrap=True)
     else:
-        console.print(
-            f"next: curate build {printable(what)}, then curate train CORPUS --tier {tier.model}", markup=False
-        )
+        console.print(f"next: {printable(step)}", markup=False, soft_wrap=True)
 
 
 def _draw_slices(console: Console, plan: MixPlan) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +10,7 @@ from typing import Any, cast
 from curation.corpus_counts import SliceCounts
 from curation.errors import CurateError, RecipeError, RunError
 from curation.files import Json
+from curation.ids import common_ceiling
 from curation.ingest import known_pool
 from curation.mix_spec import MixSpec
 from curation.nodes import existing_node
@@ -154,12 +155,21 @@ def _sampled(spec: PoolSpec) -> Held:
         raise RecipeError(
             f"pool of {len(files)} files: no document in the first records; see `pool.text` of the recipe"
         )
-    counts = {
-        name: SliceCounts(docs=round(docs), bytes=round(size), tokens=round(size / BYTES_A_TOKEN))
-        for name, (docs, size) in sorted(found.items())
-    }
+    most = _ceiling([size for _, size in found.values()], spec.max_bytes)
+    counts = {}
+    for name, (num_docs, num_bytes) in sorted(found.items()):
+        kept = min(num_bytes, most)
+        share = kept / num_bytes if num_bytes else 1.0
+        counts[name] = SliceCounts(docs=round(num_docs * share), bytes=round(kept), tokens=round(kept / BYTES_A_TOKEN))
     told = f"the first records of {len(chosen)} of {len(files)} files, before panel and stages, at 4 bytes a token"
     return Held(counts=counts, read=None, told=told, exact=False)
+
+
+def _ceiling(sizes: Sequence[float], max_bytes: int | None) -> float:
+    """Return the bytes that a slice may hold under the pool's cap, which ingest divides the same way."""
+    if max_bytes is None or sum(sizes) <= max_bytes:
+        return float("inf")
+    return common_ceiling([round(size) for size in sizes], max_bytes)
 
 
 def _head(item: Any, spec: PoolSpec, reader: RecordReader) -> tuple[dict[str, tuple[int, int]], float]:

@@ -56,6 +56,30 @@ def test_files_that_were_never_read_are_estimated_and_nothing_is_built(
     assert not (folder / "empty").exists()
 
 
+def test_an_estimate_holds_the_cap_of_the_pool_as_reading_it_would(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = str(folder / "r.yaml")
+    sizes = dict.fromkeys(SIZES, 0)
+    for row in map(json.loads, (folder / "docs.jsonl").read_text().splitlines()):
+        sizes[row["slice"]] += len(row["text"])
+    most = (100_000 - sizes["code"]) / 2  # the smallest slice stays whole, the others share what is left
+    assert sizes["code"] < 33_333
+    assert most < sizes["web/blogs"]
+    found = plan(folder, recipe, "--set", "pool.max_bytes=100000", capsys=capsys, store="empty")["slices"]
+    for name in ("web/news", "web/blogs"):
+        docs = SIZES[name] * most / sizes[name]
+        assert found[name]["unique_tokens"] == pytest.approx(most / 4 + docs, abs=3)
+    assert found["code"]["unique_tokens"] == pytest.approx(sizes["code"] / 4 + 40, abs=3)
+
+
+def test_what_comes_next_names_the_tier_that_was_planned(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = str(folder / "r.yaml")
+    assert run("mix", "plan", recipe, "--tier", "pico-0.01x", "--store", str(folder / "empty")) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"next: curate build {recipe}, then curate train CORPUS --tier pico-0.01x" in told
+
+
 def test_a_built_corpus_is_counted_and_answers_for_other_mixtures_too(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
