@@ -102,18 +102,23 @@ def _space_filling(num_slices: int, seed: int, runs: int) -> Floats:
     return on_simplex(np.asarray(sequence.random(size), np.float64)[:runs])
 
 
-def _refuse(natural: Mapping[str, float], design: Design, runs: int) -> None:
+def refuse_design(design: Design, runs: int) -> None:
+    """Raise LawError for what no slices could mend: an unknown design, runs or a concentration out of range."""
     if design.kind not in DESIGNS:
         raise LawError(f"--design: unknown design `{design.kind}`; {nearest(design.kind, DESIGNS)}")
+    if not 1 <= runs <= MAX_RUNS:
+        raise LawError(f"--runs: {runs:,}, expected 1 to {MAX_RUNS:,}; correct it")
+    if not 0.01 <= design.concentration <= 10_000:
+        raise LawError(f"--concentration: {design.concentration:g}, expected 0.01 to 10,000; 1 is a usual one")
+
+
+def _refuse(natural: Mapping[str, float], design: Design, runs: int) -> None:
+    refuse_design(design, runs)
     if len(natural) < 2:
         raise LawError(
             f"--design: a mixture of {len(natural)} slice(s) ({', '.join(natural) or 'none'}), expected at least 2; "
             "use a pool with more slices, or name them with a tagger"
         )
-    if not 1 <= runs <= MAX_RUNS:
-        raise LawError(f"--runs: {runs:,}, expected 1 to {MAX_RUNS:,}; correct it")
     empty = sorted(name for name, share in natural.items() if not share > 0)
     if empty:
         raise LawError(f"--design: slice `{empty[0]}` has no text, expected some; leave it out with --slices")
-    if not 0.01 <= design.concentration <= 10_000:
-        raise LawError(f"--concentration: {design.concentration:g}, expected 0.01 to 10,000; 1 is a usual one")

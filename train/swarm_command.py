@@ -18,6 +18,7 @@ from curation.console import (
     StoreOption,
     WorkersOption,
 )
+from curation.errors import RunError
 
 if TYPE_CHECKING:
     from mixtures.designs import Design
@@ -82,7 +83,7 @@ def mix_swarm(
 
     One corpus, tokenized once. Finished runs stay: killed, or asked for more runs, the same command goes on.
     """
-    from mixtures.designs import Design
+    from mixtures.designs import Design, refuse_design
     from train.many_runs import parse_seeds
     from train.swarm_view import give_plan, give_swarm
     from train.tiers import load_tier
@@ -103,10 +104,18 @@ def mix_swarm(
         quiet=quiet,
         json_output=json_output,
     )
+    refuse_design(asked.design, runs)
+    _refuse_out(out)
     if dry_run:
         give_plan(asked)
     else:
         give_swarm(asked)
+
+
+def _refuse_out(out: Path | None) -> None:
+    """Raise RunError for a table that could not be written, before the runs that it is of are trained."""
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        raise RunError(f"--out: {out} cannot be written; expected a file in a folder that exists; change it")
 
 
 def names_of(text: str | None) -> tuple[str, ...]:
@@ -133,10 +142,13 @@ def cost_json(tier: Tier, num_runs: int) -> Mapping[str, float]:
 
 
 def cost_text(cost: Mapping[str, float]) -> str:
-    """Return tokens, hours and disk of runs in words: `6 runs, 0.9M tokens, 0.02 core hours, 14.9 MB`."""
+    """Return tokens, time and disk of runs in words: `6 runs, 98,304 tokens, 5 core seconds without scoring, 12 MB`."""
+    disk = f"{cost['disk_bytes'] / 1e6:,.1f} MB"
+    return f"{cost['runs']:,} runs, {cost['tokens']:,} tokens, {time_text(cost)} without scoring, {disk}"
+
+
+def time_text(cost: Mapping[str, float]) -> str:
+    """Return how long runs take: `0.12 core hours`, under a hundredth in seconds, `4 core seconds`."""
     unit = "core" if "core_hours" in cost else "H200"
     hours = cost[f"{unit.lower()}_hours"]
-    return (
-        f"{cost['runs']:,} runs, {cost['tokens'] / 1e6:,.1f}M tokens, {hours:,.2g} {unit} hours without scoring, "
-        f"{cost['disk_bytes'] / 1e6:,.1f} MB"
-    )
+    return f"{hours:,.2g} {unit} hours" if hours >= 0.01 else f"{3600 * hours:,.0f} {unit} seconds"

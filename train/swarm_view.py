@@ -35,7 +35,7 @@ from train.swarm import (
     run_nodes,
     train_swarm,
 )
-from train.swarm_command import Asked, cost_json
+from train.swarm_command import Asked, cost_json, time_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +45,7 @@ MAX_SHOWN = 40
 
 def give_plan(asked: Asked) -> None:
     """Print what would be trained, what exists of it, and what it costs. Raises: as `give_swarm` before training."""
-    planner = _planner(asked)
+    planner = _planner(asked, Store.reading(asked.store))
     corpus = find_corpus(planner, asked.what, asked.overrides)
     num_runs = asked.runs * len(asked.seeds)
     value: dict[str, Json] = {
@@ -70,7 +70,7 @@ def give_swarm(asked: Asked) -> None:
 
     Raises: RunError, LawError, RecipeError and ShardError for what cannot be mixed or trained.
     """
-    planner = _planner(asked)
+    planner = _planner(asked, Store.open(asked.store))
     refuse_infeasible([asked.tier], visible_gpus)
     text = shared_text(planner, built_corpus(planner, asked.what, asked.overrides), asked.tier, panel_name=asked.panel)
     natural, swarm = swarm_of(held_by(text.corpus, text.streams), asked)
@@ -104,9 +104,9 @@ def next_step(table: Path) -> str:
     return f"curate mix fit log-linear {table} --weights '{WEIGHT}*' --losses '{LOSS}*'"
 
 
-def _planner(asked: Asked) -> Planner:
+def _planner(asked: Asked, store: Store) -> Planner:
     progress = progress_for(quiet=asked.quiet)
-    return Planner(store=Store.open(asked.store), workers=asked.workers, progress=progress)
+    return Planner(store=store, workers=asked.workers, progress=progress)
 
 
 def _step(name: str, action: str, why: str) -> dict[str, Json]:
@@ -206,8 +206,9 @@ def _draw_needs(console: Console, needs: Mapping[str, int], num_mixtures: int) -
 
 
 def _draw_cost(console: Console, cost: Mapping[str, float], what: str) -> None:
-    hours = f", about {cost['core_hours']:.2f} core hours" if "core_hours" in cost else ""
-    told = f"{cost['runs']:,} runs {what}: {cost['tokens'] / 1e6:,.1f}M tokens, {cost['flops']:.2e} FLOPs{hours}"
+    told = (
+        f"{cost['runs']:,} runs {what}: {cost['tokens']:,} tokens, {cost['flops']:.2e} FLOPs, about {time_text(cost)}"
+    )
     console.print(f"{told}, starts and scoring aside", markup=False)
 
 

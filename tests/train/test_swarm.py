@@ -23,6 +23,7 @@ from train.mix_corpus import SharedText, held_by, natural_shares
 from train.run import run_node
 from train.shards import tokens_node
 from train.swarm import Swarm, run_nodes, table_rows, train_swarm
+from train.swarm_command import cost_text, time_text
 from train.tiers import Tier, load_tier
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -200,3 +201,33 @@ def test_runs_of_the_swarm_are_not_those_of_the_recipe(text: SharedText, tiny: T
     swarm = Swarm(tier=tiny, mixtures=({"code": 0.5, "web": 0.5},), seeds=(1,))
     plain = run_node(existing_node(text.streams), existing_node(text.panel), "tiny", 1)
     assert run_nodes(text, swarm)[0].fingerprint != plain.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--design", "sobol"], "--design: unknown design `sobol`"),
+        (["--concentration", "0"], "--concentration: 0, expected 0.01 to 10,000"),
+        (["--out", "{folder}"], "cannot be written; expected a file in a folder that exists"),
+        (["--out", "{folder}/gone/table.csv"], "cannot be written; expected a file in a folder that exists"),
+    ],
+)
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["run", "dry-run"])
+def test_what_no_slices_could_mend_is_refused_before_the_pool_is_read(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, more: list[str], message: str, dry: list[str]
+) -> None:
+    (tmp_path / "docs.jsonl").write_text('{"text": "some words"}\n')
+    words = [word.format(folder=tmp_path) for word in more]
+    store = tmp_path / "store"
+    pool = tmp_path / "docs.jsonl"
+    code, told, _ = curate(capsys, "mix", "swarm", pool, "--tier", TIER, *words, *dry, "--store", store)
+    assert code == 2
+    assert message in told["error"]["message"]
+    assert not store.exists()
+
+
+def test_small_costs_are_told_in_numbers_that_are_not_nothing() -> None:
+    cost = {"runs": 6, "tokens": 98_304, "flops": 2.2e11, "disk_bytes": 12e6, "core_hours": 5 / 3600}
+    assert cost_text(cost) == "6 runs, 98,304 tokens, 5 core seconds without scoring, 12.0 MB"
+    assert time_text({"core_hours": 0.25}) == "0.25 core hours"
+    assert time_text({"h200_hours": 12.3}) == "12 H200 hours"
