@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 STEPS = 5
 """Steps of colour on either side of 0."""
 LEVELS = ("headline", "slice", "panel", "all-tasks", "family")
-"""Rows that are drawn; single tasks are in the tables."""
+"""Rows that are drawn, but for accuracy at chance on both sides; single tasks are in the tables."""
 BLUES = ("#d1e5f0", "#92c5de", "#4393c3", "#2166ac", "#053061")
 ORANGES = ("#fee0b6", "#fdb863", "#e08214", "#b35806", "#7f3b08")
 """Source: ColorBrewer RdBu and PuOr, told apart with every common kind of colour blindness."""
@@ -53,7 +53,7 @@ class Cell:
     @property
     def text(self) -> str:
         """The value, in brackets where noise does not resolve it."""
-        told = f"{self.value:+.2f}".replace("-", "−")
+        told = _signed(self.value, 2)
         return (told if self.resolved else f"({told})") + (UNCORRECTED if self.is_marked else "")
 
     @property
@@ -101,7 +101,7 @@ def heats(found: Sequence[Compared]) -> list[Heat]:
     """Return the tables of everything compared: one a place and measure, in the order of the comparison."""
     rows: dict[tuple[str, str, str], dict[str, list[Row]]] = {}
     for outcome in (one for pair in found for one in pair.outcomes):
-        for title, group in grouped([row for row in outcome.rows if row.level in LEVELS]):
+        for title, group in grouped(_drawn(outcome.rows)):
             key = (outcome.place.label, title, outcome.b)
             rows.setdefault(key, {})[outcome.a] = list(group)
     return [_heat(*key, by_arm) for key, by_arm in rows.items()]
@@ -126,6 +126,17 @@ def draw_heat(console: Console, found: Sequence[Compared]) -> None:
             table.add_row(printable(arm), *told)
         console.print(table)
         console.print(f"without brackets: {heat.basis}", soft_wrap=True, highlight=False)
+
+
+def _drawn(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of the maps: what the tables leave out, accuracy that is at chance on both sides, is left out."""
+    return [row for row in rows if row.level in LEVELS and row.above_chance is not False]
+
+
+def _signed(value: float, digits: int) -> str:
+    """Return a number with its sign; one that rounds to 0 has none."""
+    told = f"{value:+.{digits}f}".replace("-", "−")
+    return told if set(told) - set("+−0.") else told[1:]
 
 
 def _heat(place: str, title: str, against: str, by_arm: dict[str, list[Row]]) -> Heat:

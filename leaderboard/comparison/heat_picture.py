@@ -31,7 +31,7 @@ def write_heatmap(path: Path, found: Sequence[Compared]) -> None:
 
     Raises: RunError for another suffix, or PNG without its library.
     """
-    title = "Differences by slice"
+    title = "Differences by slice and by family of tasks"
     write_drawing(path, lambda kind: svg(found, themed=kind != ".png"), option="--heatmap", title=title)
 
 

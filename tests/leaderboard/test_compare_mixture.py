@@ -212,3 +212,30 @@ def test_a_slice_is_marked_with_the_share_that_either_side_was_trained_on(found:
     assert mark_words(by_name["math"]) == ["trained-on 25.0% (B 10.0%)"]
     assert mark_words(replace(by_name["web"])) == ["trained-on 0.0% (B 90.0%)", "selected-for"]
     assert by_name["code"].marks == ()
+
+
+def test_accuracy_at_chance_on_both_sides_is_in_no_heat_map_as_it_is_in_no_table(found: list[Compared]) -> None:
+    more, flat = found[0].outcomes[0], next(one.outcomes[0] for one in found if one.outcomes[0].a == "flat")
+    family = replace(
+        more.rows[1], level="family", name="reading", metric="centred accuracy", unit="difference",
+        lower_is_better=False, marks=(), kept="",
+    )  # fmt: skip
+
+    def heat_of(first: bool, second: bool) -> list[tuple[str, ...]]:
+        rows = [replace(family, above_chance=first), replace(family, above_chance=second)]
+        both = [replace(one, rows=(*one.rows, row)) for one, row in zip((more, flat), rows, strict=True)]
+        told = [replace(found[0], outcomes=(one,)) for one in both]
+        return [heat.arms for heat in heats(told) if "reading" in heat.columns]
+
+    assert heat_of(False, False) == []
+    assert heat_of(True, False) == [("more",)]
+    assert heat_of(True, True) == [("more", "flat")]
+
+
+@pytest.mark.parametrize(("delta", "told"), [(-1e-6, "(0.00)"), (1e-6, "(0.00)"), (0.001, "(+0.10)")])
+def test_a_difference_that_rounds_to_nothing_has_no_sign(found: list[Compared], delta: float, told: str) -> None:
+    pair = found[0]
+    outcome = pair.outcomes[0]
+    rows = tuple(replace(row, delta=delta, low=-0.01, high=0.01, side="level", holm=None) for row in outcome.rows)
+    (heat,) = heats([replace(pair, outcomes=(replace(outcome, rows=rows),))])
+    assert {cell.text for cell in heat.cells.values()} == {told}
