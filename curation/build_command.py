@@ -83,7 +83,8 @@ def build(
     chosen, notes = read.recipe, [read.note] if read.note else []
     place = out_of(out, removed=removed, accepted=licence_ok)
     name, site = chosen_site(backend, on)
-    planner = Planner(store=Store.open(store), workers=workers, progress=progress_for(quiet=quiet))
+    opened = Store.reading(store) if dry_run else Store.open(store)
+    planner = Planner(store=opened, workers=workers, progress=progress_for(quiet=quiet))
     if dry_run:
         _dry_run(planner, chosen, place.folder, notes, as_json=json_output)
         return

@@ -20,7 +20,7 @@ def give_gc(root: Path | None, *, yes: bool, min_age_hours: float | None, as_jso
     """Print what nothing refers to; with `yes` free it first."""
     from curation.store import Store
 
-    store = Store.open(root)
+    store = Store.open(root) if yes else Store.reading(root)
     age = DEFAULT_AGE_HOURS if min_age_hours is None else min_age_hours
     freed = free(store, min_age_hours=age) if yes else []
     left = survey(store, min_age_hours=age)

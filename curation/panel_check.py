@@ -52,11 +52,18 @@ def find_any_panel(store: Store, name: str, progress: Progress) -> Artifact:
     path = Path(name).expanduser()
     if path.is_dir() and (path / MANIFEST).is_file():
         return verified(_panel_in(store, load_artifact(path)))
-    if path.exists() or any(char in name for char in "*?["):
+    if names_files(name):
         from curation.panel_files import external_panel, read_spec
 
         return verified(external_panel(store, read_spec([name]), progress))
     return verified(_panel_in(store, _in_store(store, name)))
+
+
+def names_files(name: str) -> bool:
+    """Return whether `name` is of files, whose panel is made and kept, and not of what a store holds."""
+    path = Path(name).expanduser()
+    artifact = path.is_dir() and (path / MANIFEST).is_file()
+    return not artifact and (path.exists() or any(char in name for char in "*?["))
 
 
 def panel_of(store: Store, corpus: Artifact) -> Artifact:

@@ -36,7 +36,8 @@ def panel_build(
     """Make a panel of validation documents that others published; `curate eval --panel` then takes its name.
 
     Columns and limits: `--set text=content --set slice=topic --set family=site --set id=doc_id --set split=test
-    --set name=paloma --set version=1 --set max_doc_bytes_scored=32768 --set domains.legalese=curated`.
+    --set tagger=kmeans:topics.tags --set name=paloma --set version=1 --set max_doc_bytes_scored=32768
+    --set domains.legalese=curated`.
     """
     from curation.panel_check import copied_to, verified
     from curation.panel_files import external_panel, read_spec
@@ -58,10 +59,11 @@ def panel_show(
     json_output: JsonFlag = False,
 ) -> None:
     """Show what a panel holds: digest, slices, families, bytes, languages, and which slices may be judged (rule 5)."""
-    from curation.panel_check import find_any_panel
+    from curation.panel_check import find_any_panel, names_files
     from curation.store import Store
 
-    found = find_any_panel(Store.open(store), panel, progress_for(quiet=True))
+    opened = Store.open(store) if names_files(panel) else Store.reading(store)
+    found = find_any_panel(opened, panel, progress_for(quiet=True))
     _give(found, samples, as_json=json_output)
 
 

@@ -70,7 +70,8 @@ def compare(
     from leaderboard.compare_command import compared, compared_json
     from leaderboard.comparison.show import draw_compared
 
-    found = compared(Store.open(store), results, arm=arm, against=against, control=control)
+    opened = Store.reading(store)
+    found = compared(opened, results, arm=arm, against=against, control=control)
     _draw_pictures(found, plot, heatmap)
     if items_list is None:
         alone: Json = {"comparisons": compared_json(found)}
@@ -79,7 +80,7 @@ def compare(
     from leaderboard.contaminated.sides import sides_contamination
     from leaderboard.contaminated.view import contamination_json
 
-    told = sides_contamination(Store.open(store), results, items_list, detector=detector)
+    told = sides_contamination(opened, results, items_list, detector=detector)
     both: Json = {"comparisons": compared_json(found), "contamination": [contamination_json(one) for one in told]}
     give(both, lambda console: draw_compared(console, found, told), as_json=json_output)
 

@@ -113,13 +113,14 @@ def mix_ablate(
         overrides=tuple(overrides),
         workers=workers,
     )
-    planner = planner_for(store, workers, quiet=quiet)
+    planner = planner_for(store, workers, quiet=quiet, reads_only=dry_run)
     perform(planner, options, dry_run=dry_run, as_json=json_output)
 
 
-def planner_for(store: Path | None, workers: int, *, quiet: bool) -> Planner:
-    """Return the planner of a command."""
+def planner_for(store: Path | None, workers: int, *, quiet: bool, reads_only: bool = False) -> Planner:
+    """Return the planner of a command; of a dry run one that writes nothing."""
     from curation.nodes import Planner
     from curation.store import Store
 
-    return Planner(store=Store.open(store), workers=workers, progress=progress_for(quiet=quiet))
+    opened = Store.reading(store) if reads_only else Store.open(store)
+    return Planner(store=opened, workers=workers, progress=progress_for(quiet=quiet))

@@ -21,7 +21,7 @@ def plateaus(
     from curation.store import Store
     from train.branches import kept_plateaus, remove_plateaus
 
-    opened = Store.open(store)
+    opened = Store.open(store) if remove else Store.reading(store)
     found = kept_plateaus(opened)
     if remove:
         remove_plateaus(opened)

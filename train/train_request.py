@@ -163,7 +163,7 @@ def _missing_tiers(ready: _Ready) -> list[Tier]:
 
 
 def _found(asked: Request) -> _Ready:
-    store = Store.open(asked.store)
+    store = Store.reading(asked.store) if asked.dry_run else Store.open(asked.store)
     view = training_view(quiet=asked.quiet) if asked.seeds is None and asked.budgets is None else None
     progress = progress_for(quiet=asked.quiet) if view is None else view
     corpus = find_artifact(store, asked.corpus, "corpus")

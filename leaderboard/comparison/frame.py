@@ -30,7 +30,7 @@ def compare(a: str | Path, b: str | Path | None = None, *, store: Path | None = 
     from leaderboard.compare_command import compared
 
     names = [str(a)] if b is None else [str(a), str(b)]
-    return frame(compared(Store.open(store), names, **options))
+    return frame(compared(Store.reading(store), names, **options))
 
 
 def frame(found: list[Compared]) -> pd.DataFrame:

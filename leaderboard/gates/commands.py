@@ -66,7 +66,7 @@ def study_gate(
         from curation.store import Store
         from leaderboard.studies.prepared import folder_of
 
-        study = folder_of(study, Store.open(store))
+        study = folder_of(study, Store.reading(store))
     verdicts = _verdicts(study, known, gate, arm)
     if override is not None:
         verdicts = [_overridden(study, verdicts, override, reason=reason, by=by)]

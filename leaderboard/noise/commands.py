@@ -40,11 +40,12 @@ def noise_plan(
     json_output: JsonFlag = False,
 ) -> None:
     """Show which runs a measurement of a tier's noise trains, which of them exist, and what the rest costs."""
+    from curation.store import Store
     from leaderboard.noise.plan import Design
     from leaderboard.noise.view import draw_plan
 
     design = Design(seeds=seeds, inits=inits, orders=orders, subsets=subsets)
-    *_, runs, cost = _planned(store, corpus, panel, tier, design)
+    *_, runs, cost = _planned(Store.reading(store), corpus, panel, tier, design)
     listed: list[Json] = [{"run": run.label, "varies": run.purpose, "reused": run.reused} for run in runs]
     give({"runs": listed, "cost": dict(cost)}, lambda console: draw_plan(console, runs, cost), as_json=json_output)
 
@@ -68,11 +69,13 @@ def noise_train(
     Noise runs vary initialisation, order and subset of the text one by one. They enter noise packs only.
     """
     from curation.nodes import Planner
+    from curation.store import Store
     from leaderboard.noise.plan import Design
     from train.many_runs import train_runs
 
     design = Design(seeds=seeds, inits=inits, orders=orders, subsets=subsets)
-    opened, text, judged, runs, _ = _planned(store, corpus, panel, tier, design)
+    opened = Store.open(store)
+    text, judged, runs, _ = _planned(opened, corpus, panel, tier, design)
     planner = Planner(store=opened, workers=1, progress=progress_for(quiet=quiet or json_output))
     planner.adopt(text)
     planner.adopt(judged)
@@ -162,7 +165,7 @@ def noise_show(
     from leaderboard.noise.rows import rows_json
     from leaderboard.noise.view import draw_pack, draw_packs
 
-    found = [(path, read_pack(path)) for path in packs] if packs else known_packs(Store.open(store).root)
+    found = [(path, read_pack(path)) for path in packs] if packs else known_packs(Store.reading(store).root)
     chosen = _of_tier(found, tier)
     shown = _rows(chosen, name, signal, gains_of(gain or [])) if packs or tier or name or gain else []
     if plot is not None:
@@ -187,16 +190,14 @@ def noise_show(
 
 
 def _planned(
-    store: Path | None, corpus: str, panel: str | None, tier: str, design: object
-) -> tuple[Store, Artifact, Artifact, list[PlannedRun], Mapping[str, str]]:
-    from curation.store import Store
+    opened: Store, corpus: str, panel: str | None, tier: str, design: object
+) -> tuple[Artifact, Artifact, list[PlannedRun], Mapping[str, str]]:
     from leaderboard.noise.plan import Design, span, wanted_runs, with_state
     from train.cpu_plan import cpu_hours
     from train.lookup import find_artifact, panel_of
     from train.tiers import load_tier
 
     assert isinstance(design, Design)
-    opened = Store.open(store)
     text = find_artifact(opened, corpus, "corpus")
     judged = panel_of(opened, text) if panel is None else find_artifact(opened, panel, "panel")
     runs = with_state(opened, text, judged, wanted_runs(tier, design))
@@ -205,7 +206,7 @@ def _planned(
         "to train": f"{missing} of {len(runs)} runs, {missing * loaded.num_tokens:,} tokens",
         "work": f"{missing * loaded.num_flops:.2e} FLOPs, about {span(missing * cpu_hours(loaded))} on a CPU",
     }
-    return opened, text, judged, runs, cost
+    return text, judged, runs, cost
 
 
 def _of_tier(found: Sequence[tuple[Path, NoisePack]], tier: str | None) -> list[tuple[Path, NoisePack]]:

@@ -94,7 +94,7 @@ def fit_plan(
             seeds=seeds,
             gain=gain,
             explain=explain_ratio,
-            store=Store.open(store).root if gain else None,
+            store=Store.reading(store).root if gain else None,
         )
     )
     give(cast("Json", plan), lambda console: draw_plan(console, plan), as_json=json_output)

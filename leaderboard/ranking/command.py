@@ -52,7 +52,7 @@ def leaderboard_show(
     from leaderboard.ranking.row import left_json, table_json
     from leaderboard.ranking.view import draw_tables
 
-    opened = Store.open(store)
+    opened = Store.reading(store)
     rows = read_places(opened, places or [])
     tables = selected_tables(opened, rows, (track, tier), metric)
     left = [one for one in rows.left_out if tier in (None, one.tier)]

@@ -9,10 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from curation.cli import main
 from curation.errors import RunError
 from curation.files import digest_json
 from curation.randomness import generator
 from curation.store import Store
+from curation.store_locks import IN_USE
 from leaderboard.compare_command import compared
 from leaderboard.comparison.finding import find_side, unused_scores
 from leaderboard.studies.results import RESULT_FILE, RunResult, write_result
@@ -152,3 +154,39 @@ def test_scores_of_a_suite_that_a_noise_pack_leaves_out_are_named(study: Any, st
     (suite, folders), *others = unused_scores(store, frozenset(runs), measured=()).items()
     assert (suite, len(folders), others) == ("small", len(runs), [])
     assert unused_scores(store, frozenset(runs), measured=("small",)) == {}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("compare", "study-small"),
+        ("compare", "study-small:mine", "study-small:baseline"),
+        ("noise", "show"),
+        ("leaderboard", "show"),
+        ("doctor", "--gc"),
+        ("plateaus",),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_commands_that_look_make_nothing_in_the_store_not_even_its_lock(
+    study: Any, store: Store, words: tuple[str, ...]
+) -> None:
+    (store.root / IN_USE).unlink()
+    with store.building("pool", "0" * 64):  # beside a builder
+        before = listing(store.root)
+        with pytest.raises(SystemExit) as ended:
+            main([*words, "--store", str(store.root)])
+        assert not ended.value.code
+        assert listing(store.root) == before
+
+
+@pytest.mark.parametrize("words", [("noise", "show"), ("compare", "a", "b"), ("panel", "show", "p"), ("plateaus",)])
+def test_commands_that_look_make_no_store_where_there_is_none(tmp_path: Path, words: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit):
+        main([*words, "--store", str(tmp_path / "none")])
+    assert not (tmp_path / "none").exists()
+
+
+def listing(root: Path) -> list[tuple[str, int, int]]:
+    """Return everything below a folder, itself too, with its size and the time of its last change."""
+    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in [root, *sorted(root.rglob("*"))]]

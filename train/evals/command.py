@@ -23,7 +23,8 @@ _OF_SUITES = ("evals", "tasks", "limit", "checkpoints", "last_k", "out", "dry_ru
 def evaluate_as_asked(asked: Mapping[str, Any]) -> None:
     """Do what the options of `curate eval` say. Raises: RunError for options that do not go together."""
     model = _model(asked)
-    store, progress = Store.open(asked["store"]), progress_for(quiet=asked["quiet"])
+    opens = Store.reading if asked["dry_run"] else Store.open
+    store, progress = opens(asked["store"]), progress_for(quiet=asked["quiet"])
     panel, items = asked["panel"], asked["items"]
     if panel is not None and items is None and not asked["suite"]:
         asked = {**asked, "suite": [PANEL]}

@@ -53,7 +53,7 @@ def panel_curve(
     from train.evals.panel_curve import read_curve
     from train.lookup import find_panel
 
-    opened = Store.open(store)
+    opened = Store.reading(store)
     digest = str(find_panel(opened, panel).summary["digest"]) if panel is not None else None
     curve = read_curve(opened, run, digest)
     if out is not None:
