@@ -144,9 +144,8 @@ def test_the_converged_fit_of_loss_curves_is_below_the_authors_objective() -> No
     assert found.holdout.mean_relative_error < 0.0025
 
 
-@pytest.mark.parametrize(
-    "size", [100, pytest.param(25, marks=pytest.mark.slow), pytest.param(400, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [25, 100, 400])
 def test_the_default_fit_ends_at_the_authors_point_and_has_the_printed_errors(size: int) -> None:
     found = fit("loss-curve", curves(size, trained=True), QUICK, holdout=curves(size, trained=False))
     assert list(found.params.values()) == pytest.approx(list(POINTS[size]), rel=2e-5)
@@ -160,6 +159,7 @@ def test_the_default_fit_ends_at_the_authors_point_and_has_the_printed_errors(si
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [1e3])
 def test_the_unit_of_the_rates_changes_no_prediction(unit: float) -> None:
     table = curves(100, trained=True)
