@@ -47,6 +47,8 @@ class Feed:
         if coming is not None and _same(coming[0], drawn):
             found = coming[1].result()
         else:  # the first step, or the order of steps has changed
+            if coming is not None:  # its thread may still be writing into the buffer whose turn comes next
+                coming[1].result()
             found = self._gather(drawn, self._buffer(len(drawn)))
         if len(following):
             buffer = self._buffer(len(following))

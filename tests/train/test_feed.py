@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from mixtures.draws import Draws, draw
 from train.feed import Feed
-from train.shards import Streams
+from train.shards import Streams, TokenStream
 
 T = 8
 
@@ -51,6 +53,24 @@ def test_steps_in_any_order_get_their_own_rows(order: list[int]) -> None:
     with Feed(streams(), T, ahead=True, pinned=False) as feed:
         for step in order:
             assert np.array_equal(feed.rows(wanted[step], wanted[step + 1]), expected(wanted[step]))
+
+
+class Slow(Streams):
+    """What is read ahead takes long: it is still being written when the order of steps changes."""
+
+    def window(self, name: str, index: int, window_tokens: int) -> TokenStream:
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(0.005)
+        return super().window(name, index, window_tokens)
+
+
+def test_what_is_still_read_for_an_announced_step_is_not_written_over_another() -> None:
+    wanted, held = batches(6), streams()
+    with Feed(Slow(shares=held.shares, tokens=held.tokens), T, ahead=True, pinned=False) as feed:
+        for step in (0, 5, 3):  # nothing follows step 5: the third call gets the buffer that step 1 is read into
+            rows = feed.rows(wanted[step], wanted[6] if step == 3 else wanted[step + 1])
+            time.sleep(0.05 if step == 3 else 0)
+            assert np.array_equal(rows, expected(wanted[step])), step
 
 
 def test_rows_stay_while_the_next_ones_are_read() -> None:
