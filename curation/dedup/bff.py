@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from curation.array_files import read_arrays
 from curation.batches import TextView, read_table, text_view
 from curation.dedup import units
 from curation.dedup.line_edits import Cuts, DecidePart, TextDedup, text_dedup
@@ -234,8 +235,7 @@ def _save(path: Path, cuts: Cuts) -> None:
 
 
 def _load(path: Path) -> Cuts:
-    with np.load(path) as stored:
-        return Cuts(**{name: stored[name] for name in _FIELDS})
+    return Cuts(**read_arrays(path))
 
 
 def bloom_shape(num_items: int, false_positive: float) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from curation.array_files import read_arrays
 from curation.batches import TextView, read_table, text_view
 from curation.dedup.line_edits import Cuts, DecidePart
 from curation.dedup.order import Participants, document_order, participants
@@ -122,8 +123,8 @@ def _anchored(search: _Search) -> Repeats:
     repeats = search.repeats("windows", marked * (width - gram + 2) // 2)
 
     def scan(part: int) -> None:
-        with np.load(search.path("anchors", part)) as stored:
-            anchors_of, firsts = stored["counts"], stored["firsts"]
+        stored = read_arrays(search.path("anchors", part))
+        anchors_of, firsts = stored["counts"], stored["firsts"]
         marks = known.marks(part)
         wanted, starts = any_marked(anchors_of, marks), np.concatenate([[0], np.cumsum(anchors_of)])
         found = []
@@ -182,8 +183,8 @@ def _num_bytes(search: _Search) -> int:
 def _cuts(search: _Search, repeats: Repeats, part: int, *, texts: TextView) -> Cuts:
     from curation.dedup.window_kernels import any_marked, cuts_of_windows
 
-    with np.load(search.path("windows", part)) as stored:
-        windows, places = stored["counts"], stored["places"]
+    stored = read_arrays(search.path("windows", part))
+    windows, places = stored["counts"], stored["places"]
     marks = repeats.marks(part)
     rows = any_marked(windows, marks)
     found = SPLITTERS.get(search.rule.unit)(texts, rows)
