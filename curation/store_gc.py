@@ -1,11 +1,10 @@
 """What of a store nothing refers to, and freeing it.
 
-Roots are kept with everything they refer to: artifacts of a kind that is not in `DERIVED` (corpora, runs, scores,
-classifiers, panels, results), also unfinished ones; and what is no artifact (studies, boards, noise packs), whose JSON
-files count as references. A reference is a fingerprint, or the name of an artifact, anywhere in a manifest or such a
-file. Freed are complete artifacts of `DERIVED` kinds that no root reaches, builds that were never finished, and
-temporary files, each only when nothing in it changed for the age limit.
-"""
+Roots are kept with everything they refer to: artifacts of `ROOTS` and of kinds unknown here, also unfinished ones; and
+what is no artifact (studies, boards, noise packs), whose JSON files count as references. A reference is a fingerprint,
+or the name of an artifact, anywhere in a manifest or such a file. Freed are complete artifacts of `DERIVED` kinds that
+no root reaches, builds that were never finished, and temporary files, each only when nothing in it changed for the age
+limit."""
 
 from __future__ import annotations
 
@@ -20,18 +19,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.files import TEMPORARY_PREFIX
+from curation.files import TEMPORARY_PREFIX, read_json
 from curation.ingest import was_ingested
 from curation.store import LOCK, MANIFEST, Store
 from curation.store_locks import held
 
 DERIVED = frozenset(
     """
-    dedup embeddings importance-model ingest integrity ngram-model panel-leak plumbing pool prototypes reference roles
-    scored-text signals signatures split suite-items text token-counts token-use tokenizer-text tokens unigram verdict
+    dedup embeddings findings importance-model ingest integrity ngram-model panel-leak plumbing pool prototypes
+    reference roles scored-text signals signatures split suite-items tags text token-counts token-use
+    tokenizer-text tokens unigram verdict
     """.split()
 )
 """Kinds that a rerun makes again from what is outside the store or from other artifacts; all others are roots."""
+ROOTS = frozenset("average classifier corpus dedup-index mixture panel plateau run scores swarm".split())
+"""Kinds that are somebody's result, or cost training. Of `scores` only those of models: see `_is_derived`."""
 HOUR_SECONDS = 3_600.0
 DEFAULT_AGE_HOURS = 24.0
 MAX_REFERENCE_FILE_BYTES = 64_000_000
@@ -109,15 +111,27 @@ def _is_artifact(folder: Path) -> bool:
     return _NAME.fullmatch(folder.name) is not None and ((folder / LOCK).exists() or (folder / MANIFEST).is_file())
 
 
+def _is_derived(folder: Path) -> bool:
+    """Whether a rerun makes it again; `scores` are a model's on tasks, or of documents: made of a pool."""
+    kind = _kind(folder.name)
+    if kind != "scores":
+        return kind in DERIVED
+    with contextlib.suppress(OSError, ValueError):
+        manifest = read_json(folder / MANIFEST)
+        inputs = manifest.get("inputs") if isinstance(manifest, dict) else None
+        return isinstance(inputs, dict) and "pool" in inputs
+    return False
+
+
 def _reached(folders: dict[str, Path], others: Iterable[Path]) -> set[str]:
     """Return names of the artifacts that roots reach; a build that goes on is a root as well."""
     short = {name.rpartition("-")[2]: name for name in folders}
-    waiting = [name for name in folders if _kind(name) not in DERIVED or _is_held(folders[name])]
+    waiting = [name for name in folders if not _is_derived(folders[name]) or _is_held(folders[name])]
     for other in others:
         if not other.name.startswith(TEMPORARY_PREFIX):
             waiting += _mentioned(_texts(other), folders, short)
-    for name, folder in folders.items():  # an ingest lives as long as its pool, and does not keep it
-        if _kind(name) not in DERIVED:
+    for folder in folders.values():  # an ingest lives as long as its pool, and does not keep it
+        if not _is_derived(folder):
             waiting += _mentioned(_texts(folder), folders, short)
     kept: set[str] = set()
     while waiting:

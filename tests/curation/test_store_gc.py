@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,39 @@ def test_what_gc_does_not_know_is_never_listed(store: Store) -> None:
     make(store, "invented", "e")
     (store.root / "pool-link").symlink_to(store.root / "notes-aaaaaaaa")
     assert not survey(store, min_age_hours=0).garbage
+
+
+def kinds_made() -> set[str]:
+    """Return the kinds named where the code makes a `Node` or opens a build, by reading the source itself."""
+    kinds: set[str] = set()
+    for package in ("curation", "filters", "mixtures", "train", "leaderboard"):
+        for file in (Path(__file__).parents[2] / package).rglob("*.py"):
+            source = file.read_text()
+            kinds.update(re.findall(r"""\bNode\(\s*kind="([a-z-]+)\"""", source))
+            kinds.update(re.findall(r"""\.building\(\s*"([a-z-]+)\"""", source))
+            kinds.update(re.findall(r"""^KIND = "([a-z-]+)\"""", source, re.MULTILINE))
+    return kinds
+
+
+def test_every_kind_that_the_code_makes_is_a_root_or_derived() -> None:
+    assert not store_gc.ROOTS & store_gc.DERIVED
+    made = kinds_made()
+    assert {"pool", "verdict", "tags", "findings", "scores", "run"} <= made
+    assert made <= store_gc.ROOTS | store_gc.DERIVED
+    assert made >= store_gc.ROOTS
+
+
+def test_scores_of_documents_are_freed_and_scores_of_models_stay(store: Store) -> None:
+    make(store, "scores", "a")
+    with store.building("scores", digest("b")) as out:
+        out.finish({"summary": {}, "inputs": {"pool": digest("c")}})
+    make(store, "findings", "d")
+    make(store, "tags", "e")
+    with pytest.raises(RuntimeError), store.building("scores", digest("f")):
+        raise RuntimeError
+    assert names(free(store, min_age_hours=0)) == {"scores-bbbbbbbb", "findings-dddddddd", "tags-eeeeeeee"}
+    assert (store.root / "scores-aaaaaaaa").is_dir()
+    assert (store.root / "scores-ffffffff").is_dir()
 
 
 def test_an_unfinished_build_waits_for_the_age_limit(store: Store) -> None:
