@@ -4,7 +4,8 @@ Roots are kept with everything they refer to: artifacts of `ROOTS` and of kinds 
 what is no artifact (studies, boards, noise packs), whose JSON files count as references. A reference is a fingerprint,
 or the name of an artifact, anywhere in a manifest or such a file. Freed are complete artifacts of `DERIVED` kinds that
 no root reaches, builds that were never finished, and temporary files, each only when nothing in it changed for the age
-limit."""
+limit.
+"""
 
 from __future__ import annotations
 
