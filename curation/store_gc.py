@@ -69,7 +69,8 @@ class Survey:
 
 def survey(store: Store, *, min_age_hours: float = DEFAULT_AGE_HOURS) -> Survey:
     """Return what nothing refers to, by name; nothing is changed."""
-    entries = [entry for entry in sorted(store.root.iterdir()) if not entry.is_symlink()]
+    found = sorted(store.root.iterdir()) if store.root.is_dir() else []  # who only looks makes no store
+    entries = [entry for entry in found if not entry.is_symlink()]
     folders = {entry.name: entry for entry in entries if entry.is_dir() and _is_artifact(entry)}
     kept = _reached(folders, [entry for entry in entries if entry.name not in folders])
     candidates = [*_loose(entries, folders, kept), *_unreached(folders, kept)]

@@ -114,6 +114,6 @@ def test_a_store_that_cannot_be_written_is_for_the_user_to_mend(
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(SystemExit) as ended:
-        main(["doctor", "--gc", "--store", str(tmp_path / "s")])
+        main(["doctor", "--gc", "--yes", "--store", str(tmp_path / "s")])
     assert ended.value.code == 2
     assert re.search(rf"ShardError: .*/s: {os.strerror(code)}, .* --store", capsys.readouterr().err)

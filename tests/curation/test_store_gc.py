@@ -92,6 +92,11 @@ def test_scores_of_documents_are_freed_and_scores_of_models_stay(store: Store) -
     assert (store.root / "scores-ffffffff").is_dir()
 
 
+def test_where_no_store_is_nothing_is_listed_and_none_is_made(tmp_path: Path) -> None:
+    found = survey(Store.reading(tmp_path / "none"))
+    assert (found.garbage, found.num_kept, (tmp_path / "none").exists()) == ([], 0, False)
+
+
 def test_an_unfinished_build_waits_for_the_age_limit(store: Store) -> None:
     with pytest.raises(RuntimeError), store.building("verdict", digest("b")):
         raise RuntimeError
