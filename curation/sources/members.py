@@ -31,6 +31,8 @@ class Damage(NamedTuple):
     lost_bytes: int
     """Stored bytes between the damaged member's start and the next good one."""
     detail: str
+    start: int
+    """Stored offset of the damaged member."""
 
 
 class Piece(NamedTuple):
@@ -70,8 +72,8 @@ class Members:
             kept, reason = yield from self._member(start)
             if reason is not None:
                 lost = self._resync(start, kept)
-                short = "truncated-file" if self._ended and reason == "truncated" else "damaged-member"
-                yield Piece(damage=Damage(short, lost, f"{self._compression} at byte {start:,}: {reason}"))
+                short = "truncated-file" if reason == "truncated" and not self._raw else "damaged-member"
+                yield Piece(damage=Damage(short, lost, f"{self._compression} at byte {start:,}: {reason}", start))
 
     def _more(self) -> bool:
         if self._ended:

@@ -32,9 +32,10 @@ class Tape:
         self._member = 0
         self._in_member = 0
         self.damages: list[Damage] = []
-        """Damaged stretches passed since the caller last emptied it."""
+        """Damaged stretches passed since `take_losses`."""
         self.stray_bytes = 0
         """Bytes passed that belong to no record, likewise."""
+        self._stray_before = 0  # of them, those before the member that is read
 
     @property
     def offset(self) -> int:
@@ -45,6 +46,12 @@ class Tape:
     def ended_plain(self) -> bool:
         """Whether an uncompressed file is at its end."""
         return self._plain and self._end and not self._held()
+
+    def take_losses(self) -> tuple[list[Damage], int]:
+        """Return damages and stray bytes passed since the last call."""
+        found = self.damages, self.stray_bytes
+        self.damages, self.stray_bytes, self._stray_before = [], 0, 0
+        return found
 
     def next_record(self) -> bool:
         """Move to the start of the next record; False at the end of the file."""
@@ -115,8 +122,8 @@ class Tape:
             del self._buffer[: self._at]
             self._at = 0
         self._plain = piece.offset < 0
-        if not self._plain:
-            self._member = piece.offset
+        if not self._plain and piece.fresh:
+            self._member, self._stray_before = piece.offset, self.stray_bytes
         self._buffer += piece.data
 
     def _pass_wall(self) -> bool:
@@ -125,6 +132,8 @@ class Tape:
         piece, self._wall = self._wall, None
         if piece.damage is not None:
             self.damages.append(piece.damage)
+            if piece.damage.start == self._member:  # what decoded behind its record is part of that loss
+                self.stray_bytes = min(self.stray_bytes, self._stray_before)
         else:
             self._append(piece)
         return True

@@ -40,10 +40,14 @@ def warc_records(
     logging.getLogger("warcio").setLevel(logging.ERROR)  # it mends URLs with spaces and says so for each
     loader = ArcWarcRecordLoader(arc2warc=True)
     number = 0
+    held: tuple[int, Placed, int] | None = None
     with item.open() as stream:
         tape = Tape(item, stream, on_read)
         while True:
             found = tape.next_record()
+            if held is not None:
+                yield _judged(*held, tape)
+                held = None
             for rejected in _losses(tape):
                 number += 1
                 yield number, rejected
@@ -63,19 +67,28 @@ def warc_records(
                     value.record.setdefault("truncated", "clipped")
                 if is_arc:  # warcio draws one
                     value.record.pop("warc_record_id", None)
-            yield number, Placed(value, {"file": item.digest[:16], "offset": offset})
+            held = number, Placed(value, {"file": item.digest[:16], "offset": offset}), offset
             if clipped and tape.ended_plain:
+                yield number, held[1]
+                held = None
                 number += 1
                 yield number, Rejected("truncated-file", f"the record at byte {offset:,} is cut by the file's end")
 
 
+def _judged(number: int, placed: Placed, offset: int, tape: Tape) -> tuple[int, Placed]:
+    """Return a record marked where its member proved damaged behind it: damage may decode as bytes of its own."""
+    if isinstance(placed.value, Page) and any(damage.start == offset for damage in tape.damages):
+        placed.value.record.setdefault("truncated", "damaged")
+    return number, placed
+
+
 def _losses(tape: Tape) -> Iterator[Rejected]:
-    for damage in tape.damages:
+    damages, stray_bytes = tape.take_losses()
+    for damage in damages:
         yield Rejected(damage.reason, damage.detail, lost_bytes=damage.lost_bytes)
-    if tape.stray_bytes:
-        detail = f"{tape.stray_bytes:,} bytes before byte {tape.offset:,} belong to no record"
-        yield Rejected("stray-bytes", detail, lost_bytes=tape.stray_bytes)
-    tape.damages, tape.stray_bytes = [], 0
+    if stray_bytes:
+        detail = f"{stray_bytes:,} bytes before byte {tape.offset:,} belong to no record"
+        yield Rejected("stray-bytes", detail, lost_bytes=stray_bytes)
 
 
 def _drain(record: Any) -> bool:

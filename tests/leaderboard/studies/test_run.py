@@ -203,10 +203,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
 def test_a_study_killed_at_any_moment_goes_on_to_the_same_result(
     whole: tuple[Path, Any], tmp_path: Path, full: bool
 ) -> None:
-    """Once, five times in `make test-full`: the test below kills at every kind of moment."""
+    """Twice, five times in `make test-full`: the test below kills at every kind of moment."""
     path, expected = whole
     rng = generator(1, "kills")
-    for _ in range(5 if full else 1):
+    for _ in range(5 if full else 2):
         killed = start(path, tmp_path)
         time.sleep(float(rng.uniform(1, 12)))
         killed.send_signal(signal.SIGKILL)
